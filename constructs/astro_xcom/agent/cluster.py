@@ -1,0 +1,14 @@
+"""How Helm reaches a cluster through a kubeconfig file; each cloud adds its own way beside this."""
+
+from cdktf_cdktf_provider_helm.provider import HelmProviderKubernetes
+
+from astro_xcom.settings import Kubeconfig
+from astro_xcom.terraform_text import literal
+
+
+def from_kubeconfig(kubeconfig: Kubeconfig) -> HelmProviderKubernetes:
+    """Settings of the helm provider for a kubeconfig file on the machine that runs Terraform."""
+    return HelmProviderKubernetes(
+        config_path=literal(kubeconfig.path),
+        config_context=None if kubeconfig.context is None else literal(kubeconfig.context),
+    )

@@ -1,0 +1,44 @@
+"""The Helm release of the agents."""
+
+from collections.abc import Sequence
+
+from cdktf import ITerraformDependable
+from cdktf_cdktf_provider_helm.release import Release
+from constructs import Construct
+
+from astro_xcom.agent.values import AgentValues
+from astro_xcom.settings import AgentSettings
+
+
+class AgentRelease(Construct):
+    """One helm_release of the chart `astro-remote-execution-agent`.
+
+    Give everything the agents need in `depends_on`: a pod that starts before its identity works fails, and the cloud
+    may remember the refusal. Destroying uninstalls the agents; running tasks are lost.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        agent: AgentSettings,
+        values: AgentValues,
+        depends_on: Sequence[ITerraformDependable] = (),
+    ) -> None:
+        super().__init__(scope, id_)
+        self.resource = Release(
+            self,
+            "release",
+            name=agent.release_name,
+            namespace=agent.namespace,
+            create_namespace=agent.create_namespace,
+            repository=agent.repository,
+            chart=agent.chart,
+            version=agent.chart_version,
+            values=[values.yaml],
+            wait=True,
+            timeout=agent.timeout_seconds,
+            atomic=agent.atomic,
+            depends_on=list(depends_on),
+        )

@@ -1,0 +1,58 @@
+"""The chart values of one agent release, as Terraform sees them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cdktf import Fn, TerraformLocal, Token
+from constructs import Construct
+
+from astro_xcom import chart_values
+from astro_xcom.settings import AgentSettings, StateStoreSettings, XComSettings
+from astro_xcom.terraform_text import literal
+from astro_xcom.xcom import PodIdentity, XComLocation
+
+
+class AgentValues(Construct):
+    """One `values` document: the user's own chart values with the XCom backend merged in. Makes no resource.
+
+    `yaml` has sorted keys and LF ends of line; text of the user's values reaches the chart unchanged. Raises Refusals
+    that name both sources where the user's values contradict ours.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        agent: AgentSettings,
+        location: XComLocation,
+        pod_identity: PodIdentity,
+        xcom: XComSettings | None = None,
+        state_store: StateStoreSettings | None = None,
+    ) -> None:
+        xcom = XComSettings() if xcom is None else xcom
+        own = chart_values.xcom_values(
+            namespace=agent.namespace,
+            resource_name_prefix=agent.resource_name_prefix,
+            accounts=agent.service_accounts(),
+            variables={**xcom.variables(location), **(state_store.variables(location) if state_store else {})},
+            pod_identity=pod_identity,
+            state_store=state_store is not None,
+        )
+        users = [chart_values.Source(name=source.name, values=literal(source.values)) for source in agent.sources()]
+        ours = chart_values.Source(name="the XCom backend of this project", values=own)
+        merged = chart_values.with_defaults(chart_values.merge([*users, ours]))
+        super().__init__(scope, id_)
+        self.local = TerraformLocal(self, "document", _with_nulls(merged))
+        self.yaml = Fn.yamlencode(self.local.expression)
+
+
+def _with_nulls(value: Any) -> Any:
+    """Nulls kept: CDKTF drops them, and to Helm a null removes one of the chart's defaults."""
+    if value is None:
+        return Token.null_value()
+    if isinstance(value, Mapping):
+        return {key: _with_nulls(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_nulls(item) for item in value]
+    return value

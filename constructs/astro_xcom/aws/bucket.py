@@ -1,0 +1,339 @@
+"""The S3 bucket that holds XComs."""
+
+from collections.abc import Sequence
+
+from cdktf import ITerraformDependable, TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
+from cdktf_cdktf_provider_aws.data_aws_iam_policy_document import (
+    DataAwsIamPolicyDocument,
+    DataAwsIamPolicyDocumentStatement,
+    DataAwsIamPolicyDocumentStatementCondition,
+    DataAwsIamPolicyDocumentStatementPrincipals,
+)
+from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from cdktf_cdktf_provider_aws.kms_alias import KmsAlias
+from cdktf_cdktf_provider_aws.kms_key import KmsKey
+from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
+from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
+    S3BucketLifecycleConfiguration,
+    S3BucketLifecycleConfigurationRule,
+    S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload,
+    S3BucketLifecycleConfigurationRuleExpiration,
+    S3BucketLifecycleConfigurationRuleFilter,
+    S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration,
+)
+from cdktf_cdktf_provider_aws.s3_bucket_ownership_controls import (
+    S3BucketOwnershipControls,
+    S3BucketOwnershipControlsRule,
+)
+from cdktf_cdktf_provider_aws.s3_bucket_policy import S3BucketPolicy
+from cdktf_cdktf_provider_aws.s3_bucket_public_access_block import S3BucketPublicAccessBlock
+from cdktf_cdktf_provider_aws.s3_bucket_server_side_encryption_configuration import (
+    S3BucketServerSideEncryptionConfigurationA,
+    S3BucketServerSideEncryptionConfigurationRuleA,
+    S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
+)
+from cdktf_cdktf_provider_aws.s3_bucket_versioning import (
+    S3BucketVersioningA,
+    S3BucketVersioningVersioningConfiguration,
+)
+from constructs import Construct
+
+from astro_xcom import names
+from astro_xcom.aws.irsa import IrsaRoleRef
+from astro_xcom.refusal import Refused
+from astro_xcom.tokens import check
+from astro_xcom.xcom import XComLocation, object_url, recovery_days
+
+OBJECT_ACTIONS = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+KEY_ACTIONS = ["kms:Decrypt", "kms:GenerateDataKey"]
+ABORT_UPLOADS_AFTER_DAYS = 7
+OLDEST_TLS = "1.2"
+
+
+class XComBucketRef(Construct):
+    """A bucket this app may use for XComs, whoever made it."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        path: str = "xcom",
+        state_store_path: str | None = None,
+        connection_id: str | None = None,
+        kms_key_arn: str | None = None,
+    ) -> None:
+        check(names.object_path, path)
+        check(names.object_path, state_store_path)
+        check(names.connection_id, connection_id)
+        super().__init__(scope, id_)
+        self.name = name
+        self.path = path
+        self.state_store_path = state_store_path
+        self.kms_key_arn = kms_key_arn
+        self.partition = DataAwsPartition(self, "partition")
+        self.arn = f"arn:{self.partition.partition}:s3:::{name}"
+        self.location = XComLocation(
+            url=object_url("s3", name, path, connection_id=connection_id),
+            state_store_url=None
+            if state_store_path is None
+            else object_url("s3", name, state_store_path, connection_id=connection_id),
+        )
+        self.dependencies: list[ITerraformDependable] = []
+        """What has to exist before an agent starts."""
+
+    def access_policy(self, id_: str) -> DataAwsIamPolicyDocument:
+        """The policy an identity needs: read, write and delete below the paths, list the bucket, use its key.
+
+        ListBucket has no prefix condition: the client asks for the bucket itself before each write.
+        """
+        paths = [path for path in (self.path, self.state_store_path) if path is not None]
+        statements = [
+            DataAwsIamPolicyDocumentStatement(
+                sid="Objects",
+                effect="Allow",
+                actions=OBJECT_ACTIONS,
+                resources=[f"{self.arn}/{path}/*" if path else f"{self.arn}/*" for path in paths],
+            ),
+            DataAwsIamPolicyDocumentStatement(
+                sid="Bucket", effect="Allow", actions=["s3:ListBucket"], resources=[self.arn]
+            ),
+        ]
+        if self.kms_key_arn is not None:
+            statements.append(
+                DataAwsIamPolicyDocumentStatement(
+                    sid="Key", effect="Allow", actions=KEY_ACTIONS, resources=[self.kms_key_arn]
+                )
+            )
+        return DataAwsIamPolicyDocument(self, id_, statement=statements)
+
+    def grant_read_write(self, role: IrsaRoleRef) -> DataAwsIamPolicyDocument:
+        """Let a role read, write and delete XComs. Makes an inline policy, unless the role is somebody else's."""
+        policy = self.access_policy(f"access-{role.node.id}")
+        if role.managed:
+            grant = IamRolePolicy(
+                self, f"grant-{role.node.id}", name=f"xcom-{self.name}", role=role.name, policy=policy.json
+            )
+            self.dependencies.append(grant)
+        return policy
+
+
+class XComBucket(XComBucketRef):
+    """A private, versioned, encrypted bucket whose XComs expire.
+
+    Makes the bucket and its public access block, TLS-only policy, ownership, versioning, encryption and lifecycle, and
+    with SSE-KMS and no key given a key with alias. `retention_days` is in days. Raises Refused for names S3 refuses.
+    Destroying fails while `protect_from_destroy` is on; a bucket that holds objects is deleted only with
+    `force_destroy`. Changing the name replaces the bucket.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        path: str = "xcom",
+        state_store_path: str | None = None,
+        connection_id: str | None = None,
+        retention_days: int = 30,
+        sse_kms: bool = False,
+        kms_key_arn: str | None = None,
+        protect_from_destroy: bool = True,
+        force_destroy: bool = False,
+    ) -> None:
+        check(names.s3_bucket, name)
+        if kms_key_arn is not None and not sse_kms:
+            raise Refused("kms_key_arn is only used with sse_kms=True")
+        if force_destroy and protect_from_destroy:
+            raise Refused("force_destroy needs protect_from_destroy=False")
+        super().__init__(
+            scope,
+            id_,
+            name=name,
+            path=path,
+            state_store_path=state_store_path,
+            connection_id=connection_id,
+            kms_key_arn=kms_key_arn,
+        )
+        self._lifecycle = TerraformResourceLifecycle(prevent_destroy=True) if protect_from_destroy else None
+        self.key: KmsKey | None = None
+        if sse_kms and kms_key_arn is None:
+            self.key = self._key()
+            self.kms_key_arn = self.key.arn
+        self.resource = S3Bucket(self, "bucket", bucket=name, force_destroy=force_destroy, lifecycle=self._lifecycle)
+
+        # One after another: S3 refuses concurrent changes of these with OperationAborted.
+        self.public_access_block = S3BucketPublicAccessBlock(
+            self,
+            "public-access-block",
+            bucket=self.resource.bucket,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            skip_destroy=True,  # a bucket that outlives the stack stays private
+        )
+        self.policy = S3BucketPolicy(
+            self,
+            "policy",
+            bucket=self.resource.bucket,
+            policy=self._tls_only().json,
+            depends_on=[self.public_access_block],
+        )
+        self.ownership = S3BucketOwnershipControls(
+            self,
+            "ownership",
+            bucket=self.resource.bucket,
+            rule=S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced"),
+            depends_on=[self.policy],
+        )
+        self.versioning = S3BucketVersioningA(
+            self,
+            "versioning",
+            bucket=self.resource.bucket,
+            versioning_configuration=S3BucketVersioningVersioningConfiguration(status="Enabled"),
+        )
+        self.encryption = S3BucketServerSideEncryptionConfigurationA(
+            self,
+            "encryption",
+            bucket=self.resource.bucket,
+            rule=[
+                S3BucketServerSideEncryptionConfigurationRuleA(
+                    bucket_key_enabled=True if sse_kms else None,
+                    apply_server_side_encryption_by_default=(
+                        S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
+                            sse_algorithm="aws:kms" if sse_kms else "AES256", kms_master_key_id=self.kms_key_arn
+                        )
+                    ),
+                )
+            ],
+        )
+        self.lifecycle = S3BucketLifecycleConfiguration(
+            self,
+            "lifecycle",
+            bucket=self.resource.bucket,
+            transition_default_minimum_object_size="all_storage_classes_128K",  # written out, else it drifts
+            rule=self._lifecycle_rules(retention_days),
+            depends_on=[self.versioning],
+        )
+        self.dependencies += [
+            self.resource,
+            self.public_access_block,
+            self.policy,
+            self.ownership,
+            self.versioning,
+            self.encryption,
+            self.lifecycle,
+        ]
+
+    @staticmethod
+    def from_name(
+        scope: Construct,
+        id_: str,
+        name: str,
+        *,
+        path: str = "xcom",
+        state_store_path: str | None = None,
+        connection_id: str | None = None,
+        kms_key_arn: str | None = None,
+    ) -> XComBucketRef:
+        """Use a bucket that already exists; makes no resource. Its owner keeps expiry under the path."""
+        check(names.existing_s3_bucket, name)
+        return XComBucketRef(
+            scope,
+            id_,
+            name=name,
+            path=path,
+            state_store_path=state_store_path,
+            connection_id=connection_id,
+            kms_key_arn=kms_key_arn,
+        )
+
+    def _key(self) -> KmsKey:
+        """A key of the account, used by whom IAM policies let use it (the default key policy, written out)."""
+        caller = DataAwsCallerIdentity(self, "caller")
+        policy = DataAwsIamPolicyDocument(
+            self,
+            "key-policy",
+            statement=[
+                DataAwsIamPolicyDocumentStatement(
+                    sid="AccountAdministration",
+                    effect="Allow",
+                    actions=["kms:*"],
+                    resources=["*"],
+                    principals=[
+                        DataAwsIamPolicyDocumentStatementPrincipals(
+                            type="AWS",
+                            identifiers=[f"arn:{self.partition.partition}:iam::{caller.account_id}:root"],
+                        )
+                    ],
+                )
+            ],
+        )
+        key = KmsKey(
+            self,
+            "key",
+            description=f"XComs in {self.name}",
+            enable_key_rotation=True,
+            policy=policy.json,
+            lifecycle=self._lifecycle,
+        )
+        KmsAlias(self, "key-alias", name=f"alias/{self.name}", target_key_id=key.key_id)
+        return key
+
+    def _tls_only(self) -> DataAwsIamPolicyDocument:
+        def deny(sid: str, test: str, variable: str, value: str) -> DataAwsIamPolicyDocumentStatement:
+            return DataAwsIamPolicyDocumentStatement(
+                sid=sid,
+                effect="Deny",
+                actions=["s3:*"],
+                resources=[self.arn, f"{self.arn}/*"],
+                principals=[DataAwsIamPolicyDocumentStatementPrincipals(type="*", identifiers=["*"])],
+                condition=[DataAwsIamPolicyDocumentStatementCondition(test=test, variable=variable, values=[value])],
+            )
+
+        return DataAwsIamPolicyDocument(
+            self,
+            "tls-only",
+            statement=[
+                deny("DenyWithoutTls", "Bool", "aws:SecureTransport", "false"),
+                deny("DenyOldTls", "NumericLessThan", "s3:TlsVersion", OLDEST_TLS),
+            ],
+        )
+
+    def _lifecycle_rules(self, retention_days: int) -> Sequence[S3BucketLifecycleConfigurationRule]:
+        """Expiry only under the XCom path. The other rules never delete a value that can still be read."""
+        everything = [S3BucketLifecycleConfigurationRuleFilter(prefix="")]
+        return [
+            S3BucketLifecycleConfigurationRule(
+                id="expire-xcoms",
+                status="Enabled",
+                filter=[S3BucketLifecycleConfigurationRuleFilter(prefix=f"{self.path}/" if self.path else "")],
+                expiration=[S3BucketLifecycleConfigurationRuleExpiration(days=retention_days)],
+            ),
+            S3BucketLifecycleConfigurationRule(
+                id="remove-deleted-versions",
+                status="Enabled",
+                filter=everything,
+                expiration=[S3BucketLifecycleConfigurationRuleExpiration(expired_object_delete_marker=True)],
+                noncurrent_version_expiration=[
+                    S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(
+                        noncurrent_days=recovery_days(retention_days)
+                    )
+                ],
+            ),
+            S3BucketLifecycleConfigurationRule(
+                id="abort-multipart-uploads",
+                status="Enabled",
+                filter=everything,
+                abort_incomplete_multipart_upload=[
+                    S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(
+                        days_after_initiation=ABORT_UPLOADS_AFTER_DAYS
+                    )
+                ],
+            ),
+        ]

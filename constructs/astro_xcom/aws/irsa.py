@@ -1,0 +1,138 @@
+"""The IAM role that agents assume with their Kubernetes service accounts (IRSA)."""
+
+from collections.abc import Sequence
+
+from cdktf import ITerraformDependable
+from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
+from cdktf_cdktf_provider_aws.data_aws_iam_policy_document import (
+    DataAwsIamPolicyDocument,
+    DataAwsIamPolicyDocumentStatement,
+    DataAwsIamPolicyDocumentStatementCondition,
+    DataAwsIamPolicyDocumentStatementPrincipals,
+)
+from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from constructs import Construct
+
+from astro_xcom import names
+from astro_xcom.aws.eks import EksOidcProvider
+from astro_xcom.refusal import Refused
+from astro_xcom.tokens import check, is_known
+from astro_xcom.xcom import PodIdentity
+
+AUDIENCE = "sts.amazonaws.com"
+ANNOTATION = "eks.amazonaws.com/role-arn"
+LONGEST_TRUST_POLICY = 4096  # IAM's largest quota; 2048 unless it was raised
+
+
+class IrsaRoleRef(Construct):
+    """A role the agents assume, whoever made it."""
+
+    managed = False
+    """Whether its policies are ours to write."""
+
+    def __init__(self, scope: Construct, id_: str, *, name: str, path: str = "/", arn: str | None = None) -> None:
+        super().__init__(scope, id_)
+        self.name = name
+        if arn is None:
+            # Built from parts that a plan knows, so that the agents' values can be read in the plan.
+            partition = DataAwsPartition(self, "partition")
+            caller = DataAwsCallerIdentity(self, "caller")
+            arn = f"arn:{partition.partition}:iam::{caller.account_id}:role{path}{name}"
+        self.arn = arn
+        self.dependencies: list[ITerraformDependable] = []
+        """What has to exist before an agent starts."""
+
+    @property
+    def pod_identity(self) -> PodIdentity:
+        """What the agents' service accounts carry. Pods get the role's credentials through the account."""
+        return PodIdentity(annotations={ANNOTATION: self.arn})
+
+
+class IrsaRole(IrsaRoleRef):
+    """A role that exactly the given service accounts of the given clusters can assume.
+
+    The trust compares `sub` and `aud` by StringEquals; there are no wildcards. `max_session_duration` is in seconds.
+    Raises Refused for names IAM refuses and for a trust policy over its size limit. Changing name or path replaces the
+    role.
+    """
+
+    managed = True
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        oidc_providers: Sequence[EksOidcProvider],
+        subjects: Sequence[str],
+        path: str = "/",
+        permissions_boundary: str | None = None,
+        max_session_duration: int = 3600,
+        description: str = "XComs of Astro Remote Execution Agents",
+    ) -> None:
+        check(names.iam_role, name)
+        check(names.iam_path, path)
+        check(names.iam_policy_arn, permissions_boundary)
+        if not oidc_providers or not subjects:
+            raise Refused("a role needs at least one OIDC provider and one subject, else nobody could assume it")
+        for subject in subjects:
+            if is_known(subject) and ("*" in subject or "?" in subject):
+                raise Refused("must name one service account: StringEquals takes a star literally", got=subject)
+        _check_size(oidc_providers, subjects)
+        super().__init__(scope, id_, name=name, path=path)
+        self.subjects = tuple(subjects)
+        self.trust_policy = DataAwsIamPolicyDocument(
+            self, "trust", statement=[_trust(provider, subjects) for provider in oidc_providers]
+        )
+        self.resource = IamRole(
+            self,
+            "role",
+            name=name,
+            path=path,
+            description=description,
+            assume_role_policy=self.trust_policy.json,
+            permissions_boundary=permissions_boundary,
+            max_session_duration=max_session_duration,
+        )
+        self.name = self.resource.name  # a reference, so whoever uses it waits for the role
+        self.dependencies.append(self.resource)
+
+    @staticmethod
+    def from_name(scope: Construct, id_: str, name: str, *, path: str = "/") -> IrsaRoleRef:
+        """Use a role of this account that already exists, trust and policies included. Makes no resource."""
+        check(names.iam_role, name)
+        return IrsaRoleRef(scope, id_, name=name, path=path)
+
+    @staticmethod
+    def from_arn(scope: Construct, id_: str, arn: str) -> IrsaRoleRef:
+        """Use a role that already exists, trust and policies included, of any account. Makes no resource."""
+        check(names.iam_role_arn, arn)
+        name = arn.rpartition("/")[2] if is_known(arn) else arn
+        return IrsaRoleRef(scope, id_, name=name, arn=arn)
+
+
+def _trust(provider: EksOidcProvider, subjects: Sequence[str]) -> DataAwsIamPolicyDocumentStatement:
+    def equals(claim: str, values: Sequence[str]) -> DataAwsIamPolicyDocumentStatementCondition:
+        return DataAwsIamPolicyDocumentStatementCondition(
+            test="StringEquals", variable=f"{provider.host}:{claim}", values=list(values)
+        )
+
+    return DataAwsIamPolicyDocumentStatement(
+        effect="Allow",
+        actions=["sts:AssumeRoleWithWebIdentity"],
+        principals=[DataAwsIamPolicyDocumentStatementPrincipals(type="Federated", identifiers=[provider.arn])],
+        condition=[equals("aud", [AUDIENCE]), equals("sub", subjects)],
+    )
+
+
+def _check_size(providers: Sequence[EksOidcProvider], subjects: Sequence[str]) -> None:
+    """IAM counts a policy without its white space; about 330 characters a provider besides the subjects."""
+    size = len(providers) * (330 + sum(len(subject) + 3 for subject in subjects))
+    if size > LONGEST_TRUST_POLICY:
+        raise Refused(
+            f"the trust policy would have about {size} characters; IAM allows {LONGEST_TRUST_POLICY}",
+            got=f"{len(subjects)} service accounts of {len(providers)} clusters",
+            hint="a role for each cluster, or workers that share a service account",
+        )

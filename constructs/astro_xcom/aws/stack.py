@@ -1,0 +1,118 @@
+"""One deployment on AWS: storage, identity and agents in one Terraform stack."""
+
+from cdktf import Fn
+from cdktf_cdktf_provider_aws.data_aws_eks_cluster import DataAwsEksCluster
+from cdktf_cdktf_provider_aws.data_aws_eks_cluster_auth import DataAwsEksClusterAuth
+from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderDefaultTags
+from cdktf_cdktf_provider_helm.provider import HelmProviderKubernetes, HelmProviderKubernetesExec
+from constructs import Construct
+
+from astro_xcom.agent.cluster import from_kubeconfig
+from astro_xcom.aws.bucket import XComBucket, XComBucketRef
+from astro_xcom.aws.eks import EksOidcProvider
+from astro_xcom.aws.irsa import IrsaRole, IrsaRoleRef
+from astro_xcom.settings import AwsDeployment, EksCluster
+from astro_xcom.stack import XComStack
+from astro_xcom.terraform_text import literal
+
+
+class AwsXComStack(XComStack):
+    """Everything one deployment on AWS needs: bucket, role, trust, agents, provider, backend and outputs.
+
+    Outputs: `bucket`, `role_arn`, `xcom_path`, `annotations`, `trusted_subjects`, `agent_values`; `access_policy`
+    when the role is an existing one; `state_store_path` when there is a state store.
+    """
+
+    def __init__(self, scope: Construct, id_: str, deployment: AwsDeployment) -> None:
+        super().__init__(scope, id_, deployment)
+        AwsProvider(
+            self,
+            "aws",
+            region=deployment.region,
+            allowed_account_ids=[deployment.account_id] if deployment.account_id else None,
+            default_tags=[AwsProviderDefaultTags(tags=literal(deployment.tags))] if deployment.tags else None,
+        )
+        self.storage = self._storage(deployment)
+        self.identity = self._identity(deployment)
+        access = self.storage.grant_read_write(self.identity)
+        self.output("bucket", self.storage.name, "The bucket that holds the XComs")
+        self.output("role_arn", self.identity.arn, "The role the agents assume")
+        if not self.identity.managed:
+            self.output("access_policy", access.json, "Attach this policy to the existing role")
+        self.add_agents(
+            location=self.storage.location,
+            pod_identity=self.identity.pod_identity,
+            dependencies=[*self.storage.dependencies, *self.identity.dependencies],
+            kubernetes=lambda: self._kubernetes(deployment.cluster, deployment.region),
+        )
+
+    def _storage(self, deployment: AwsDeployment) -> XComBucketRef:
+        storage, state_store = deployment.storage, deployment.state_store
+        if storage.existing:
+            return XComBucket.from_name(
+                self,
+                "storage",
+                storage.bucket,
+                path=storage.path,
+                state_store_path=state_store.path if state_store else None,
+                connection_id=deployment.xcom.connection_id,
+                kms_key_arn=storage.kms_key_arn,
+            )
+        return XComBucket(
+            self,
+            "storage",
+            name=storage.bucket,
+            path=storage.path,
+            state_store_path=state_store.path if state_store else None,
+            connection_id=deployment.xcom.connection_id,
+            retention_days=deployment.xcom.retention_days,
+            sse_kms=storage.encryption == "SSE-KMS",
+            kms_key_arn=storage.kms_key_arn,
+            protect_from_destroy=storage.protect_from_destroy,
+            force_destroy=storage.force_destroy,
+        )
+
+    def _identity(self, deployment: AwsDeployment) -> IrsaRoleRef:
+        identity = deployment.identity
+        if identity.existing_role:
+            existing = IrsaRole.from_arn if identity.existing_role.startswith("arn:") else IrsaRole.from_name
+            return existing(self, "identity", identity.existing_role)
+        clusters = [deployment.cluster, *deployment.trusted_clusters]
+        return IrsaRole(
+            self,
+            "identity",
+            name=identity.role_name or f"{self.node.id}-xcom",
+            oidc_providers=[self._oidc_provider(cluster) for cluster in clusters],
+            subjects=self.subjects,
+            path=identity.path,
+            permissions_boundary=identity.permissions_boundary,
+            max_session_duration=identity.max_session_duration_seconds,
+        )
+
+    def _oidc_provider(self, cluster: EksCluster) -> EksOidcProvider:
+        if cluster.oidc_provider_arn:
+            key = cluster.oidc_provider_arn.rpartition("/")[2]
+            return EksOidcProvider(self, f"oidc-{key}", arn=cluster.oidc_provider_arn)
+        key = f"{cluster.region}-{cluster.name}" if cluster.region else f"{cluster.name}"
+        return EksOidcProvider(self, f"oidc-{key}", cluster_name=cluster.name, region=cluster.region)
+
+    def _kubernetes(self, cluster: EksCluster, region: str) -> HelmProviderKubernetes:
+        if cluster.kubeconfig:
+            return from_kubeconfig(cluster.kubeconfig)
+        name = str(cluster.name)  # the settings ask for one of the two
+        eks = DataAwsEksCluster(self, "cluster", name=name, region=cluster.region)
+        token = cluster.authentication == "token"
+        return HelmProviderKubernetes(
+            host=eks.endpoint,
+            cluster_ca_certificate=Fn.base64decode(eks.certificate_authority.get(0).data),
+            token=DataAwsEksClusterAuth(self, "cluster-auth", name=name, region=cluster.region).token
+            if token
+            else None,
+            exec=None
+            if token
+            else HelmProviderKubernetesExec(
+                api_version="client.authentication.k8s.io/v1beta1",
+                command="aws",
+                args=["eks", "get-token", "--cluster-name", name, "--region", cluster.region or region],
+            ),
+        )

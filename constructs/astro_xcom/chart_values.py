@@ -1,0 +1,243 @@
+"""The agents' chart values: the user's own merged with ours. Pure.
+
+Helm replaces lists whole and lets later files win without a word, so a second `commonEnv` would drop the XCom
+variables. Here maps merge deeply, `commonEnv` and `workers` merge by `name`, and a disagreement is refused.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from astro_xcom.refusal import Refusals, shown
+from astro_xcom.service_accounts import ServiceAccount, named_in_values
+from astro_xcom.xcom import STATE_STORE_BACKEND, XCOM_BACKEND, XCOM_VARIABLES, PodIdentity
+
+MERGED_BY_NAME = ("commonEnv", "workers")
+COMPONENTS_WITH_ENV = ("dagProcessor", "triggerer", "sentinel")
+
+# Values that would put a secret into Terraform's state in clear -> the value that names a Kubernetes secret instead.
+SECRETS = {
+    ("agentToken",): "agentTokenSecretName",
+    ("imagePullSecretData",): "imagePullSecretName",
+    ("sentinelAuthSecret",): "sentinelAuthSecretName",
+    ("openLineage", "apiKey"): "openLineage.apiKeySecret",
+}
+SECRET_VARIABLES = ("ASTRO_AGENT_CLIENT_API_TOKEN",)
+
+IDENTITY_MARKS = (
+    "eks.amazonaws.com/role-arn",
+    "azure.workload.identity/client-id",
+    "azure.workload.identity/use",
+    "iam.gke.io/gcp-service-account",
+)
+
+# Chart 2.2 and later refuse to render while this is not written out; without a URL and a key lineage cannot work.
+DEFAULTS: dict[str, Any] = {"openLineage": {"enabled": False}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Chart values and where they come from, for messages."""
+
+    name: str
+    values: Mapping[str, Any]
+
+
+def merge(sources: Iterable[Source]) -> dict[str, Any]:
+    """One document from all sources, whatever their order.
+
+    Maps merge deeply, `commonEnv` and `workers` by `name`. Raises Refusals that name the sources of every value that
+    two of them give differently.
+    """
+    merged: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    problems: list[str] = []
+    for source in sources:
+        _merge_map(merged, source.values, "", source.name, origins, problems)
+    if problems:
+        raise Refusals(problems)
+    return merged
+
+
+def _merge_map(
+    merged: dict[str, Any],
+    values: Mapping[str, Any],
+    path: str,
+    name: str,
+    origins: dict[str, str],
+    problems: list[str],
+) -> None:
+    for key, value in values.items():
+        where = f"{path}.{key}" if path else key
+        known = merged.get(key)
+        if where in MERGED_BY_NAME and isinstance(value, list) and (known is None or isinstance(known, list)):
+            merged[key] = _merge_named(known or [], value, where, name, origins, problems)
+        elif isinstance(value, Mapping) and (isinstance(known, dict) or key not in merged):
+            merged[key] = dict(known) if known else {}
+            if key not in origins:
+                origins.setdefault(where, name)
+            _merge_map(merged[key], value, where, name, origins, problems)
+        elif key not in merged:
+            merged[key] = value
+            origins[where] = name
+        elif not same(known, value):
+            problems.append(
+                f"{name}: {where}: {shown(value)} here, {shown(known)} in {_origin(where, origins)}; keep one of them"
+            )
+
+
+def _merge_named(
+    merged: list[Any], entries: list[Any], path: str, name: str, origins: dict[str, str], problems: list[str]
+) -> list[Any]:
+    by_name = {entry["name"]: dict(entry) for entry in merged}
+    for entry in entries:
+        where = f"{path}[{entry['name']}]"
+        _merge_map(by_name.setdefault(entry["name"], {}), entry, where, name, origins, problems)
+    return list(by_name.values())
+
+
+def _origin(where: str, origins: Mapping[str, str]) -> str:
+    return origins.get(where) or next(
+        (name for path, name in origins.items() if path.startswith(where)), "another place"
+    )
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal, and of the same type all the way down: 1, 1.0, true and "1" differ."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return type(one) is type(other) and bool(one == other)
+
+
+def check_source(source: Source) -> None:
+    """Refuse user values that cannot work, or that would silently undo what this project sets.
+
+    Raises Refusals with every problem of the source.
+    """
+    problems = [f"{source.name}: {line}" for line in _problems(source.values)]
+    if problems:
+        raise Refusals(problems)
+
+
+def check_owned(source: Source, owned: Mapping[str, tuple[str, Any]]) -> None:
+    """Refuse user values that contradict a setting. `owned`: chart key -> (the setting, its value)."""
+    problems = [
+        f"{source.name}: {key}: {shown(source.values[key])} here, {shown(value)} in {setting}; keep one of them"
+        for key, (setting, value) in owned.items()
+        if key in source.values and not same(source.values[key], value)
+    ]
+    if problems:
+        raise Refusals(problems)
+
+
+def _problems(values: Mapping[str, Any]) -> Iterator[str]:
+    for path, instead in SECRETS.items():
+        if _at(values, path) not in (None, ""):
+            yield f"{'.'.join(path)}: would stand in Terraform's state in clear; try {instead} with a secret you made"
+    yield from _named_list_problems(values, "commonEnv")
+    yield from _named_list_problems(values, "workers")
+    for where, entries in _env_lists(values):
+        yield from _variable_problems(where, entries)
+    for where, marks in _marks(values):
+        for mark in IDENTITY_MARKS:
+            if isinstance(marks, Mapping) and mark in marks:
+                yield f"{where}.{mark}: is set by this project for every service account it trusts; remove it here"
+
+
+def _at(values: Any, path: Sequence[str]) -> Any:
+    for key in path:
+        values = values.get(key) if isinstance(values, Mapping) else None
+    return values
+
+
+def _named_list_problems(values: Mapping[str, Any], key: str) -> Iterator[str]:
+    entries = values.get(key)
+    if entries is None:
+        return
+    if not isinstance(entries, list):
+        yield f"{key}: must be a list of entries with a name; got {shown(entries)}"
+        return
+    seen = set()
+    for position, entry in enumerate(entries):
+        name = entry.get("name") if isinstance(entry, Mapping) else None
+        if not isinstance(name, str) or not name:
+            yield f"{key}[{position}]: must be a mapping with a name; got {shown(entry)}"
+        elif name in seen:
+            yield f"{key}[{name}]: is there twice; keep one of them"
+        seen.add(name)
+
+
+def _workers(values: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    workers = values.get("workers")
+    for worker in workers if isinstance(workers, list) else ():
+        if isinstance(worker, Mapping):
+            yield f"workers[{worker.get('name')}]", worker
+
+
+def _env_lists(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield "commonEnv", values.get("commonEnv")
+    for component in COMPONENTS_WITH_ENV:
+        yield f"{component}.env", _at(values, (component, "env"))
+    for where, worker in _workers(values):
+        yield f"{where}.env", worker.get("env")
+
+
+def _variable_problems(where: str, entries: Any) -> Iterator[str]:
+    for entry in entries if isinstance(entries, list) else ():
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
+            continue
+        name = entry["name"]
+        if name.startswith(XCOM_VARIABLES) or name == "AIRFLOW__CORE__XCOM_BACKEND":
+            yield f"{where}[{name}]: is set from storage and xcom in the settings; remove it here"
+        elif name in SECRET_VARIABLES:
+            yield f"{where}[{name}]: would stand in Terraform's state in clear; try agentTokenSecretName"
+        elif "value" in entry and not isinstance(entry["value"], str):
+            text = entry["value"] if isinstance(entry["value"], (int, float)) else ""
+            quoted = str(text).lower() if isinstance(text, bool) else str(text)
+            yield f'{where}[{name}]: must be text; got {shown(entry["value"])}; try "{quoted}" in quotes'
+
+
+def _marks(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield "annotations", values.get("annotations")
+    yield "labels", values.get("labels")
+    blocks = values.get("serviceAccount")
+    if isinstance(blocks, Mapping):
+        yield "serviceAccount.annotations", blocks.get("annotations")
+        for component in ("workers", *COMPONENTS_WITH_ENV):
+            yield f"serviceAccount.{component}.annotations", _at(blocks, (component, "annotations"))
+    for where, worker in _workers(values):
+        yield f"{where}.serviceAccount.annotations", _at(worker, ("serviceAccount", "annotations"))
+
+
+def xcom_values(
+    *,
+    namespace: str,
+    resource_name_prefix: str,
+    accounts: Sequence[ServiceAccount],
+    variables: Mapping[str, str],
+    pod_identity: PodIdentity,
+    state_store: bool,
+) -> dict[str, Any]:
+    """Our own chart values: names, service accounts, XCom backend, environment, identity marks."""
+    return {
+        "resourceNamePrefix": resource_name_prefix,
+        "namespace": namespace,
+        "createNamespace": False,
+        "xcomBackend": XCOM_BACKEND,
+        **({"stateStoreBackend": STATE_STORE_BACKEND} if state_store else {}),
+        "commonEnv": [{"name": name, "value": value} for name, value in variables.items()],
+        "annotations": dict(pod_identity.annotations),
+        **({"labels": dict(pod_identity.labels)} if pod_identity.labels else {}),
+        **named_in_values(accounts),
+    }
+
+
+def with_defaults(values: Mapping[str, Any], defaults: Mapping[str, Any] = DEFAULTS) -> dict[str, Any]:
+    """The values, with what nobody set filled in."""
+    filled = dict(values)
+    for key, value in defaults.items():
+        known = filled.get(key)
+        filled[key] = with_defaults(known, value) if isinstance(known, Mapping) else filled.get(key, value)
+    return filled

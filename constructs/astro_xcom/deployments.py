@@ -1,0 +1,108 @@
+"""Reads deployments.yaml: every deployment checked, every error reported at once."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from astro_xcom import names
+from astro_xcom.refusal import Refusals, Refused, shown
+from astro_xcom.settings import AwsDeployment, Deployment
+from astro_xcom.settings.errors import explain, unknown_key
+from astro_xcom.yaml_files import read_mapping
+
+CLOUDS: dict[str, type[Deployment]] = {"aws": AwsDeployment}
+
+
+def read_deployments(path: str | Path) -> dict[str, Deployment]:
+    """The deployments of a file, by name. Relative paths in it start at its folder.
+
+    Raises Refusals: a line for each problem, as `deployments.yaml: aws-example.storage.bucket: rule; got ...; try ...`.
+    """
+    path = Path(path)
+    content = read_mapping(path, name=path.name)
+    found: dict[str, Deployment] = {}
+    problems = [f"{key}: {unknown_key(key, ALLOWED)}" for key in content if key not in ALLOWED]
+    defaults = content.get("defaults") or {}
+    deployments = content.get("deployments")
+    if not isinstance(defaults, dict):
+        problems.append(f"defaults: must be a mapping; got {shown(defaults)}")
+        defaults = {}
+    if not isinstance(deployments, dict) or not deployments:
+        problems.append(f"deployments: must hold at least one deployment, by name; got {shown(deployments)}")
+        deployments = {}
+    for name, given in deployments.items():
+        try:
+            names.deployment_name(name)
+            found[name] = _deployment(given, defaults, folder=path.parent)
+        except Refused as error:
+            problems.append(f"{name}{'.' + error.field if error.field else ''}: {error}")
+        except ValidationError as error:
+            problems += explain(error, CLOUDS[given["cloud"]], place=_Place(name, given, defaults))
+    problems += _shared_state(found)
+    if problems:
+        raise Refusals([f"{path.name}: {line}" for line in dict.fromkeys(problems)])
+    return found
+
+
+ALLOWED = ("defaults", "deployments")
+
+
+def _deployment(given: Any, defaults: Mapping[str, Any], *, folder: Path) -> Deployment:
+    if not isinstance(given, dict):
+        raise Refused("must be a mapping of settings", got=given)
+    cloud = given.get("cloud")
+    if cloud not in CLOUDS:
+        raise Refused(f"must be one of {', '.join(CLOUDS)}", got=cloud, hint=next(iter(CLOUDS)), field="cloud")
+    return CLOUDS[cloud].model_validate(_under(defaults, given), context={"folder": folder})
+
+
+def _under(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given mapping over the defaults; maps merge deeply, anything else replaces."""
+    merged = {**defaults, **given}
+    for key in defaults.keys() & given.keys():
+        if isinstance(defaults[key], dict) and isinstance(given[key], dict):
+            merged[key] = _under(defaults[key], given[key])
+    return merged
+
+
+class _Place:
+    """Names the place of a value in the file: under its deployment, or under `defaults` when it stands only there."""
+
+    def __init__(self, name: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+        self.name, self.given, self.defaults = name, given, defaults
+
+    def __call__(self, path: tuple[str | int, ...]) -> str:
+        only_default = path and not _has(self.given, path) and _has(self.defaults, path)
+        text = "defaults" if only_default else self.name
+        for part in path:
+            text += f"[{part}]" if isinstance(part, int) else f".{part}"
+        return text
+
+
+def _has(values: Any, path: tuple[str | int, ...]) -> bool:
+    for part in path:
+        try:
+            values = values[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
+
+
+def _shared_state(deployments: Mapping[str, Deployment]) -> Iterator[str]:
+    """Two deployments in one state file would destroy each other's resources."""
+    owners: dict[str, str] = {}
+    for name, deployment in deployments.items():
+        if deployment.state is None:
+            continue
+        kind, backend = deployment.state.backend()
+        own = {"local": "path", "s3": "key"}[kind]
+        if getattr(backend, own) is None:
+            continue
+        first = owners.setdefault(backend.model_dump_json(), name)
+        if first != name:
+            yield (
+                f"{name}.state.{kind}.{own}: is the state of {first} too, and each apply would destroy the other's "
+                f"resources; got {shown(getattr(backend, own))}; try without {own}: each deployment has its own then"
+            )

@@ -1,0 +1,204 @@
+"""The rules that names have to follow, checked before anything is written. Pure; every check returns its argument."""
+
+import re
+
+from astro_xcom.refusal import Refused
+
+DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def _slug(value: str, *, longest: int) -> str | None:
+    """The nearest acceptable name, or None when nothing is left of it."""
+    text = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")[:longest].strip("-")
+    return f'"{text}"' if text else None
+
+
+def dns_label(value: str, *, longest: int = 63) -> str:
+    """A Kubernetes namespace, service account, or anything else that becomes a DNS label (RFC 1123)."""
+    if not DNS_LABEL.fullmatch(value) or len(value) > longest:
+        raise Refused(
+            f"must be 1-{longest} lower-case letters, digits or hyphens, starting and ending with a letter or digit",
+            got=value,
+            hint=_slug(value, longest=longest),
+        )
+    return value
+
+
+def deployment_name(value: str) -> str:
+    """A key of `deployments`: the stack's name, and part of default names, so kept short."""
+    return dns_label(value, longest=48)
+
+
+def resource_name_prefix(value: str) -> str:
+    """The chart's `resourceNamePrefix`. Short, because `<prefix>-worker-<name>` must stay a DNS label."""
+    return dns_label(value, longest=40)
+
+
+def release_name(value: str) -> str:
+    """A Helm release name: at most 53 characters (Helm's own limit)."""
+    return dns_label(value, longest=53)
+
+
+def object_path(value: str) -> str:
+    """The folder inside a bucket or container that objects live under; empty means all of it.
+
+    Plain segments only: `*` and `?` would be wildcards in an IAM policy, `@` and `:` would break the XCom URL.
+    """
+    plain = value.strip("/")
+    dots = {".", ".."} & set(value.split("/"))
+    if value == "" or (re.fullmatch(r"[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*", value) and not dots):
+        return value
+    raise Refused(
+        "must be folders joined by '/', of letters, digits and _ . = -, without a leading or closing '/', "
+        "without a bucket or scheme",
+        got=value,
+        hint=f'"{plain}"' if plain != value and re.fullmatch(r"[A-Za-z0-9_.=/-]+", plain) else '"xcom"',
+    )
+
+
+def contains(outer: str, inner: str) -> bool:
+    """Whether every object under `inner` is also under `outer`."""
+    return outer == "" or inner == outer or inner.startswith(outer + "/")
+
+
+def connection_id(value: str) -> str:
+    """An Airflow connection id, as it can stand in front of `@` in an object-storage URL."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", value):
+        raise Refused(
+            "must be letters, digits and _ . - (it is written in front of '@' in the XCom path)",
+            got=value,
+            hint=f'"{re.sub(r"[^A-Za-z0-9_.-]+", "_", value).lstrip(".-") or "aws_default"}"',
+        )
+    return value
+
+
+def chart_version(value: str) -> str:
+    """A pinned chart version this project knows the values of: 2.x and later, and not 2.2.0.
+
+    2.2.0 fails to install unless every OpenLineage setting is written out; 1.x has another values layout.
+    """
+    match = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", value)
+    if not match:
+        raise Refused("must be one exact version, such as 2.3.3", got=value, hint='"2.3.3"')
+    if value == "2.2.0":
+        raise Refused("2.2.0 cannot be installed without every OpenLineage setting", got=value, hint='"2.3.3"')
+    if int(match[1]) < 2:
+        raise Refused("1.x charts have another values layout and are not supported", got=value, hint='"2.3.3"')
+    return value
+
+
+def version_key(value: str) -> tuple[int, ...]:
+    """A chart version that compares as versions do."""
+    return tuple(int(part) for part in value.split("."))
+
+
+# ---- AWS
+
+
+def s3_bucket(value: str) -> str:
+    """An S3 bucket name.
+
+    Dots are refused: with them TLS to the bucket's own host name cannot be verified.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", value):
+        raise Refused(
+            "must be 3-63 lower-case letters, digits or hyphens, starting and ending with a letter or digit",
+            got=value,
+            hint=_slug(value, longest=63) if len(re.sub(r"[^a-z0-9]", "", value.lower())) >= 3 else '"acme-astro-xcom"',
+        )
+    for prefix in ("xn--", "sthree-", "amzn-s3-demo-"):
+        if value.startswith(prefix):
+            raise Refused(f"AWS keeps the prefix {prefix} for itself", got=value, hint=f'"{value[len(prefix) :]}"')
+    for suffix in ("-s3alias", "--ols-s3", "--x-s3", "--table-s3"):
+        if value.endswith(suffix):
+            raise Refused(f"AWS keeps the suffix {suffix} for itself", got=value, hint=f'"{value[: -len(suffix)]}"')
+    return value
+
+
+def existing_s3_bucket(value: str) -> str:
+    """The name of a bucket somebody else made: dots and the like are theirs to answer for."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
+        raise Refused("must be a bucket's name: 3-63 lower-case letters, digits, hyphens or dots", got=value)
+    return value
+
+
+def aws_region(value: str) -> str:
+    """An AWS region code."""
+    if not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-\d", value):
+        raise Refused("must be an AWS region code", got=value, hint='"us-east-1"')
+    return value
+
+
+def aws_account_id(value: str) -> str:
+    """An AWS account id: twelve digits, quoted in YAML so that a leading zero survives."""
+    if not re.fullmatch(r"\d{12}", value):
+        raise Refused("must be the 12 digits of an AWS account id, in quotes", got=value, hint='"111122223333"')
+    return value
+
+
+def iam_role(value: str) -> str:
+    """An IAM role name: at most 64 characters."""
+    if not re.fullmatch(r"[\w+=,.@-]{1,64}", value, re.ASCII):
+        raise Refused(
+            "must be 1-64 letters, digits or _ + = , . @ - (IAM refuses longer role names only at apply)",
+            got=value,
+            hint=f'"{re.sub(r"[^A-Za-z0-9_+=,.@-]+", "-", value)[:64].strip("-") or "astro-xcom"}"',
+        )
+    return value
+
+
+def iam_path(value: str) -> str:
+    """The path of an IAM role."""
+    if not re.fullmatch(r"/([A-Za-z0-9_.+=,@-]+/)*", value) or len(value) > 512:
+        raise Refused("must start and end with '/'", got=value, hint=f'"/{value.strip("/")}/"' if value else '"/"')
+    return value
+
+
+def _arn(value: str, pattern: str, what: str, example: str) -> str:
+    if not re.fullmatch(r"arn:aws(-[a-z-]+)?:" + pattern, value):
+        raise Refused(f"must be the ARN of {what}", got=value, hint=f'"{example}"')
+    return value
+
+
+def oidc_provider_arn(value: str) -> str:
+    """The ARN of the IAM OIDC provider of an EKS cluster."""
+    return _arn(
+        value,
+        r"iam::\d{12}:oidc-provider/[^/\s]+(/\S*[^/\s])?",
+        "an IAM OIDC provider",
+        "arn:aws:iam::111122223333:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B716D3041E",
+    )
+
+
+def iam_policy_arn(value: str) -> str:
+    """The ARN of an IAM policy, such as a permissions boundary."""
+    return _arn(
+        value, r"iam::(\d{12}|aws):policy/\S+", "an IAM policy", "arn:aws:iam::111122223333:policy/platform-boundary"
+    )
+
+
+def iam_role_arn(value: str) -> str:
+    """The ARN of an IAM role."""
+    return _arn(value, r"iam::\d{12}:role/\S+", "an IAM role", "arn:aws:iam::111122223333:role/astro-xcom")
+
+
+def existing_iam_role(value: str) -> str:
+    """A role that exists: its ARN, or its name in the deployment's own account."""
+    return iam_role_arn(value) if value.startswith("arn:") else iam_role(value)
+
+
+def kms_key_arn(value: str) -> str:
+    """The ARN of a KMS key. Aliases are refused: IAM grants on them have no effect."""
+    return _arn(
+        value,
+        r"kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+",
+        "a KMS key, not of an alias",
+        "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000",
+    )
+
+
+def eks_cluster(value: str) -> str:
+    """The name of an EKS cluster."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", value):
+        raise Refused("must be an EKS cluster's name: 1-100 letters, digits, hyphens or underscores", got=value)
+    return value

@@ -1,0 +1,30 @@
+"""How bad input is refused: the rule, what came, and what to try."""
+
+import json
+
+
+class Refused(ValueError):
+    """One value breaks one rule. Reads `rule; got ...; try ...`; `field` names it where the place does not say."""
+
+    def __init__(self, rule: str, *, got: object = ..., hint: str | None = None, field: str | None = None) -> None:
+        self.rule, self.got, self.hint, self.field = rule, got, hint, field
+        parts = [rule]
+        if got is not ...:
+            parts.append(f"got {shown(got)}")
+        if hint is not None:
+            parts.append(f"try {hint}")
+        super().__init__("; ".join(parts))
+
+
+class Refusals(ValueError):
+    """Everything that is wrong with one input, a line each."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+        super().__init__("\n".join(lines))
+
+
+def shown(value: object) -> str:
+    """A value as its author wrote it, cut to one readable line."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else text[:76] + " ..."

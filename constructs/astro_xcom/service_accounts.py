@@ -1,0 +1,114 @@
+"""Which Kubernetes service accounts an agent release has. Pure.
+
+The chart's own default names are not documented for every component, so each is named in the values and exactly
+those names are trusted by the cloud.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from astro_xcom import names
+from astro_xcom.refusal import Refusals, Refused
+
+COMPONENTS = {"dagProcessor": "dag-processor", "triggerer": "triggerer", "sentinel": "sentinel"}
+DEFAULT_WORKER = "default-worker"  # the chart's own worker when `workers` is left out
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceAccount:
+    """The service account of one component of an agent release."""
+
+    component: str
+    """`workers`, `dagProcessor`, `triggerer` or `sentinel`, as the chart's values say it."""
+    name: str
+    namespace: str
+    create: bool = True
+    """Whether the chart makes it. If not, annotate your own."""
+    worker: str | None = None
+    """The entry of `workers` it belongs to; None for the chart's own default worker."""
+
+    @property
+    def subject(self) -> str:
+        """The `sub` claim of its tokens."""
+        return f"system:serviceaccount:{self.namespace}:{self.name}"
+
+
+def subjects(accounts: Iterable[ServiceAccount]) -> tuple[str, ...]:
+    """The distinct `sub` claims, in order of first appearance."""
+    return tuple(dict.fromkeys(account.subject for account in accounts))
+
+
+def service_accounts(values: Mapping[str, Any], *, prefix: str, namespace: str) -> tuple[ServiceAccount, ...]:
+    """The service accounts of a release with these chart values: workers, dag processor, triggerer, sentinel.
+
+    A sentinel that the values switch off has none. Raises Refusals for names Kubernetes refuses, for an account
+    that is not made and has no name, and for two components that would each make the same account.
+    """
+    found, problems = [], []
+
+    def add(component: str, default: str, block: Any, where: str, worker: str | None = None) -> None:
+        block = _mapping(block)
+        create = block.get("create", True)
+        name = block.get("name") or (default if create else None)
+        if not isinstance(create, bool):
+            problems.append(f"{where}.create: {Refused('must be true or false', got=create)}")
+        elif name is None:
+            problems.append(f"{where}.name: is required where create is false: name the account you made")
+        else:
+            try:
+                found.append(
+                    ServiceAccount(
+                        component=component,
+                        name=names.dns_label(str(name)),
+                        namespace=namespace,
+                        create=create,
+                        worker=worker,
+                    )
+                )
+            except Refused as error:
+                problems.append(f"{where}.name: {error}")
+
+    blocks = _mapping(values.get("serviceAccount"))
+    shared = _mapping(blocks.get("workers"))
+    if values.get("workers") is None:
+        add("workers", f"{prefix}-worker-{DEFAULT_WORKER}", shared, "serviceAccount.workers")
+    for worker in values.get("workers") or ():
+        block = {**shared, **_mapping(worker.get("serviceAccount"))}
+        where = f"workers[{worker['name']}].serviceAccount"
+        add("workers", f"{prefix}-worker-{worker['name']}", block, where, worker["name"])
+    for component, suffix in COMPONENTS.items():
+        if component == "sentinel" and _mapping(values.get(component)).get("enabled") is False:
+            continue
+        add(component, f"{prefix}-{suffix}", blocks.get(component), f"serviceAccount.{component}")
+
+    made: dict[str, str] = {}
+    for account in found:
+        owner = account.component if account.worker is None else f"workers[{account.worker}]"
+        if account.create and account.name in made:
+            problems.append(
+                f"{owner}: would make the service account {account.name} a second time, after {made[account.name]}; "
+                "try a name of its own, or create: false with an account you made"
+            )
+        elif account.create:
+            made[account.name] = owner
+    if problems:
+        raise Refusals(problems)
+    return tuple(found)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def named_in_values(accounts: Iterable[ServiceAccount]) -> dict[str, Any]:
+    """The chart values that give each component exactly its service account."""
+    blocks: dict[str, Any] = {}
+    workers: list[dict[str, Any]] = []
+    for account in accounts:
+        block = {"create": account.create, "name": account.name}
+        if account.worker is None:
+            blocks[account.component] = block
+        else:
+            workers.append({"name": account.worker, "serviceAccount": block})
+    return {"serviceAccount": blocks, **({"workers": workers} if workers else {})}

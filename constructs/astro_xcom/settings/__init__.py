@@ -1,0 +1,25 @@
+"""What a deployment is: typed, frozen settings that deployments.yaml and Python callers share."""
+
+from astro_xcom.settings.agent import AgentSettings, Kubeconfig, ValuesFile
+from astro_xcom.settings.aws import AwsDeployment, AwsIdentity, AwsStorage, EksCluster
+from astro_xcom.settings.base import Settings
+from astro_xcom.settings.deployment import Deployment
+from astro_xcom.settings.state import LocalState, S3State, State
+from astro_xcom.settings.xcom import StateStoreSettings, XComSettings
+
+__all__ = [
+    "AgentSettings",
+    "AwsDeployment",
+    "AwsIdentity",
+    "AwsStorage",
+    "Deployment",
+    "EksCluster",
+    "Kubeconfig",
+    "LocalState",
+    "S3State",
+    "Settings",
+    "State",
+    "StateStoreSettings",
+    "ValuesFile",
+    "XComSettings",
+]

@@ -1,0 +1,134 @@
+"""The agent release: where it goes, and the user's own chart values."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from typing_extensions import Self
+
+from astro_xcom import chart_values, names
+from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.service_accounts import ServiceAccount, service_accounts
+from astro_xcom.settings.base import Count, DnsLabel, Flag, Settings
+from astro_xcom.yaml_files import read_mapping
+
+CHART = "astro-remote-execution-agent"
+CHART_REPOSITORY = "https://helm.astronomer.io"
+INLINE = "agent.values"
+
+
+class Kubeconfig(Settings):
+    """A kubeconfig file on the machine that runs Terraform."""
+
+    path: Annotated[str, Field(min_length=1)]
+    context: Annotated[str, Field(min_length=1)] | None = None
+    """Default: the file's current context."""
+
+
+class ValuesFile(Settings):
+    """A chart values file, read once when the settings are made."""
+
+    path: str
+    content: dict[str, Any]
+
+    @property
+    def source(self) -> chart_values.Source:
+        """The content, named by its path."""
+        return chart_values.Source(name=self.path, values=self.content)
+
+    @classmethod
+    def read(cls, path: str | Path, *, folder: Path | None = None) -> "ValuesFile":
+        """Read a file as Helm would. Relative paths start at `folder`; the working directory by default."""
+        return cls(path=str(path), content=read_mapping((folder or Path()) / path, name=str(path)))
+
+
+def _read(value: Any, info: ValidationInfo) -> Any:
+    return (
+        ValuesFile.read(value, folder=(info.context or {}).get("folder")) if isinstance(value, (str, Path)) else value
+    )
+
+
+class AgentSettings(Settings):
+    """The Helm release `astro-remote-execution-agent`, or only its values."""
+
+    namespace: DnsLabel
+    """Kubernetes namespace of the release. Part of every trusted subject."""
+    resource_name_prefix: Annotated[str, AfterValidator(names.resource_name_prefix)]
+    """The chart's `resourceNamePrefix`: starts the name of every object of the release."""
+    release: Flag = True
+    """false: everything but the Helm release; install the chart with the `agent_values` output yourself."""
+    release_name: Annotated[str, AfterValidator(names.release_name)] = "astro-agent"
+    chart: Annotated[str, Field(min_length=1)] = CHART
+    """Chart name in the repository, an `oci://` reference, or a chart folder's path."""
+    repository: Annotated[str, Field(min_length=1)] | None = CHART_REPOSITORY
+    """Chart repository; null when `chart` says it all."""
+    chart_version: Annotated[str, AfterValidator(names.chart_version)] = "2.3.3"
+    create_namespace: Flag = False
+    """Whether Helm makes the namespace. Off: it must exist, with the secrets that the values name."""
+    timeout_seconds: Annotated[Count, Field(ge=60, le=7200)] = 900
+    """How long Helm waits for the pods; agents restart two or three times on a first installation."""
+    atomic: Flag = False
+    """Roll a failed release back. Off: a slow first start is not undone."""
+    values_files: tuple[Annotated[ValuesFile, BeforeValidator(_read), WithJsonSchema({"type": "string"})], ...] = ()
+    """Your own chart values. Relative to the file that names them."""
+    values: dict[str, Any] = Field(default_factory=dict)
+    """Your own chart values, written here."""
+
+    def sources(self) -> list[chart_values.Source]:
+        """The user's own chart values, each with the name to use in messages."""
+        return [*(file.source for file in self.values_files), chart_values.Source(name=INLINE, values=self.values)]
+
+    def user_values(self) -> Mapping[str, Any]:
+        """The user's own chart values, merged."""
+        return chart_values.merge(self.sources())
+
+    def service_accounts(self) -> tuple[ServiceAccount, ...]:
+        """Every service account of the release; exactly these are trusted by the cloud."""
+        return service_accounts(self.user_values(), prefix=self.resource_name_prefix, namespace=self.namespace)
+
+    @field_validator("values_files")
+    @classmethod
+    def _files_can_work(cls, files: tuple[ValuesFile, ...]) -> tuple[ValuesFile, ...]:
+        problems: list[str] = []
+        for file in files:
+            try:
+                chart_values.check_source(file.source)
+            except Refusals as error:
+                problems += error.lines
+        if problems:
+            raise Refusals(problems)
+        return files
+
+    @field_validator("values")
+    @classmethod
+    def _values_can_work(cls, values: dict[str, Any]) -> dict[str, Any]:
+        chart_values.check_source(chart_values.Source(name=INLINE, values=values))
+        return values
+
+    @model_validator(mode="after")
+    def _values_fit(self) -> Self:
+        owned = {
+            "namespace": ("agent.namespace", self.namespace),
+            "resourceNamePrefix": ("agent.resource_name_prefix", self.resource_name_prefix),
+        }
+        for source in self.sources():
+            chart_values.check_owned(source, owned)
+        self.service_accounts()
+        return self
+
+    @model_validator(mode="after")
+    def _chart_can_be_found(self) -> Self:
+        if self.repository is None and "/" not in self.chart:
+            raise Refused(
+                "is required for a chart given by name", got=None, hint=f'"{CHART_REPOSITORY}"', field="repository"
+            )
+        return self

@@ -1,0 +1,155 @@
+"""A deployment on AWS."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from typing_extensions import Self
+
+from astro_xcom import names
+from astro_xcom.refusal import Refused
+from astro_xcom.settings.agent import Kubeconfig
+from astro_xcom.settings.base import AwsRegion, Count, Flag, ObjectPath, Settings, Tags
+from astro_xcom.settings.deployment import Deployment
+from astro_xcom.settings.xcom import check_state_store
+
+
+class EksCluster(Settings):
+    """An EKS cluster: by name, and everything is looked up; or by its OIDC provider, and nothing is."""
+
+    name: Annotated[str, AfterValidator(names.eks_cluster)] | None = None
+    """Looks up the OIDC provider and the endpoint, with the credentials of the plan."""
+    region: AwsRegion | None = None
+    """Region of the cluster `name`. Default: the deployment's."""
+    oidc_provider_arn: Annotated[str, AfterValidator(names.oidc_provider_arn)] | None = None
+    """The IAM OIDC provider to trust. Default: the one of the cluster `name`."""
+    kubeconfig: Kubeconfig | None = None
+    """How to reach the cluster. Default: the endpoint of the cluster `name`."""
+    authentication: Literal["exec", "token"] = "exec"
+    """exec: `aws eks get-token` on the machine that runs Terraform; token: a 15-minute token, needs no aws command."""
+
+    @property
+    def trusted(self) -> tuple[str | None, ...]:
+        """What the role trusts: an OIDC provider by ARN, or a cluster of a region."""
+        return (self.oidc_provider_arn,) if self.oidc_provider_arn else (self.region, self.name)
+
+    @model_validator(mode="after")
+    def _can_be_trusted(self) -> Self:
+        if self.name is None and self.oidc_provider_arn is None:
+            raise Refused("needs a name (then its OIDC provider is looked up) or an oidc_provider_arn")
+        return self
+
+
+class AwsStorage(Settings):
+    """The S3 bucket, made or existing."""
+
+    bucket: str
+    path: ObjectPath = "xcom"
+    """Folder in the bucket. Treat as permanent: after a change, old values read as their paths."""
+    existing: Flag = False
+    """true: the bucket is there already; nothing about it is changed, not its lifecycle either."""
+    encryption: Literal["SSE-S3", "SSE-KMS"] = "SSE-S3"
+    kms_key_arn: Annotated[str, AfterValidator(names.kms_key_arn)] | None = None
+    """Key for SSE-KMS. Default: SSE-KMS makes a key of its own; an existing bucket needs its key's ARN here."""
+    protect_from_destroy: Flag = True
+    """false: `destroy` deletes the bucket and every XCom in it is lost (and the key, if one was made)."""
+    force_destroy: Flag = False
+    """true: `destroy` empties the bucket first. Must be applied before the destroy."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        check = names.existing_s3_bucket if self.existing else names.s3_bucket
+        try:
+            check(self.bucket)
+        except Refused as error:
+            raise Refused(error.rule, got=error.got, hint=error.hint, field="bucket") from None
+        if self.kms_key_arn and self.encryption != "SSE-KMS":
+            raise Refused(
+                "must be SSE-KMS to use kms_key_arn", got=self.encryption, hint='"SSE-KMS"', field="encryption"
+            )
+        if self.existing and self.encryption == "SSE-KMS" and not self.kms_key_arn:
+            raise Refused(
+                "is required for an existing bucket with SSE-KMS, so that the role is granted its key",
+                field="kms_key_arn",
+            )
+        if self.force_destroy and (self.existing or self.protect_from_destroy):
+            raise Refused(
+                "only for a bucket made here, together with protect_from_destroy: false",
+                got=True,
+                hint="false",
+                field="force_destroy",
+            )
+        return self
+
+
+class AwsIdentity(Settings):
+    """The IAM role, made or existing."""
+
+    role_name: Annotated[str, AfterValidator(names.iam_role)] | None = None
+    """Default: `<deployment>-xcom`."""
+    existing_role: Annotated[str, AfterValidator(names.existing_iam_role)] | None = None
+    """Name or ARN of a role to use as it is. Its owner attaches the output `access_policy` and the trust."""
+    path: Annotated[str, AfterValidator(names.iam_path)] = "/"
+    permissions_boundary: Annotated[str, AfterValidator(names.iam_policy_arn)] | None = None
+    max_session_duration_seconds: Annotated[Count, Field(ge=3600, le=43200)] = 3600
+
+    @model_validator(mode="after")
+    def _made_or_existing(self) -> Self:
+        unused = sorted(self.model_fields_set - {"existing_role"})
+        if self.existing_role and unused:
+            raise Refused(
+                f"is used as it is: remove {', '.join(unused)}", got=self.existing_role, field="existing_role"
+            )
+        return self
+
+
+class AwsDeployment(Deployment):
+    """XComs in S3, for agents on EKS that assume an IAM role (IRSA)."""
+
+    cloud: Literal["aws"] = "aws"
+    region: AwsRegion
+    account_id: Annotated[str, AfterValidator(names.aws_account_id)] | None = None
+    """Refuse to plan with credentials of any other account."""
+    tags: Tags = Field(default_factory=dict)
+    """Default tags of every AWS resource."""
+    cluster: EksCluster
+    """Where the agents run."""
+    trusted_clusters: tuple[EksCluster, ...] = ()
+    """More clusters whose agents, of the same names, share the storage: a standby, for example."""
+    storage: AwsStorage
+    identity: AwsIdentity = Field(default_factory=AwsIdentity)
+
+    @field_validator("tags")
+    @classmethod
+    def _tags(cls, tags: Tags) -> Tags:
+        for key, value in tags.items():
+            if not 1 <= len(key) <= 128 or key.lower().startswith("aws:") or len(value) > 256:
+                raise Refused(
+                    "a tag's key is 1-128 characters and does not start with aws:, its value at most 256",
+                    got={key: value},
+                )
+        return tags
+
+    @field_validator("trusted_clusters")
+    @classmethod
+    def _clusters_differ(cls, clusters: tuple[EksCluster, ...], info: ValidationInfo) -> tuple[EksCluster, ...]:
+        seen = [info.data["cluster"].trusted] if "cluster" in info.data else []
+        for cluster in clusters:
+            if cluster.trusted in seen:
+                raise Refused("each cluster is trusted once", got=" ".join(filter(None, cluster.trusted)))
+            seen.append(cluster.trusted)
+        return clusters
+
+    @model_validator(mode="after")
+    def _cluster_can_be_reached(self) -> Self:
+        if self.agent.release and not (self.cluster.name or self.cluster.kubeconfig):
+            raise Refused(
+                "needs a name or a kubeconfig to install the release",
+                hint="name: data-prod, or agent.release: false to install the chart yourself",
+                field="cluster",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _state_store_fits(self) -> Self:
+        check_state_store(self.storage.path, self.state_store, self.agent.chart_version)
+        return self

@@ -1,0 +1,69 @@
+"""pydantic's errors in the words of the settings."""
+
+import difflib
+import typing
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from astro_xcom.refusal import Refusals, Refused, shown
+
+KINDS = {
+    "string_type": "must be text (in quotes)",
+    "int_type": "must be a whole number",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "model_attributes_type": "must be a mapping",
+    "tuple_type": "must be a list",
+    "string_too_short": "must not be empty",
+}
+
+
+def explain(
+    error: ValidationError, model: type[BaseModel], *, place: Callable[[tuple[str | int, ...]], str]
+) -> list[str]:
+    """A line for each error: its place, the rule, what came, and what to try."""
+    lines = []
+    for details in error.errors():
+        path = details["loc"]
+        cause = details.get("ctx", {}).get("error")
+        if isinstance(cause, Refusals):
+            lines += [f"{place(path)}: {line}" for line in cause.lines]
+            continue
+        if isinstance(cause, Refused):
+            path = (*path, *(cause.field.split(".") if cause.field else ()))
+            text = str(cause)
+        elif details["type"] == "missing":
+            text = "is required"
+        elif details["type"] == "extra_forbidden":
+            text = unknown_key(str(path[-1]), _model_at(model, path[:-1]).model_fields)
+        elif details["type"] == "literal_error":
+            text = f"must be {details['ctx']['expected']}; got {shown(details['input'])}"
+        else:
+            rule = KINDS.get(details["type"]) or details["msg"][:1].lower() + details["msg"][1:]
+            text = f"{rule}; got {shown(details['input'])}"
+        lines.append(f"{place(path)}: {text}")
+    return lines
+
+
+def unknown_key(key: str, allowed: Iterable[str]) -> str:
+    """What to say of a key that nothing reads."""
+    near = difflib.get_close_matches(key, list(allowed), n=1)
+    hint = f"; try {near[0]}" if near else ""
+    return f"is not a setting; there are {', '.join(allowed)}{hint}"
+
+
+def _model_at(model: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseModel]:
+    for part in path:
+        if isinstance(part, str):
+            model = next(_models_in(model.model_fields[part].annotation))
+    return model
+
+
+def _models_in(annotation: Any) -> typing.Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in typing.get_args(annotation):
+        yield from _models_in(argument)

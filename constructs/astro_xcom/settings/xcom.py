@@ -1,0 +1,114 @@
+"""How agents use the XCom backend, and the state store beside it."""
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from astro_xcom import names, xcom
+from astro_xcom.refusal import Refused
+from astro_xcom.settings.base import Count, ObjectPath, Settings
+
+COMPRESSIONS = ("zip", "gzip", "bz2", "lzma", "xz", "none")
+MEANT = {"gz": "gzip", "bzip2": "bz2", "snappy": "gzip", "zstd": "gzip", "lz4": "gzip", "deflate": "gzip", "": "none"}
+
+
+def _compression(value: Any) -> Any:
+    """Airflow fails every write of a name it does not know, and `None` is one of those."""
+    if value in COMPRESSIONS and isinstance(value, str):
+        return value
+    word = str(value).strip().lower() if isinstance(value, str) or value is None else ""
+    meant = word if word in COMPRESSIONS else MEANT.get(word, "zip")
+    missing = " (its package is not part of Airflow)" if word in ("snappy", "zstd", "lz4") else ""
+    raise Refused(f"must be one of {', '.join(COMPRESSIONS)}{missing}", got=value, hint=meant)
+
+
+def _threshold(value: int) -> int:
+    if value < 0:
+        raise Refused(
+            "must be 0 or more bytes: below 0 values stay in the Airflow database, which tasks on remote execution "
+            "agents cannot use for XComs",
+            got=value,
+            hint="0",
+        )
+    return value
+
+
+def _retention(value: int) -> int:
+    if not 1 <= value <= 36500:
+        raise Refused(
+            "must be 1-36500 days; a task that reads a value after it expired gets its path instead, without an error, "
+            "so let it outlast the longest run with its retries and re-runs",
+            got=value,
+            hint="30",
+        )
+    return value
+
+
+Compression = Annotated[xcom.Compression, BeforeValidator(_compression)]
+Threshold = Annotated[Count, AfterValidator(_threshold), Field(json_schema_extra={"minimum": 0})]
+
+
+class XComSettings(Settings):
+    """How agents store XComs."""
+
+    threshold: Threshold = 0
+    """Values of at least this many bytes go to object storage; 0: all of them, as remote execution needs."""
+    compression: Compression = "zip"
+    """zip stores without compressing (Astronomer's recommendation); gzip, bz2, lzma and xz compress; none: off.
+
+    With any compression Airflow does not report a denied upload: the reader gets the path as its value.
+    """
+    connection_id: Annotated[str, AfterValidator(names.connection_id)] | None = None
+    """Airflow connection written into the XCom path. Default: none, the pod's own cloud identity is used."""
+    retention_days: Annotated[Count, AfterValidator(_retention), Field(json_schema_extra={"minimum": 1})] = 30
+    """XComs expire after this many days. Must outlast the longest run with retries and re-runs."""
+
+    SHORT_RETENTION_DAYS: ClassVar[int] = 14
+
+    def variables(self, location: xcom.XComLocation) -> dict[str, str]:
+        """The agents' environment for this storage."""
+        return {
+            **location.env,
+            **xcom.objectstorage_variables(
+                xcom.XCOM_VARIABLES, url=location.url, threshold=self.threshold, compression=self.compression
+            ),
+        }
+
+
+class StateStoreSettings(Settings):
+    """Where agents on Astro Runtime 3.3+ keep task and asset state: the same bucket, never expired."""
+
+    path: ObjectPath
+    """Folder in the bucket. Must not contain, or lie in, the XCom path."""
+    threshold: Threshold = 0
+    """Values of at least this many bytes go to object storage."""
+    compression: Compression = "none"
+    """As for XComs; none by default, so that a denied upload is an error."""
+
+    def variables(self, location: xcom.XComLocation) -> dict[str, str]:
+        """The agents' environment for this state store."""
+        if location.state_store_url is None:
+            raise ValueError("the storage was made without a state store path")
+        return xcom.objectstorage_variables(
+            xcom.STATE_STORE_VARIABLES,
+            url=location.state_store_url,
+            threshold=self.threshold,
+            compression=self.compression,
+        )
+
+
+def check_state_store(xcom_path: str, state_store: StateStoreSettings | None, chart_version: str) -> None:
+    """Refuse a state store that would expire with the XComs, or that the chart does not know."""
+    if state_store is None:
+        return
+    if names.contains(xcom_path, state_store.path) or names.contains(state_store.path, xcom_path):
+        raise Refused(
+            f'must not contain storage.path ("{xcom_path}") nor lie in it: XComs expire, state must not',
+            got=state_store.path,
+            hint='"state" beside a storage.path of "xcom"',
+            field="state_store.path",
+        )
+    if names.version_key(chart_version) < (2, 3, 0):
+        raise Refused(
+            "must be 2.3.0 or later to use state_store", got=chart_version, hint='"2.3.3"', field="agent.chart_version"
+        )

@@ -1,0 +1,77 @@
+"""What the stacks of the three clouds share: backend, agents and outputs."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cdktf import ITerraformDependable, LocalBackend, S3Backend, TerraformOutput, TerraformStack
+from cdktf_cdktf_provider_helm.provider import HelmProvider, HelmProviderKubernetes
+from constructs import Construct
+
+from astro_xcom.agent import AgentRelease, AgentValues
+from astro_xcom.service_accounts import subjects
+from astro_xcom.settings import Deployment, LocalState, S3State, Settings
+from astro_xcom.terraform_text import literal
+from astro_xcom.xcom import PodIdentity, XComLocation
+
+
+class XComStack(TerraformStack):
+    """A stack with its backend; a cloud's stack adds storage and identity, then the agents."""
+
+    def __init__(self, scope: Construct, id_: str, deployment: Deployment) -> None:
+        super().__init__(scope, id_)
+        self.deployment = deployment
+        self.subjects = subjects(deployment.agent.service_accounts())
+        """The Kubernetes service accounts to trust, as the `sub` of their tokens."""
+        self._backend(deployment.state.backend()[1] if deployment.state else LocalState())
+
+    def output(self, name: str, value: Any, description: str) -> None:
+        """Declare a Terraform output."""
+        TerraformOutput(self, name, value=value, description=description)
+
+    def add_agents(
+        self,
+        *,
+        location: XComLocation,
+        pod_identity: PodIdentity,
+        dependencies: Sequence[ITerraformDependable],
+        kubernetes: Callable[[], HelmProviderKubernetes],
+    ) -> None:
+        """The agents' values and, unless switched off, their Helm release with its provider."""
+        agent = self.deployment.agent
+        values = AgentValues(
+            self,
+            "agent-values",
+            agent=agent,
+            location=location,
+            pod_identity=pod_identity,
+            xcom=self.deployment.xcom,
+            state_store=self.deployment.state_store,
+        )
+        if agent.release:
+            HelmProvider(self, "helm", kubernetes=kubernetes())
+            AgentRelease(self, "agent", agent=agent, values=values, depends_on=dependencies)
+        self.output("xcom_path", location.url, "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH of the agents")
+        if location.state_store_url is not None:
+            self.output("state_store_path", location.state_store_url, "Where the agents keep their state")
+        self.output("annotations", dict(pod_identity.annotations), "Annotations of the agents' service accounts")
+        if pod_identity.labels:
+            self.output("labels", dict(pod_identity.labels), "Labels of the agents' pods")
+        self.output("trusted_subjects", list(self.subjects), "Exactly these Kubernetes service accounts have access")
+        self.output("agent_values", values.yaml, "The chart values of the agents")
+
+    def _backend(self, backend: Settings) -> None:
+        name = self.node.id
+        if isinstance(backend, S3State):
+            S3Backend(
+                self,
+                bucket=backend.bucket,
+                key=literal(backend.key or f"astro-xcom/{name}.tfstate"),
+                region=backend.region,
+                encrypt=True,
+                kms_key_id=backend.kms_key_arn,
+            )
+            self.add_override("terraform.backend.s3.use_lockfile", True)
+        elif isinstance(backend, LocalState):
+            # From the stack's folder to the project's: the same bytes on every machine, and outside of what
+            # synthesis may delete.
+            LocalBackend(self, path="../../../" + literal(backend.path or f"terraform.{name}.tfstate"))

@@ -1,0 +1,19 @@
+"""Deployment -> stack, loading only the providers of the clouds in use."""
+
+from typing import TYPE_CHECKING
+
+from astro_xcom.settings import AwsDeployment, Deployment
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from astro_xcom.stack import XComStack
+
+
+def make_stack(scope: "Construct", name: str, deployment: Deployment) -> "XComStack":
+    """The stack of one deployment. Raises Refused or Refusals for settings that contradict one another."""
+    if isinstance(deployment, AwsDeployment):
+        from astro_xcom.aws import AwsXComStack
+
+        return AwsXComStack(scope, name, deployment)
+    raise TypeError(f"no stack for {type(deployment).__name__}")

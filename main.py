@@ -1,0 +1,28 @@
+"""deployments.yaml -> one stack per deployment -> Terraform JSON in cdktf.out."""
+
+import sys
+from pathlib import Path
+
+from astro_xcom.deployments import read_deployments
+from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.stacks import make_stack
+
+FILE = Path(__file__).with_name("deployments.yaml")
+
+
+def main() -> None:
+    """Write the JSON of every deployment, or say what is wrong and write nothing."""
+    from cdktf import App  # after the file is known to be good: it takes a while
+
+    deployments = read_deployments(FILE)
+    app = App()
+    for name, deployment in deployments.items():
+        make_stack(app, name, deployment)
+    app.synth()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (Refused, Refusals) as error:
+        sys.exit(str(error))
