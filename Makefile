@@ -2,11 +2,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cli synth test test-all lint golden schema lock validate diff deploy destroy clean
+.PHONY: help setup cli synth test test-slow test-terraform lint golden lock terraform validate diff deploy destroy stack clean
 
 PYTHON ?= python3
 LOCK_PYTHON ?= python3.10
-STACK ?= *
+STACK ?=
 PIPENV_VERSION := 2026.10.3
 
 export PIPENV_VENV_IN_PROJECT := 1
@@ -44,3 +44,44 @@ synth: .venv/.ready ## Write the Terraform JSON of every deployment to cdktf.out
 test: .venv/.ready ## Run the unit tests
 	@pipenv run pytest
 
+test-slow: .venv/.ready ## Run the tests that load the providers eagerly
+	@pipenv run pytest -m slow
+
+test-terraform: .venv/.ready cli ## Run the tests with real Terraform core and real Helm
+	@pipenv run pytest -m terraform
+
+lint: .venv/.ready ## Check style and types
+	@pipenv run ruff format --check .
+	@pipenv run ruff check .
+	@pipenv run mypy
+
+golden: .venv/.ready ## Rewrite tests/golden and docs/deployments.schema.json, then read their diff
+	@pipenv run python -m astro_xcom.schema > docs/deployments.schema.json
+	@UPDATE_GOLDEN=1 pipenv run pytest -q tests/test_golden.py
+
+lock: .pipenv/bin/pipenv ## Resolve Pipfile.lock and package-lock.json anew (with the oldest Python, so that it fits all)
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cp -r Pipfile constructs package.json "$$folder"; cd "$$folder"; \
+	$(LOCK_PYTHON) -m venv .venv; $(CURDIR)/.pipenv/bin/pipenv lock --dev; npm install --package-lock-only --no-fund --no-audit --loglevel=error; \
+	python3 -c 'import json; lock = json.load(open("Pipfile.lock")); lock["_meta"]["sources"] = []; print(json.dumps(lock, indent=4))' > $(CURDIR)/Pipfile.lock; \
+	python3 -c 'import json; lock = json.load(open("package-lock.json")); [p.pop("resolved", None) for p in lock["packages"].values()]; print(json.dumps(lock, indent=2))' > $(CURDIR)/package-lock.json
+
+terraform:
+	@command -v terraform > /dev/null || { echo "Terraform 1.10 or newer is needed to plan and deploy, and there is no terraform command: see https://developer.hashicorp.com/terraform/install"; exit 1; }
+
+validate: synth terraform ## Let Terraform validate every stack (downloads the providers)
+	@for stack in cdktf.out/stacks/*/; do echo "$$stack"; terraform -chdir="$$stack" init -backend=false -input=false > /dev/null; terraform -chdir="$$stack" validate; done
+
+diff: cli terraform stack ## Plan one deployment: make diff STACK=aws-example
+	@pipenv run cdktf diff "$(STACK)"
+
+deploy: cli terraform stack ## Apply one deployment: make deploy STACK=aws-example
+	@pipenv run cdktf deploy "$(STACK)"
+
+destroy: cli terraform stack ## Destroy one deployment; fails while its storage is protected from destroy
+	@pipenv run cdktf destroy "$(STACK)"
+
+stack:
+	@test -n "$(STACK)" || { echo "which deployment? try make $(MAKECMDGOALS) STACK=aws-example"; exit 1; }
+
+clean: ## Remove what the targets made, but never state
+	@rm -rf .venv .pipenv node_modules cdktf.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

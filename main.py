@@ -17,6 +17,8 @@ def main() -> None:
     deployments = read_deployments(FILE)
     app = App()
     for name, deployment in deployments.items():
+        for warning in deployment.warnings():
+            print(f"{FILE.name}: warning: {name}.{warning}", file=sys.stderr)
         make_stack(app, name, deployment)
     app.synth()
 

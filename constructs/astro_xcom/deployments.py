@@ -97,7 +97,7 @@ def _shared_state(deployments: Mapping[str, Deployment]) -> Iterator[str]:
         if deployment.state is None:
             continue
         kind, backend = deployment.state.backend()
-        own = {"local": "path", "s3": "key"}[kind]
+        own = {"local": "path", "s3": "key", "azurerm": "key", "gcs": "prefix"}[kind]
         if getattr(backend, own) is None:
             continue
         first = owners.setdefault(backend.model_dump_json(), name)

@@ -3,13 +3,21 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cdktf import ITerraformDependable, LocalBackend, S3Backend, TerraformOutput, TerraformStack
+from cdktf import (
+    AzurermBackend,
+    GcsBackend,
+    ITerraformDependable,
+    LocalBackend,
+    S3Backend,
+    TerraformOutput,
+    TerraformStack,
+)
 from cdktf_cdktf_provider_helm.provider import HelmProvider, HelmProviderKubernetes
 from constructs import Construct
 
 from astro_xcom.agent import AgentRelease, AgentValues
 from astro_xcom.service_accounts import subjects
-from astro_xcom.settings import Deployment, LocalState, S3State, Settings
+from astro_xcom.settings import AzurermState, Deployment, GcsState, LocalState, S3State, Settings
 from astro_xcom.terraform_text import literal
 from astro_xcom.xcom import PodIdentity, XComLocation
 
@@ -56,7 +64,11 @@ class XComStack(TerraformStack):
         self.output("annotations", dict(pod_identity.annotations), "Annotations of the agents' service accounts")
         if pod_identity.labels:
             self.output("labels", dict(pod_identity.labels), "Labels of the agents' pods")
-        self.output("trusted_subjects", list(self.subjects), "Exactly these Kubernetes service accounts have access")
+        self.output(
+            "trusted_subjects",
+            list(self.subjects),
+            "The agents' Kubernetes service accounts: exactly these are to be trusted",
+        )
         self.output("agent_values", values.yaml, "The chart values of the agents")
 
     def _backend(self, backend: Settings) -> None:
@@ -71,6 +83,17 @@ class XComStack(TerraformStack):
                 kms_key_id=backend.kms_key_arn,
             )
             self.add_override("terraform.backend.s3.use_lockfile", True)
+        elif isinstance(backend, AzurermState):
+            AzurermBackend(
+                self,
+                storage_account_name=backend.storage_account_name,
+                container_name=backend.container_name,
+                resource_group_name=backend.resource_group_name,
+                key=literal(backend.key or f"astro-xcom/{name}.tfstate"),
+                use_azuread_auth=True,
+            )
+        elif isinstance(backend, GcsState):
+            GcsBackend(self, bucket=backend.bucket, prefix=literal(backend.prefix or f"astro-xcom/{name}"))
         elif isinstance(backend, LocalState):
             # From the stack's folder to the project's: the same bytes on every machine, and outside of what
             # synthesis may delete.

@@ -8,7 +8,7 @@ from constructs import Construct
 
 from astro_xcom import chart_values
 from astro_xcom.settings import AgentSettings, StateStoreSettings, XComSettings
-from astro_xcom.terraform_text import literal
+from astro_xcom.terraform_text import PATTERN, REPLACEMENT, literal, without_normalization
 from astro_xcom.xcom import PodIdentity, XComLocation
 
 
@@ -42,9 +42,11 @@ class AgentValues(Construct):
         users = [chart_values.Source(name=source.name, values=literal(source.values)) for source in agent.sources()]
         ours = chart_values.Source(name="the XCom backend of this project", values=own)
         merged = chart_values.with_defaults(chart_values.merge([*users, ours]))
+        document, escaped = without_normalization(_with_nulls(merged))
         super().__init__(scope, id_)
-        self.local = TerraformLocal(self, "document", _with_nulls(merged))
-        self.yaml = Fn.yamlencode(self.local.expression)
+        self.local = TerraformLocal(self, "document", document)
+        text = Fn.yamlencode(self.local.expression)
+        self.yaml = Fn.replace(text, PATTERN, REPLACEMENT) if escaped else text
 
 
 def _with_nulls(value: Any) -> Any:

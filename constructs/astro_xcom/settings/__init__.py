@@ -4,7 +4,7 @@ from astro_xcom.settings.agent import AgentSettings, Kubeconfig, ValuesFile
 from astro_xcom.settings.aws import AwsDeployment, AwsIdentity, AwsStorage, EksCluster
 from astro_xcom.settings.base import Settings
 from astro_xcom.settings.deployment import Deployment
-from astro_xcom.settings.state import LocalState, S3State, State
+from astro_xcom.settings.state import AzurermState, GcsState, LocalState, S3State, State
 from astro_xcom.settings.xcom import StateStoreSettings, XComSettings
 
 __all__ = [
@@ -12,8 +12,10 @@ __all__ = [
     "AwsDeployment",
     "AwsIdentity",
     "AwsStorage",
+    "AzurermState",
     "Deployment",
     "EksCluster",
+    "GcsState",
     "Kubeconfig",
     "LocalState",
     "S3State",

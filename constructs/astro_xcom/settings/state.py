@@ -27,11 +27,31 @@ class S3State(Settings):
     kms_key_arn: Annotated[str, AfterValidator(names.kms_key_arn)] | None = None
 
 
+class AzurermState(Settings):
+    """A blob container, locked by a lease; reached with Microsoft Entra ID rather than an account key."""
+
+    storage_account_name: Annotated[str, Field(min_length=1)]
+    container_name: Annotated[str, Field(min_length=1)]
+    resource_group_name: Annotated[str, Field(min_length=1)] | None = None
+    key: Annotated[str, Field(min_length=1)] | None = None
+    """Default: `astro-xcom/<deployment>.tfstate`."""
+
+
+class GcsState(Settings):
+    """A Cloud Storage bucket, locked by Terraform."""
+
+    bucket: Annotated[str, Field(min_length=1)]
+    prefix: Annotated[str, Field(min_length=1)] | None = None
+    """Default: `astro-xcom/<deployment>`."""
+
+
 class State(Settings):
     """Exactly one backend. Default: local."""
 
     local: LocalState | None = None
     s3: S3State | None = None
+    azurerm: AzurermState | None = None
+    gcs: GcsState | None = None
 
     def backend(self) -> tuple[str, Settings]:
         """The one backend's name and settings."""

@@ -1,6 +1,6 @@
 """How agents use the XCom backend, and the state store beside it."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -62,8 +62,6 @@ class XComSettings(Settings):
     """Airflow connection written into the XCom path. Default: none, the pod's own cloud identity is used."""
     retention_days: Annotated[Count, AfterValidator(_retention), Field(json_schema_extra={"minimum": 1})] = 30
     """XComs expire after this many days. Must outlast the longest run with retries and re-runs."""
-
-    SHORT_RETENTION_DAYS: ClassVar[int] = 14
 
     def variables(self, location: xcom.XComLocation) -> dict[str, str]:
         """The agents' environment for this storage."""

@@ -1,0 +1,185 @@
+import pytest
+from cdktf import TerraformStack, TerraformVariable, Testing
+
+from astro_xcom.aws import EksOidcProvider, IrsaRole, XComBucket
+from astro_xcom.refusal import Refused
+from support import Body, of_type, only, resolved, synth
+
+PROVIDER = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/0123456789ABCDEF"
+
+
+@pytest.fixture
+def stack() -> TerraformStack:
+    return TerraformStack(Testing.app(), "test")
+
+
+def role(stack: TerraformStack) -> IrsaRole:
+    return IrsaRole(
+        stack,
+        "identity",
+        name="astro-xcom",
+        oidc_providers=[EksOidcProvider(stack, "oidc", arn=PROVIDER)],
+        subjects=["system:serviceaccount:astro:worker"],
+    )
+
+
+def statements(body: Body, name: str) -> dict[str, Body]:
+    documents = body["data"]["aws_iam_policy_document"]
+    (document,) = [document for key, document in documents.items() if name in key]
+    return {statement["sid"]: statement for statement in document["statement"]}
+
+
+def rules(body: Body) -> dict[str, Body]:
+    return {rule["id"]: rule for rule in only(body, "aws_s3_bucket_lifecycle_configuration")["rule"]}
+
+
+def test_a_bucket_is_private_versioned_encrypted_and_kept(stack: TerraformStack) -> None:
+    XComBucket(stack, "storage", name="acme-xcom")
+    body = synth(stack)
+    assert only(body, "aws_s3_bucket")["lifecycle"] == {"prevent_destroy": True}
+    assert only(body, "aws_s3_bucket")["force_destroy"] is False
+    block = only(body, "aws_s3_bucket_public_access_block")
+    flags = ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets")
+    assert all(block[flag] is True for flag in flags)
+    assert block["skip_destroy"] is True
+    assert only(body, "aws_s3_bucket_versioning")["versioning_configuration"] == {"status": "Enabled"}
+    assert only(body, "aws_s3_bucket_ownership_controls")["rule"] == {"object_ownership": "BucketOwnerEnforced"}
+    (rule,) = only(body, "aws_s3_bucket_server_side_encryption_configuration")["rule"]
+    assert rule == {"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}
+    assert not of_type(body, "aws_kms_key")
+
+
+def test_only_tls_of_a_safe_version_reaches_a_bucket(stack: TerraformStack) -> None:
+    XComBucket(stack, "storage", name="acme-xcom")
+    found = statements(synth(stack), "tls-only")
+    assert {statement["effect"] for statement in found.values()} == {"Deny"}
+    assert found["DenyWithoutTls"]["condition"] == [
+        {"test": "Bool", "variable": "aws:SecureTransport", "values": ["false"]}
+    ]
+    assert found["DenyOldTls"]["condition"] == [
+        {"test": "NumericLessThan", "variable": "s3:TlsVersion", "values": ["1.2"]}
+    ]
+
+
+def test_settings_of_a_bucket_follow_one_another(stack: TerraformStack) -> None:
+    XComBucket(stack, "storage", name="acme-xcom")
+    body = synth(stack)
+    follows = {
+        "aws_s3_bucket_policy": "aws_s3_bucket_public_access_block",
+        "aws_s3_bucket_ownership_controls": "aws_s3_bucket_policy",
+        "aws_s3_bucket_lifecycle_configuration": "aws_s3_bucket_versioning",
+    }
+    for later, earlier in follows.items():
+        assert any(name.startswith(f"{earlier}.") for name in only(body, later)["depends_on"]), later
+    assert only(body, "aws_s3_bucket_public_access_block")["bucket"].startswith("${aws_s3_bucket.")
+
+
+@pytest.mark.parametrize(("retention_days", "noncurrent_days"), [(1, 1), (7, 7), (30, 7), (365, 7)])
+def test_one_number_sets_the_whole_lifecycle(stack: TerraformStack, retention_days: int, noncurrent_days: int) -> None:
+    XComBucket(stack, "storage", name="acme-xcom", path="team/xcom", retention_days=retention_days)
+    found = rules(synth(stack))
+    assert found["expire-xcoms"]["filter"] == [{"prefix": "team/xcom/"}]
+    assert found["expire-xcoms"]["expiration"] == [{"days": retention_days}]
+    versions = found["remove-deleted-versions"]
+    assert versions["noncurrent_version_expiration"] == [{"noncurrent_days": noncurrent_days}]
+    assert versions["expiration"] == [{"expired_object_delete_marker": True}]
+
+
+def test_unfinished_uploads_are_aborted_everywhere_by_a_rule_of_their_own(stack: TerraformStack) -> None:
+    XComBucket(stack, "storage", name="acme-xcom")
+    rule = rules(synth(stack))["abort-multipart-uploads"]
+    assert rule["filter"] == [{"prefix": ""}]
+    assert set(rule) == {"id", "status", "filter", "abort_incomplete_multipart_upload"}
+
+
+def test_state_is_granted_and_does_not_expire(stack: TerraformStack) -> None:
+    storage = XComBucket(stack, "storage", name="acme-xcom", state_store_path="state")
+    storage.grant_read_write(role(stack))
+    body = synth(stack)
+    assert [rule["filter"] for rule in rules(body).values() if "days" in rule.get("expiration", [{}])[0]] == [
+        [{"prefix": "xcom/"}]
+    ]
+    assert [
+        resource.rpartition(":::")[2] for resource in statements(body, "access-identity")["Objects"]["resources"]
+    ] == [
+        "acme-xcom/xcom/*",
+        "acme-xcom/state/*",
+    ]
+    assert storage.location.state_store_url == "s3://acme-xcom/state"
+
+
+def test_a_grant_is_the_four_actions_objects_below_the_path_and_an_unconditional_list(stack: TerraformStack) -> None:
+    XComBucket(stack, "storage", name="acme-xcom").grant_read_write(role(stack))
+    body = synth(stack)
+    found = statements(body, "access-identity")
+    assert set(found) == {"Objects", "Bucket"}
+    assert found["Objects"]["actions"] == ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+    assert [resource.rpartition(":::")[2] for resource in found["Objects"]["resources"]] == ["acme-xcom/xcom/*"]
+    assert found["Bucket"]["actions"] == ["s3:ListBucket"]
+    assert "condition" not in found["Bucket"]
+    assert only(body, "aws_iam_role_policy")["role"].startswith("${aws_iam_role.")
+
+
+def test_a_bucket_without_a_path_is_granted_whole(stack: TerraformStack) -> None:
+    storage = XComBucket(stack, "storage", name="acme-xcom", path="")
+    storage.grant_read_write(role(stack))
+    (resource,) = statements(synth(stack), "access-identity")["Objects"]["resources"]
+    assert resource.endswith(":::acme-xcom/*")
+    assert storage.location.url == "s3://acme-xcom"
+
+
+def test_sse_kms_makes_a_rotated_kept_key_with_an_alias_and_grants_it(stack: TerraformStack) -> None:
+    storage = XComBucket(stack, "storage", name="acme-xcom", sse_kms=True)
+    storage.grant_read_write(role(stack))
+    body = synth(stack)
+    key = only(body, "aws_kms_key")
+    assert key["enable_key_rotation"] is True
+    assert key["lifecycle"] == {"prevent_destroy": True}
+    assert only(body, "aws_kms_alias")["name"] == "alias/acme-xcom"
+    (rule,) = only(body, "aws_s3_bucket_server_side_encryption_configuration")["rule"]
+    assert rule["bucket_key_enabled"] is True
+    assert rule["apply_server_side_encryption_by_default"]["sse_algorithm"] == "aws:kms"
+    grant = statements(body, "access-identity")["Key"]
+    assert grant["actions"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+    assert grant["resources"] == [rule["apply_server_side_encryption_by_default"]["kms_master_key_id"]]
+    (administration,) = statements(body, "key-policy").values()
+    assert administration["principals"][0]["identifiers"][0].endswith(":root")
+
+
+def test_an_existing_key_is_used_and_granted(stack: TerraformStack) -> None:
+    arn = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000"
+    XComBucket(stack, "storage", name="acme-xcom", sse_kms=True, kms_key_arn=arn).grant_read_write(role(stack))
+    body = synth(stack)
+    assert not of_type(body, "aws_kms_key")
+    assert statements(body, "access-identity")["Key"]["resources"] == [arn]
+
+
+def test_an_existing_bucket_makes_no_bucket_and_grants(stack: TerraformStack) -> None:
+    XComBucket.from_name(stack, "storage", "some.bucket", connection_id="aws_default").grant_read_write(role(stack))
+    body = synth(stack)
+    assert set(body["resource"]) == {"aws_iam_role", "aws_iam_role_policy"}
+
+
+def test_protection_can_be_switched_off_and_then_the_bucket_emptied(stack: TerraformStack) -> None:
+    XComBucket(stack, "storage", name="acme-xcom", protect_from_destroy=False, force_destroy=True)
+    bucket = only(synth(stack), "aws_s3_bucket")
+    assert bucket["force_destroy"] is True
+    assert "lifecycle" not in bucket
+
+
+def test_a_protected_bucket_is_never_emptied(stack: TerraformStack) -> None:
+    with pytest.raises(Refused, match="protect_from_destroy=False"):
+        XComBucket(stack, "storage", name="acme-xcom", force_destroy=True)
+
+
+def test_a_name_filled_in_later_passes_the_checks(stack: TerraformStack) -> None:
+    name = TerraformVariable(stack, "name", type="string").string_value
+    storage = XComBucket(stack, "storage", name=name)
+    assert only(synth(stack), "aws_s3_bucket")["bucket"] == "${var.name}"
+    assert resolved(stack, storage.location.url) == "s3://${var.name}/xcom"
+
+
+def test_a_refused_bucket_leaves_its_id_free(stack: TerraformStack) -> None:
+    with pytest.raises(Refused, match='try "acme-xcom"'):
+        XComBucket(stack, "storage", name="Acme_XCom")
+    XComBucket(stack, "storage", name="acme-xcom")

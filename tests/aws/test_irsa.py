@@ -1,0 +1,102 @@
+import pytest
+from cdktf import TerraformStack, TerraformVariable, Testing
+
+from astro_xcom.aws import EksOidcProvider, IrsaRole
+from astro_xcom.refusal import Refused
+from support import only, resolved, synth
+
+HOST = "oidc.eks.us-east-1.amazonaws.com/id/0123456789ABCDEF"
+PROVIDER = f"arn:aws:iam::111122223333:oidc-provider/{HOST}"
+SUBJECTS = ["system:serviceaccount:astro:worker", "system:serviceaccount:astro:triggerer"]
+
+
+@pytest.fixture
+def stack() -> TerraformStack:
+    return TerraformStack(Testing.app(), "test")
+
+
+def irsa(stack: TerraformStack, **changes: object) -> IrsaRole:
+    if "oidc_providers" not in changes:
+        changes["oidc_providers"] = [EksOidcProvider(stack, "oidc", arn=PROVIDER)]
+    return IrsaRole(stack, "identity", **{"name": "astro-xcom", "subjects": SUBJECTS, **changes})  # type: ignore[arg-type]
+
+
+def test_trust_is_exact_subjects_and_the_audience(stack: TerraformStack) -> None:
+    irsa(stack)
+    (statement,) = only(synth(stack), "aws_iam_policy_document", kind="data")["statement"]
+    assert statement["actions"] == ["sts:AssumeRoleWithWebIdentity"]
+    assert statement["principals"] == [{"type": "Federated", "identifiers": [PROVIDER]}]
+    assert statement["condition"] == [
+        {"test": "StringEquals", "variable": f"{HOST}:aud", "values": ["sts.amazonaws.com"]},
+        {"test": "StringEquals", "variable": f"{HOST}:sub", "values": SUBJECTS},
+    ]
+
+
+def test_every_cluster_has_its_own_statement(stack: TerraformStack) -> None:
+    providers = [
+        EksOidcProvider(stack, "one", arn=PROVIDER),
+        EksOidcProvider(stack, "two", cluster_name="standby", region="eu-west-1"),
+    ]
+    irsa(stack, oidc_providers=providers)
+    body = synth(stack)
+    first, second = only(body, "aws_iam_policy_document", kind="data")["statement"]
+    assert first["principals"][0]["identifiers"] == [PROVIDER]
+    assert second["principals"][0]["identifiers"][0].startswith("${data.aws_iam_openid_connect_provider.")
+    assert all("trimprefix(data.aws_eks_cluster." in entry["variable"] for entry in second["condition"])
+    assert only(body, "aws_eks_cluster", kind="data")["region"] == "eu-west-1"
+
+
+def test_a_provider_arn_filled_in_later_is_split_by_terraform(stack: TerraformStack) -> None:
+    arn = TerraformVariable(stack, "provider", type="string").string_value
+    irsa(stack, oidc_providers=[EksOidcProvider(stack, "oidc", arn=arn)])
+    (statement,) = only(synth(stack), "aws_iam_policy_document", kind="data")["statement"]
+    assert statement["condition"][0]["variable"] == '${element(split(":oidc-provider/", var.provider), 1)}:aud'
+
+
+def test_the_role_annotates_the_service_accounts(stack: TerraformStack) -> None:
+    ((key, arn),) = irsa(stack, path="/astro/").pod_identity.annotations.items()
+    assert key == "eks.amazonaws.com/role-arn"
+    assert resolved(stack, arn).endswith("}:role/astro/astro-xcom")
+
+
+def test_boundary_path_and_session_reach_the_role(stack: TerraformStack) -> None:
+    boundary = "arn:aws:iam::111122223333:policy/boundary"
+    irsa(stack, path="/astro/", permissions_boundary=boundary, max_session_duration=7200)
+    role = only(synth(stack), "aws_iam_role")
+    assert (role["path"], role["permissions_boundary"], role["max_session_duration"]) == ("/astro/", boundary, 7200)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "x" * 65}, "1-64"),
+        ({"name": "astro xcom"}, 'try "astro-xcom"'),
+        ({"path": "astro"}, 'try "/astro/"'),
+        ({"permissions_boundary": "boundary"}, "ARN of an IAM policy"),
+        ({"subjects": []}, "at least one"),
+        ({"oidc_providers": []}, "at least one"),
+        ({"subjects": ["system:serviceaccount:astro:*"]}, "star literally"),
+        ({"subjects": [f"system:serviceaccount:astro:worker-{number:03}" for number in range(110)]}, "IAM allows 4096"),
+    ],
+)
+def test_what_iam_would_refuse_is_refused(stack: TerraformStack, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        irsa(stack, **changes)
+
+
+@pytest.mark.parametrize("given", [{}, {"cluster_name": "data", "arn": PROVIDER}])
+def test_a_provider_is_given_one_way(stack: TerraformStack, given: dict[str, str]) -> None:
+    with pytest.raises(Refused, match="either"):
+        EksOidcProvider(stack, "oidc", **given)
+
+
+def test_an_existing_role_is_used_by_its_arn(stack: TerraformStack) -> None:
+    role = IrsaRole.from_arn(stack, "identity", "arn:aws:iam::111122223333:role/team/agents")
+    assert (role.name, role.arn, role.managed) == ("agents", "arn:aws:iam::111122223333:role/team/agents", False)
+    assert "resource" not in synth(stack)
+
+
+def test_an_existing_role_by_name_is_one_of_this_account(stack: TerraformStack) -> None:
+    role = IrsaRole.from_name(stack, "identity", "agents", path="/team/")
+    assert resolved(stack, role.arn).endswith("}:role/team/agents")
+    assert "resource" not in synth(stack)

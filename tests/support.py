@@ -1,0 +1,123 @@
+"""What the tests share: settings from YAML, synthesized JSON, and applied stacks."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from cdktf import App, TerraformOutput, TerraformStack, Testing
+
+from astro_xcom.deployments import read_deployments
+from astro_xcom.settings import Deployment
+from astro_xcom.stacks import make_stack
+
+PROJECT = Path(__file__).resolve().parent.parent
+GOLDEN = PROJECT / "tests" / "golden"
+CHART = PROJECT / "tests" / "chart"
+
+Body = dict[str, Any]
+
+
+def synth(stack: TerraformStack) -> Body:
+    """The stack's Terraform JSON."""
+    body: Body = json.loads(Testing.synth(stack))
+    return body
+
+
+def resolved(stack: TerraformStack, value: Any) -> Any:
+    """A value with tokens as it stands in the JSON."""
+    TerraformOutput(stack, "resolved", value=value)
+    return synth(stack)["output"]["resolved"]["value"]
+
+
+def synth_file(file: Path, out: Path) -> dict[str, Path]:
+    """Synthesize every deployment of a file, as main.py does; deployment name -> stack folder."""
+    app = App(outdir=str(out))
+    deployments = read_deployments(file)
+    for name, deployment in deployments.items():
+        make_stack(app, name, deployment)
+    app.synth()
+    return {name: out / "stacks" / name for name in deployments}
+
+
+def read(text: str, folder: Path) -> dict[str, Deployment]:
+    """The deployments of a YAML text."""
+    file = folder / "deployments.yaml"
+    file.write_text(text)
+    return read_deployments(file)
+
+
+def of_type(body: Body, type_: str, *, kind: str = "resource") -> list[Body]:
+    """Every resource (or data source) of a type."""
+    return list(body.get(kind, {}).get(type_, {}).values())
+
+
+def only(body: Body, type_: str, *, kind: str = "resource") -> Body:
+    """The one resource of a type. Fails unless there is exactly one."""
+    found = of_type(body, type_, kind=kind)
+    assert len(found) == 1, f"{len(found)} of {type_}: {sorted(body.get(kind, {}))}"
+    return found[0]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stack after plan, apply and an empty second plan."""
+
+    plan: Body
+    state: Body
+
+    def resources(self, type_: str) -> Iterator[Body]:
+        """The applied values of every managed resource of a type."""
+        for resource in self.state["values"]["root_module"]["resources"]:
+            if resource["type"] == type_ and resource["mode"] == "managed":
+                yield resource["values"]
+
+    def one(self, type_: str) -> Body:
+        """The one managed resource of a type."""
+        (found,) = self.resources(type_)
+        return found
+
+    def output(self, name: str) -> Any:
+        """The value of an output."""
+        return self.state["values"]["outputs"][name]["value"]
+
+    @property
+    def agent_values(self) -> Body:
+        """What the chart receives."""
+        (document,) = self.one("helm_release")["values"]
+        values: Body = yaml.safe_load(document)
+        return values
+
+
+class Applied:
+    """Stack folder -> what Terraform made of it; each stack is applied once."""
+
+    def __init__(self, run: Callable[[Path], Run]) -> None:
+        self._run = run
+        self._runs: dict[bytes, Run] = {}
+
+    def __call__(self, stack: Path) -> Run:
+        key = (stack / "cdk.tf.json").read_bytes()
+        if key not in self._runs:
+            self._runs[key] = self._run(stack)
+        return self._runs[key]
+
+
+def run_standin(shared: Path, stack: Path, out: Path, *options: str) -> Run:
+    """Init, validate, plan, apply and plan again, with real Terraform core and providers that echo."""
+    command = [sys.executable, str(shared / "standin" / "run"), *options, str(stack), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Run(plan=json.loads((out / "plan.json").read_text()), state=json.loads((out / "state.json").read_text()))
+
+
+def render(helm: Path, values: Path, *, name: str = "astro-agent", namespace: str = "astro") -> list[Body]:
+    """The objects that real Helm makes of the chart in tests/chart."""
+    command = [str(helm), "template", name, str(CHART), "--namespace", namespace, "--values", str(values)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [document for document in yaml.safe_load_all(done.stdout) if document]

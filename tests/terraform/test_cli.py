@@ -1,0 +1,107 @@
+"""The real cdktf command, from deployments.yaml to destroy, with real Terraform core and echoing providers."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import missing
+from support import PROJECT, synth_file
+
+pytestmark = pytest.mark.terraform
+
+
+class Cdktf:
+    """A copy of the project that shares its environment, and the command run in it."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder, self.environment = folder, environment
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["cdktf", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+
+
+@pytest.fixture
+def cdktf(shared: Path, tmp_path: Path) -> Cdktf:
+    if not (PROJECT / "node_modules" / ".bin" / "cdktf").exists():
+        missing("the cdktf command (make cli)")
+    for name in ("main.py", "cdktf.json", "Pipfile", "Pipfile.lock", "constructs", "examples", ".venv"):
+        (tmp_path / name).symlink_to(PROJECT / name)
+    (tmp_path / "deployments.yaml").write_text((PROJECT / "deployments.yaml").read_text())
+    stacks = synth_file(PROJECT / "deployments.yaml", tmp_path / "pins")
+    setup = subprocess.run(
+        [sys.executable, shared / "standin" / "setup", *(stack / "cdk.tf.json" for stack in stacks.values())],
+        capture_output=True,
+        text=True,
+    )
+    assert setup.returncode == 0, setup.stderr
+    path = [PROJECT / "node_modules" / ".bin", PROJECT / ".venv" / "bin", PROJECT / ".pipenv" / "bin"]
+    return Cdktf(
+        tmp_path,
+        {
+            **os.environ,
+            "PATH": os.pathsep.join([*map(str, path), os.environ["PATH"]]),
+            "TF_CLI_CONFIG_FILE": setup.stdout.splitlines()[-1],
+            "CDKTF_DISABLE_PLUGIN_CACHE_ENV": "1",
+            "CHECKPOINT_DISABLE": "1",
+            "DISABLE_VERSION_CHECK": "1",
+            "PIPENV_VENV_IN_PROJECT": "1",
+            "PIPENV_IGNORE_VIRTUALENVS": "1",
+            "PIPENV_VERBOSITY": "-1",
+        },
+    )
+
+
+def test_synth_diff_deploy_and_destroy(cdktf: Cdktf) -> None:
+    done = cdktf("synth")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (cdktf.folder / "cdktf.out" / "stacks" / "aws-example" / "cdk.tf.json").exists()
+
+    done = cdktf("diff", "aws-example", "--skip-provider-lock")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "to add, 0 to change, 0 to destroy" in done.stdout
+
+    deploy = ("deploy", "aws-example", "--auto-approve", "--skip-provider-lock", "--outputs-file", "outputs.json")
+    done = cdktf(*deploy)
+    assert done.returncode == 0, done.stdout + done.stderr
+    outputs = json.loads((cdktf.folder / "outputs.json").read_text())["aws-example"]
+    assert outputs["role_arn"] == "arn:aws:iam::111122223333:role/aws-example-xcom"
+    assert (cdktf.folder / "terraform.aws-example.tfstate").exists()
+
+    done = cdktf("diff", "aws-example", "--skip-provider-lock")
+    assert "found no differences, so no changes are needed" in done.stdout
+
+    destroy = ("destroy", "aws-example", "--auto-approve", "--skip-provider-lock")
+    done = cdktf(*destroy)
+    assert done.returncode == 1
+    assert "prevent_destroy" in done.stdout + done.stderr
+
+    file = cdktf.folder / "deployments.yaml"
+    file.write_text(
+        file.read_text().replace("{bucket: acme-astro-xcom", "{protect_from_destroy: false, bucket: acme-astro-xcom")
+    )
+    done = cdktf(*deploy)
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = cdktf(*destroy)
+    assert done.returncode == 0, done.stdout + done.stderr
+    state = json.loads((cdktf.folder / "terraform.aws-example.tfstate").read_text())
+    assert state["resources"] == []
+
+
+def test_bad_settings_end_in_one_clear_message(cdktf: Cdktf) -> None:
+    (cdktf.folder / "deployments.yaml").write_text("deployments: {x: {cloud: aws}}\n")
+    done = cdktf("synth")
+    assert done.returncode == 1
+    assert "deployments.yaml: x.region: is required" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (cdktf.folder / "cdktf.out").exists()

@@ -1,0 +1,132 @@
+"""What holds on every cloud, from JSON to pods.
+
+Real Terraform core with genuine provider schemas and echoing providers, and real Helm with the chart of tests/chart.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support import GOLDEN, Applied, Body, Run, render, run_standin
+
+pytestmark = pytest.mark.terraform
+
+
+def trusted_on_aws(run: Run) -> set[str]:
+    """The subjects that the role's trust policy names."""
+    policy = json.loads(run.one("aws_iam_role")["assume_role_policy"])
+    found: set[str] = set()
+    for statement in policy["Statement"]:
+        (subjects,) = [value for key, value in statement["Condition"]["StringEquals"].items() if key.endswith(":sub")]
+        found |= {subjects} if isinstance(subjects, str) else set(subjects)
+    return found
+
+
+TRUSTED: dict[str, Callable[[Run], set[str]]] = {"aws": trusted_on_aws}
+MARKS = {"aws": "eks.amazonaws.com/role-arn"}
+"""The annotation of a service account that holds the cloud's identity."""
+RELEASED = ["aws-example", "aws-maximal", "aws-existing"]
+EXAMPLES = ["aws-example"]
+UNPROTECTED = ["aws-maximal"]
+"""Stacks whose storage may be destroyed."""
+
+
+def cloud(name: str) -> str:
+    return name.partition("-")[0]
+
+
+@pytest.fixture(params=RELEASED)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def released(name: str, stacks: dict[str, Path], applied: Applied) -> Run:
+    return applied(stacks[name])
+
+
+def rendered(run: Run, helm: Path, folder: Path) -> list[Body]:
+    file = folder / "values.yaml"
+    (document,) = run.one("helm_release")["values"]
+    file.write_text(document)
+    return render(helm, file)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_values_of_an_example_are_exactly_these(example: str, stacks: dict[str, Path], applied: Applied) -> None:
+    run = applied(stacks[example])
+    expected = yaml.safe_load((GOLDEN / cloud(example) / f"{example}.values.yaml").read_text())
+    assert run.agent_values == expected
+    assert yaml.safe_load(run.output("agent_values")) == expected
+
+
+def test_every_variable_is_text(released: Run) -> None:
+    assert all(isinstance(entry["value"], str) for entry in released.agent_values["commonEnv"])
+
+
+def test_agents_that_need_xcoms_get_the_variables(released: Run, helm: Path, tmp_path: Path) -> None:
+    wanted = {entry["name"]: entry["value"] for entry in released.agent_values["commonEnv"]}
+    assert wanted["AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH"] == released.output("xcom_path")
+    seen = []
+    for document in rendered(released, helm, tmp_path):
+        if document["kind"] != "Deployment" or document["metadata"]["labels"]["component"] == "sentinel":
+            continue
+        (container,) = document["spec"]["template"]["spec"]["containers"]
+        env = {entry["name"]: entry.get("value") for entry in container["env"]}
+        assert env.items() >= wanted.items()
+        assert env["AIRFLOW__CORE__XCOM_BACKEND"] == released.agent_values["xcomBackend"]
+        seen.append(document["metadata"]["labels"]["component"])
+    workers = len(released.agent_values.get("workers", [None]))
+    assert sorted(seen) == sorted(["dag-processor", "triggerer"] + ["worker"] * workers)
+
+
+def test_exactly_the_trusted_service_accounts_exist_and_are_annotated(
+    name: str, released: Run, helm: Path, tmp_path: Path
+) -> None:
+    trusted = TRUSTED[cloud(name)](released)
+    documents = rendered(released, helm, tmp_path)
+    made = {
+        document["metadata"]["name"]: document["metadata"].get("annotations", {})
+        for document in documents
+        if document["kind"] == "ServiceAccount"
+    }
+    own = {block["name"] for block in released.agent_values["serviceAccount"].values() if not block.get("create", True)}
+    used = {
+        document["spec"]["template"]["spec"]["serviceAccountName"]
+        for document in documents
+        if document["kind"] == "Deployment"
+    }
+    assert used == made.keys() | own
+    assert trusted == {f"system:serviceaccount:astro:{name}" for name in used}
+    assert set(released.output("trusted_subjects")) == trusted
+    assert all(
+        annotations[MARKS[cloud(name)]] == released.agent_values["annotations"][MARKS[cloud(name)]]
+        for annotations in made.values()
+    )
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_protected_storage_cannot_be_destroyed(
+    example: str, shared: Path, stacks: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(AssertionError, match="prevent_destroy"):
+        run_standin(shared, stacks[example], tmp_path, "--destroy")
+
+
+@pytest.mark.parametrize("unprotected", UNPROTECTED)
+def test_storage_can_be_destroyed_once_the_protection_is_off(
+    unprotected: str, shared: Path, stacks: dict[str, Path], tmp_path: Path
+) -> None:
+    run_standin(shared, stacks[unprotected], tmp_path, "--destroy")
+
+
+def test_terraform_refuses_a_spoilt_stack(shared: Path, stacks: dict[str, Path], tmp_path: Path) -> None:
+    spoilt = tmp_path / "spoilt"
+    spoilt.mkdir()
+    text = (stacks["aws-example"] / "cdk.tf.json").read_text()
+    (spoilt / "cdk.tf.json").write_text(text.replace('"force_destroy"', '"force_destry"'))
+    with pytest.raises(AssertionError, match="force_destry"):
+        run_standin(shared, spoilt, tmp_path / "out")

@@ -1,0 +1,418 @@
+"""The user's chart values merged with ours: nothing lost, nothing won in silence."""
+
+import copy
+import itertools
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from astro_xcom.chart_values import Source, check_owned, check_source, merge, same, with_defaults, xcom_values
+from astro_xcom.refusal import Refusals
+from astro_xcom.service_accounts import ServiceAccount
+from astro_xcom.xcom import PodIdentity
+
+Values = dict[str, Any]
+
+
+def sources(*values: Values) -> list[Source]:
+    return [Source(name=f"{number}.yaml", values=each) for number, each in enumerate(values)]
+
+
+def merged(*values: Values) -> Values:
+    return merge(sources(*values))
+
+
+def conflicts(*values: Values) -> list[str]:
+    with pytest.raises(Refusals) as caught:
+        merged(*values)
+    return caught.value.lines
+
+
+def named(*names: str, **more: Any) -> list[Values]:
+    return [{"name": name, **more} for name in names]
+
+
+# ---- merging
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        ({}, {}, {}),
+        ({"a": 1}, {"b": 2}, {"a": 1, "b": 2}),
+        ({"a": {"b": 1}}, {"a": {"c": 2}}, {"a": {"b": 1, "c": 2}}),
+        ({"a": {"b": {"c": 1}}}, {"a": {"b": {"d": 2}}}, {"a": {"b": {"c": 1, "d": 2}}}),
+        ({"a": {}}, {"a": {"b": 1}}, {"a": {"b": 1}}),
+        ({"a": 1}, {"a": 1}, {"a": 1}),
+        ({"a": [1, {"b": 2}]}, {"a": [1, {"b": 2}]}, {"a": [1, {"b": 2}]}),
+        ({"a": None}, {"a": None}, {"a": None}),
+    ],
+)
+def test_maps_merge_at_every_depth(one: Values, other: Values, both: Values) -> None:
+    assert merged(one, other) == both
+
+
+@pytest.mark.parametrize("key", ["commonEnv", "workers"])
+def test_lists_of_named_entries_merge_by_name_and_keep_their_order(key: str) -> None:
+    assert merged({key: named("a", "b", x=1)}, {key: [*named("c", x=1), *named("b", y=2)]}) == {
+        key: [{"name": "a", "x": 1}, {"name": "b", "x": 1, "y": 2}, {"name": "c", "x": 1}]
+    }
+
+
+def test_maps_in_named_entries_merge_as_well() -> None:
+    one = {"workers": named("a", serviceAccount={"name": "x"})}
+    other = {"workers": named("a", serviceAccount={"create": True})}
+    assert merged(one, other) == {"workers": named("a", serviceAccount={"name": "x", "create": True})}
+
+
+@pytest.mark.parametrize("key", ["commonEnv", "workers"])
+def test_null_beside_a_list_of_named_entries_means_the_same_in_either_order(key: str) -> None:
+    assert outcome([{key: None}, {key: named("a")}]) == outcome([{key: named("a")}, {key: None}])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "says"),
+    [
+        ({"a": 1}, {"a": 2}, "1.yaml: a: 2 here, 1 in 0.yaml; keep one of them"),
+        ({"a": "1"}, {"a": 1}, '1.yaml: a: 1 here, "1" in 0.yaml; keep one of them'),
+        ({"a": 1}, {"a": 1.0}, "1.yaml: a: 1.0 here, 1 in 0.yaml; keep one of them"),
+        ({"a": 1}, {"a": True}, "1.yaml: a: true here, 1 in 0.yaml; keep one of them"),
+        ({"a": 0}, {"a": None}, "1.yaml: a: null here, 0 in 0.yaml; keep one of them"),
+        ({"a": [1]}, {"a": [2]}, "1.yaml: a: [2] here, [1] in 0.yaml; keep one of them"),
+        ({"a": [1, 2]}, {"a": [2, 1]}, "1.yaml: a: [2, 1] here, [1, 2] in 0.yaml; keep one of them"),
+        ({"a": {"b": 1}}, {"a": {"b": 2}}, "1.yaml: a.b: 2 here, 1 in 0.yaml; keep one of them"),
+        ({"a": {"b": 1}}, {"a": 1}, '1.yaml: a: 1 here, {"b": 1} in 0.yaml; keep one of them'),
+        ({"a": 1}, {"a": {"b": 1}}, '1.yaml: a: {"b": 1} here, 1 in 0.yaml; keep one of them'),
+        ({"a": {}}, {"a": 1}, "1.yaml: a: 1 here, {} in 0.yaml; keep one of them"),
+        (
+            {"commonEnv": named("A", value="1")},
+            {"commonEnv": named("A", value="2")},
+            '1.yaml: commonEnv[A].value: "2" here, "1" in 0.yaml; keep one of them',
+        ),
+        (
+            {"workers": named("a", resources={"cpu": 1})},
+            {"workers": named("a", resources={"cpu": 2})},
+            "1.yaml: workers[a].resources.cpu: 2 here, 1 in 0.yaml; keep one of them",
+        ),
+        (
+            {"x": {"commonEnv": named("A")}},
+            {"x": {"commonEnv": named("B")}},
+            '1.yaml: x.commonEnv: [{"name": "B"}] here, [{"name": "A"}] in 0.yaml; keep one of them',
+        ),
+    ],
+)
+def test_a_disagreement_names_both_sources(one: Values, other: Values, says: str) -> None:
+    assert conflicts(one, other) == [says]
+
+
+def test_every_disagreement_has_a_line() -> None:
+    assert len(conflicts({"a": 1, "b": {"c": 1}, "d": 1}, {"a": 2, "b": {"c": 2}, "d": 1}, {"d": 3})) == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ([{"a": 1}, {"b": 1}, {"a": 2}], "2.yaml: a: 2 here, 1 in 0.yaml"),
+        ([{"a": {"b": 1}}, {"a": {"c": 1}}, {"a": {"c": 2}}], "2.yaml: a.c: 2 here, 1 in 1.yaml"),
+        ([{"a": 1, "m": {"a": {}}}, {"m": {"a": 5}}], "1.yaml: m.a: 5 here, {} in 0.yaml"),
+        ([{"b": 1, "m": {"bc": 1}}, {"m": {"b": {}}}, {"m": {"b": 2}}], "2.yaml: m.b: 2 here, {} in 1.yaml"),
+        ([{"b": 1}, {"m": {"b": {"c": 1}}}, {"m": {"b": 2}}], '2.yaml: m.b: 2 here, {"c": 1} in 1.yaml'),
+    ],
+)
+def test_the_source_named_is_the_one_that_says_so(values: list[Values], says: str) -> None:
+    assert conflicts(*values) == [f"{says}; keep one of them"]
+
+
+KEYS = st.sampled_from(["a", "b", "name"])
+SCALARS: st.SearchStrategy[Any] = st.sampled_from([0, 1, "x"])
+TREES: st.SearchStrategy[Any] = st.recursive(
+    SCALARS, lambda inner: st.dictionaries(KEYS, inner, max_size=2) | st.lists(inner, max_size=2), max_leaves=3
+)
+ENTRIES = st.lists(
+    st.builds(
+        lambda name, more: {**more, "name": name}, st.sampled_from("AB"), st.dictionaries(KEYS, TREES, max_size=1)
+    ),
+    max_size=2,
+    unique_by=lambda entry: str(entry["name"]),
+)
+DOCUMENTS: st.SearchStrategy[Values] = st.builds(
+    lambda plain, lists: {**plain, **lists},
+    st.dictionaries(KEYS, TREES, max_size=2),
+    st.fixed_dictionaries({}, optional={"commonEnv": ENTRIES, "workers": ENTRIES}),
+)
+PROPERTY = settings(max_examples=120, deadline=None, derandomize=True)
+
+
+def outcome(values: list[Values]) -> str:
+    """The merged document up to the order of named entries, or that there is none."""
+    try:
+        document = merged(*values)
+    except Refusals:
+        return "refused"
+    for key in ("commonEnv", "workers"):
+        if key in document:
+            document[key] = sorted(document[key], key=lambda entry: str(entry["name"]))
+    return json.dumps(document, sort_keys=True)
+
+
+@PROPERTY
+@given(values=DOCUMENTS)
+def test_merging_twice_is_merging_once(values: Values) -> None:
+    assert json.dumps(merged(values, values)) == json.dumps(merged(values)) == json.dumps(values)
+
+
+@PROPERTY
+@given(values=st.lists(DOCUMENTS, min_size=2, max_size=3))
+def test_the_order_of_the_sources_does_not_matter(values: list[Values]) -> None:
+    assert len({outcome(list(order)) for order in itertools.permutations(values)}) == 1
+
+
+@PROPERTY
+@given(values=st.lists(DOCUMENTS, min_size=3, max_size=3))
+def test_merging_in_steps_is_merging_at_once(values: list[Values]) -> None:
+    one, two, three = values
+    try:
+        both = merged(one, two)
+    except Refusals:
+        assert outcome(values) == "refused"
+        return
+    assert outcome([both, three]) == outcome(values)
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> set[tuple[tuple[str, ...], str]]:
+    if isinstance(value, Mapping) and value:
+        return set().union(*(leaves(item, (*path, key)) for key, item in value.items()))
+    if path in (("commonEnv",), ("workers",)):
+        return set().union(*(leaves(entry, (*path, entry["name"])) for entry in value))
+    return {(path, json.dumps(value, sort_keys=True))} if value != {} else set()
+
+
+@PROPERTY
+@given(values=st.lists(DOCUMENTS, max_size=3))
+def test_nothing_is_lost_and_nothing_added(values: list[Values]) -> None:
+    try:
+        document = merged(*values)
+    except Refusals:
+        return
+    assert leaves(document) == set().union(*map(leaves, values))
+
+
+@PROPERTY
+@given(values=st.lists(DOCUMENTS, max_size=3))
+def test_merging_changes_no_source(values: list[Values]) -> None:
+    before = copy.deepcopy(values)
+    outcome(values)
+    assert values == before
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (1, 1, True),
+        (1, 1.0, False),
+        (1, True, False),
+        (0, False, False),
+        ("1", 1, False),
+        ("", None, False),
+        ([1, "a"], [1, "a"], True),
+        ([1], [1.0], False),
+        ([1], [1, 1], False),
+        ({"a": [1]}, {"a": [1]}, True),
+        ({"a": 1}, {"a": True}, False),
+        ({"a": None}, {}, False),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, True),
+        ([], {}, False),
+    ],
+)
+def test_same_means_the_same_to_helm(one: Any, other: Any, expected: bool) -> None:
+    assert same(one, other) is expected
+    assert same(other, one) is expected
+
+
+# ---- what users cannot give
+
+
+def problems(values: Values) -> list[str]:
+    try:
+        check_source(Source(name="mine.yaml", values=values))
+    except Refusals as error:
+        return error.lines
+    return []
+
+
+XCOM_PATH = "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH"
+MARK = "eks.amazonaws.com/role-arn"
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"agentToken": "x"}, "agentToken: would stand in Terraform's state in clear; try agentTokenSecretName"),
+        ({"imagePullSecretData": "x"}, "imagePullSecretData: would stand in Terraform's state in clear"),
+        ({"sentinelAuthSecret": "x"}, "sentinelAuthSecret: would stand in Terraform's state in clear"),
+        ({"openLineage": {"apiKey": "x"}}, "openLineage.apiKey: would stand in Terraform's state in clear"),
+        ({"commonEnv": {"A": "1"}}, "commonEnv: must be a list of entries with a name; got"),
+        ({"commonEnv": "A"}, 'commonEnv: must be a list of entries with a name; got "A"'),
+        ({"commonEnv": ["A"]}, 'commonEnv[0]: must be a mapping with a name; got "A"'),
+        ({"commonEnv": [{"name": "A", "value": "1"}, {"value": "1"}]}, "commonEnv[1]: must be a mapping with a name"),
+        ({"commonEnv": named("")}, "commonEnv[0]: must be a mapping with a name"),
+        ({"commonEnv": [{"name": 1}]}, "commonEnv[0]: must be a mapping with a name"),
+        ({"commonEnv": named("A", "A")}, "commonEnv[A]: is there twice; keep one of them"),
+        ({"commonEnv": named("A", value=1)}, 'commonEnv[A]: must be text; got 1; try "1" in quotes'),
+        ({"commonEnv": named("A", value=0)}, 'commonEnv[A]: must be text; got 0; try "0" in quotes'),
+        ({"commonEnv": named("A", value=False)}, 'commonEnv[A]: must be text; got false; try "false" in quotes'),
+        ({"commonEnv": named("A", value=None)}, 'commonEnv[A]: must be text; got null; try "" in quotes'),
+        ({"commonEnv": named("A", value=[1])}, "commonEnv[A]: must be text; got [1]"),
+        ({"commonEnv": named(XCOM_PATH)}, f"commonEnv[{XCOM_PATH}]: is set from storage and xcom in the settings"),
+        ({"commonEnv": named("AIRFLOW__CORE__XCOM_BACKEND")}, "commonEnv[AIRFLOW__CORE__XCOM_BACKEND]: is set from"),
+        (
+            {"commonEnv": named("ASTRO_AGENT_CLIENT_API_TOKEN", value="x")},
+            "commonEnv[ASTRO_AGENT_CLIENT_API_TOKEN]: would stand in Terraform's state in clear; try agentToken",
+        ),
+        ({"workers": named("a", env=named(XCOM_PATH))}, f"workers[a].env[{XCOM_PATH}]: is set from storage and xcom"),
+        ({"dagProcessor": {"env": named(XCOM_PATH)}}, f"dagProcessor.env[{XCOM_PATH}]: is set from storage and xcom"),
+        ({"triggerer": {"env": named(XCOM_PATH)}}, f"triggerer.env[{XCOM_PATH}]: is set from storage and xcom"),
+        ({"sentinel": {"env": named("A", value=1)}}, 'sentinel.env[A]: must be text; got 1; try "1" in quotes'),
+        ({"workers": {"a": {}}}, "workers: must be a list of entries with a name; got"),
+        ({"workers": [{"queues": "a"}]}, "workers[0]: must be a mapping with a name"),
+        ({"workers": named("a", "a")}, "workers[a]: is there twice; keep one of them"),
+        ({"annotations": {MARK: "x"}}, f"annotations.{MARK}: is set by this project for every service account"),
+        (
+            {"labels": {"azure.workload.identity/use": "true"}},
+            "labels.azure.workload.identity/use: is set by this project",
+        ),
+        (
+            {"annotations": {"iam.gke.io/gcp-service-account": "x"}},
+            "annotations.iam.gke.io/gcp-service-account: is set by this project",
+        ),
+        (
+            {"annotations": {"azure.workload.identity/client-id": "x"}},
+            "annotations.azure.workload.identity/client-id: is set by this project",
+        ),
+        ({"serviceAccount": {"annotations": {MARK: "x"}}}, f"serviceAccount.annotations.{MARK}: is set by this"),
+        *(
+            (
+                {"serviceAccount": {component: {"annotations": {MARK: "x"}}}},
+                f"serviceAccount.{component}.annotations.{MARK}: is set by this project",
+            )
+            for component in ("workers", "dagProcessor", "triggerer", "sentinel")
+        ),
+        (
+            {"workers": named("a", serviceAccount={"annotations": {MARK: "x"}})},
+            f"workers[a].serviceAccount.annotations.{MARK}: is set by this project",
+        ),
+    ],
+)
+def test_values_that_cannot_work_are_refused(values: Values, says: str) -> None:
+    (line,) = problems(values)
+    assert line.startswith(f"mine.yaml: {says}")
+
+
+@pytest.mark.parametrize("value", [{"x": 1}, [1]])
+def test_what_is_no_scalar_gets_no_text_to_try(value: Any) -> None:
+    (line,) = problems({"commonEnv": named("A", value=value)})
+    assert not re.search(r'try ""', line)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"agentToken": "", "imagePullSecretData": None, "openLineage": {"apiKey": None}},
+        {"agentTokenSecretName": "token", "imagePullSecretName": "pull", "openLineage": {"apiKeySecret": "key"}},
+        {"commonEnv": None, "workers": None, "annotations": None, "labels": None, "serviceAccount": None},
+        {"commonEnv": [], "workers": []},
+        {"commonEnv": named("A", value="1")},
+        {"commonEnv": named("A", value="")},
+        {"commonEnv": named("A", valueFrom={"secretKeyRef": {"name": "x", "key": "y"}})},
+        {"commonEnv": named("A", value="1"), "triggerer": {"env": named("A", value="2")}},
+        {"commonEnv": named("AIRFLOW__CORE__PARALLELISM", value="1")},
+        {"annotations": {"example.com/role-arn": "x"}, "labels": {"use": "x"}},
+        {"dagProcessor": None, "triggerer": {"env": None}},
+    ],
+)
+def test_values_that_work_are_let_through(values: Values) -> None:
+    assert problems(values) == []
+
+
+def test_every_problem_of_a_source_has_a_line() -> None:
+    assert len(problems({"agentToken": "x", "commonEnv": named("A", "A", value=1), "annotations": {MARK: "x"}})) == 5
+
+
+def test_a_source_may_repeat_a_setting() -> None:
+    check_owned(Source(name="mine", values={"namespace": "astro"}), {"namespace": ("agent.namespace", "astro")})
+
+
+@pytest.mark.parametrize(("given", "shown"), [("other", '"other"'), (None, "null"), (1, "1")])
+def test_a_source_that_contradicts_a_setting_is_refused(given: Any, shown: str) -> None:
+    with pytest.raises(Refusals) as caught:
+        check_owned(Source(name="mine", values={"namespace": given}), {"namespace": ("agent.namespace", "astro")})
+    assert caught.value.lines == [f'mine: namespace: {shown} here, "astro" in agent.namespace; keep one of them']
+
+
+# ---- our own
+
+
+def our_values(**changes: Any) -> Values:
+    settings: Values = {
+        "namespace": "astro",
+        "resource_name_prefix": "prod",
+        "accounts": [ServiceAccount(component="triggerer", name="prod-triggerer", namespace="astro")],
+        "variables": {"A": "1", "B": "2"},
+        "pod_identity": PodIdentity(annotations={MARK: "arn"}),
+        "state_store": False,
+    }
+    return xcom_values(**{**settings, **changes})
+
+
+def test_the_whole_of_our_values() -> None:
+    assert our_values() == {
+        "resourceNamePrefix": "prod",
+        "namespace": "astro",
+        "createNamespace": False,
+        "xcomBackend": "airflow.providers.common.io.xcom.backend.XComObjectStorageBackend",
+        "commonEnv": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
+        "annotations": {MARK: "arn"},
+        "serviceAccount": {"triggerer": {"create": True, "name": "prod-triggerer"}},
+    }
+
+
+def test_a_state_store_names_its_class() -> None:
+    assert our_values(state_store=True)["stateStoreBackend"] == (
+        "airflow.providers.common.io.state_store.backend.StateStoreObjectStorageBackend"
+    )
+
+
+def test_labels_where_an_identity_needs_them() -> None:
+    identity = PodIdentity(labels={"azure.workload.identity/use": "true"})
+    assert our_values(pod_identity=identity)["labels"] == {"azure.workload.identity/use": "true"}
+
+
+# ---- defaults
+
+
+@pytest.mark.parametrize(
+    ("values", "filled"),
+    [
+        ({}, {"openLineage": {"enabled": False}}),
+        ({"openLineage": {}}, {"openLineage": {"enabled": False}}),
+        ({"openLineage": {"enabled": True}}, {"openLineage": {"enabled": True}}),
+        ({"openLineage": {"url": "x"}}, {"openLineage": {"url": "x", "enabled": False}}),
+        ({"openLineage": None}, {"openLineage": None}),
+        ({"a": 1}, {"a": 1, "openLineage": {"enabled": False}}),
+    ],
+)
+def test_what_nobody_set_is_filled_in(values: Values, filled: Values) -> None:
+    assert with_defaults(values) == filled
+
+
+@PROPERTY
+@given(lineage=st.fixed_dictionaries({}, optional={"enabled": TREES, "url": TREES}) | TREES)
+def test_filling_in_changes_nothing_that_was_set(lineage: Any) -> None:
+    filled = with_defaults({"openLineage": lineage})["openLineage"]
+    assert leaves(lineage) <= leaves(filled)
