@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cli synth test test-slow test-terraform lint golden lock terraform validate diff deploy destroy stack clean
+.PHONY: help setup cli synth test test-slow test-terraform lint bench golden lock terraform validate diff deploy destroy stack clean
 
 PYTHON ?= python3
 LOCK_PYTHON ?= python3.10
@@ -54,6 +54,9 @@ lint: .venv/.ready ## Check style and types
 	@pipenv run ruff format --check .
 	@pipenv run ruff check .
 	@pipenv run mypy
+
+bench: .venv/.ready ## Time synthesis and write docs/benchmarks.md (some minutes)
+	@pipenv run python benchmarks/run.py --write docs/benchmarks.md
 
 golden: .venv/.ready ## Rewrite tests/golden and docs/deployments.schema.json, then read their diff
 	@pipenv run python -m astro_xcom.schema > docs/deployments.schema.json

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from astro_xcom import names
 from astro_xcom.refusal import Refusals, Refused, shown
 from astro_xcom.settings import AwsDeployment, Deployment
-from astro_xcom.settings.errors import explain, unknown_key
+from astro_xcom.settings.errors import Place, explain, unknown_key
 from astro_xcom.yaml_files import read_mapping
 
 CLOUDS: dict[str, type[Deployment]] = {"aws": AwsDeployment}
@@ -39,7 +39,7 @@ def read_deployments(path: str | Path) -> dict[str, Deployment]:
         except Refused as error:
             problems.append(f"{name}{'.' + error.field if error.field else ''}: {error}")
         except ValidationError as error:
-            problems += explain(error, CLOUDS[given["cloud"]], place=_Place(name, given, defaults))
+            problems += explain(error, CLOUDS[given["cloud"]], Place(name, given, defaults))
     problems += _shared_state(found)
     if problems:
         raise Refusals([f"{path.name}: {line}" for line in dict.fromkeys(problems)])
@@ -65,29 +65,6 @@ def _under(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
         if isinstance(defaults[key], dict) and isinstance(given[key], dict):
             merged[key] = _under(defaults[key], given[key])
     return merged
-
-
-class _Place:
-    """Names the place of a value in the file: under its deployment, or under `defaults` when it stands only there."""
-
-    def __init__(self, name: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-        self.name, self.given, self.defaults = name, given, defaults
-
-    def __call__(self, path: tuple[str | int, ...]) -> str:
-        only_default = path and not _has(self.given, path) and _has(self.defaults, path)
-        text = "defaults" if only_default else self.name
-        for part in path:
-            text += f"[{part}]" if isinstance(part, int) else f".{part}"
-        return text
-
-
-def _has(values: Any, path: tuple[str | int, ...]) -> bool:
-    for part in path:
-        try:
-            values = values[part]
-        except (KeyError, IndexError, TypeError):
-            return False
-    return True
 
 
 def _shared_state(deployments: Mapping[str, Deployment]) -> Iterator[str]:

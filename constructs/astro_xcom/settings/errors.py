@@ -2,7 +2,8 @@
 
 import difflib
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -21,16 +22,39 @@ KINDS = {
 }
 
 
-def explain(
-    error: ValidationError, model: type[BaseModel], *, place: Callable[[tuple[str | int, ...]], str]
-) -> list[str]:
-    """A line for each error: its place, the rule, what came, and what to try."""
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Names places of the file: under their deployment, or under `defaults` when they stand only there."""
+
+    name: str
+    given: Mapping[str, Any]
+    defaults: Mapping[str, Any]
+
+    def of(self, path: Path) -> str:
+        """A path as its reader would write it."""
+        only_default = path and not _has(self.given, path) and _has(self.defaults, path)
+        text = "defaults" if only_default else self.name
+        for part in path:
+            text += f"[{part}]" if isinstance(part, int) else f".{part}"
+        return text
+
+    def position(self, path: Path) -> int:
+        """Where the file comes to it; what is missing comes last."""
+        keys = list(self.given)
+        return keys.index(path[0]) if path and path[0] in keys else len(keys)
+
+
+def explain(error: ValidationError, model: type[BaseModel], place: Place) -> list[str]:
+    """A line for each error, in the order of the file: its place, the rule, what came, and what to try."""
     lines = []
-    for details in error.errors():
+    for details in sorted(error.errors(), key=lambda details: place.position(details["loc"])):
         path = details["loc"]
         cause = details.get("ctx", {}).get("error")
         if isinstance(cause, Refusals):
-            lines += [f"{place(path)}: {line}" for line in cause.lines]
+            lines += [f"{place.of(path)}: {line}" for line in cause.lines]
             continue
         if isinstance(cause, Refused):
             path = (*path, *(cause.field.split(".") if cause.field else ()))
@@ -44,7 +68,7 @@ def explain(
         else:
             rule = KINDS.get(details["type"]) or details["msg"][:1].lower() + details["msg"][1:]
             text = f"{rule}; got {shown(details['input'])}"
-        lines.append(f"{place(path)}: {text}")
+        lines.append(f"{place.of(path)}: {text}")
     return lines
 
 
@@ -55,14 +79,23 @@ def unknown_key(key: str, allowed: Iterable[str]) -> str:
     return f"is not a setting; there are {', '.join(allowed)}{hint}"
 
 
-def _model_at(model: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseModel]:
+def _has(values: Any, path: Path) -> bool:
+    for part in path:
+        try:
+            values = values[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
+
+
+def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel]:
     for part in path:
         if isinstance(part, str):
             model = next(_models_in(model.model_fields[part].annotation))
     return model
 
 
-def _models_in(annotation: Any) -> typing.Iterator[type[BaseModel]]:
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in typing.get_args(annotation):

@@ -1,0 +1,299 @@
+"""A deployment on Azure."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from typing_extensions import Self
+
+from astro_xcom import chart_values
+from astro_xcom.names import azure as rules
+from astro_xcom.refusal import Refused
+from astro_xcom.settings.agent import Kubeconfig
+from astro_xcom.settings.base import Flag, ObjectPath, Settings, Tags
+from astro_xcom.settings.deployment import Deployment
+from astro_xcom.settings.xcom import check_state_store
+
+MOST_CREDENTIALS = 20
+MOST_TAGS = 50
+
+Guid = Annotated[str, AfterValidator(rules.guid)]
+ResourceGroupName = Annotated[str, AfterValidator(rules.resource_group)]
+
+
+class AzureResourceGroup(Settings):
+    """The group of what is made here, made itself or existing."""
+
+    name: ResourceGroupName
+    existing: Flag = False
+    """true: the group is there already, and is left as it is."""
+
+
+class AksCluster(Settings):
+    """An AKS cluster: by name, and everything is looked up; or by its issuer, and nothing is.
+
+    Looked up in the deployment's subscription; give the issuer of a cluster in another one.
+    """
+
+    name: Annotated[str, AfterValidator(rules.aks_cluster)] | None = None
+    """Looks up the OIDC issuer and the endpoint, with the credentials of the plan."""
+    resource_group: ResourceGroupName | None = None
+    """Group of the cluster `name`."""
+    issuer: Annotated[str, AfterValidator(rules.issuer)] | None = None
+    """The OIDC issuer to trust, to the letter. Default: the one of the cluster `name`."""
+    kubeconfig: Kubeconfig | None = None
+    """How to reach the cluster. Default: the endpoint of the cluster `name`."""
+    authentication: Literal["certificate", "exec"] = "certificate"
+    """certificate: the one in the cluster's kube_config; exec: `kubelogin get-token` on the machine that runs
+    Terraform, for clusters without local accounts."""
+    login: Literal["azurecli", "spn", "msi", "workloadidentity"] = "azurecli"
+    """How kubelogin signs in."""
+
+    @property
+    def key(self) -> str:
+        """A short stable name, part of what is made for the cluster."""
+        return rules.issuer_key(self.issuer) if self.issuer else f"{self.resource_group}-{self.name}"
+
+    @model_validator(mode="after")
+    def _can_be_trusted(self) -> Self:
+        if self.name is None and self.issuer is None:
+            raise Refused("needs a name (then its OIDC issuer is looked up) or an issuer")
+        if (self.name is None) != (self.resource_group is None):
+            missing = "name" if self.name is None else "resource_group"
+            raise Refused("is required: a cluster is looked up by its name and resource_group", field=missing)
+        return self
+
+
+class AzureNetwork(Settings):
+    """Who reaches the account: these, and nobody else."""
+
+    subnets: tuple[Annotated[str, AfterValidator(rules.subnet_id)], ...] = ()
+    """Subnets (with the service endpoint Microsoft.Storage), by resource id."""
+    ip_rules: tuple[Annotated[str, AfterValidator(rules.ip_rule)], ...] = ()
+    """Public IPv4 addresses and ranges."""
+    bypass: tuple[Literal["AzureServices", "Logging", "Metrics"], ...] = ("AzureServices",)
+    """Services of Azure that come in all the same."""
+
+    @model_validator(mode="after")
+    def _somebody_comes_in(self) -> Self:
+        if not self.subnets and not self.ip_rules:
+            raise Refused("needs subnets or ip_rules, those of the agents: nothing else would reach the account")
+        return self
+
+
+class CustomerManagedKey(Settings):
+    """An existing key that encrypts the account. Its vault needs purge protection and Azure RBAC."""
+
+    key_id: Annotated[str, AfterValidator(rules.key_id)]
+    """The key's URL without a version."""
+    vault_id: Annotated[str, AfterValidator(rules.key_vault_id)]
+    """The vault's resource id: an identity of the account is granted the key there, before the account is made."""
+
+    @model_validator(mode="after")
+    def _one_vault(self) -> Self:
+        try:
+            rules.key_fits_vault(self.key_id, self.vault_id)
+        except Refused as error:
+            raise Refused(error.rule, got=error.got, field="key_id") from None
+        return self
+
+
+class AzureStorage(Settings):
+    """The blob container and its storage account, made or existing."""
+
+    account: Annotated[str, AfterValidator(rules.storage_account)] | None = None
+    """Unique in the world. Default: made from the names of deployment and subscription."""
+    container: Annotated[str, AfterValidator(rules.container)] = "xcom"
+    path: ObjectPath = "xcom"
+    """Folder in the container. Treat as permanent: after a change, old values read as their paths."""
+    existing: Literal["account", "container"] | None = None
+    """account: the account is there already, and the container is made in it; container: both are there. What is there
+    is not changed: its owner deletes old blobs under the path."""
+    resource_group: ResourceGroupName | None = None
+    """Group of an existing account. Default: the deployment's."""
+    replication: Annotated[
+        str, AfterValidator(rules.replication), Field(json_schema_extra={"enum": list(rules.REPLICATIONS)})
+    ] = "LRS"
+    network: AzureNetwork | None = None
+    """Default: any network; who has the role still needs a token."""
+    customer_managed_key: CustomerManagedKey | None = None
+    """Default: keys of Microsoft's."""
+    role_scope: Literal["container", "account"] = "container"
+    """Where the agents' identity gets Storage Blob Data Contributor."""
+    protect_from_destroy: Flag = True
+    """false: `destroy` deletes the account and every XCom in it is lost."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.existing is None and self.resource_group is not None:
+            raise Refused(
+                "only for an existing account; one made here is in the deployment's",
+                got=self.resource_group,
+                field="resource_group",
+            )
+        if self.existing is not None:
+            if self.account is None:
+                raise Refused("is required for an existing account", field="account")
+            unused = sorted({"replication", "network", "customer_managed_key"} & self.model_fields_set)
+            if unused:
+                raise Refused(
+                    f"the account is used as it is: remove {', '.join(unused)}", got=self.existing, field="existing"
+                )
+        return self
+
+
+class AzureIdentity(Settings):
+    """The user-assigned identity, made or existing."""
+
+    name: Annotated[str, AfterValidator(rules.identity)] | None = None
+    """Default: `<deployment>-xcom`."""
+    existing: Flag = False
+    """true: the identity is there already; it gets federated credentials and the role."""
+    resource_group: ResourceGroupName | None = None
+    """Group of an existing identity. Default: the deployment's."""
+    federate: Flag = True
+    """false: an existing identity is used as it is. Its owner federates the output `trusted_subjects` and assigns the
+    output `access`."""
+    audience: Annotated[str, AfterValidator(rules.audience)] | None = None
+    """Audience of the exchanged tokens. Default: `api://AzureADTokenExchange`, or that of the environment."""
+
+    @model_validator(mode="after")
+    def _made_or_existing(self) -> Self:
+        if self.existing and self.name is None:
+            raise Refused("is required for an existing identity", field="name")
+        if not self.existing and self.resource_group is not None:
+            raise Refused(
+                "only for an existing identity; one made here is in the deployment's",
+                got=self.resource_group,
+                field="resource_group",
+            )
+        if not self.existing and not self.federate:
+            raise Refused("only for an existing identity", got=False, hint="true", field="federate")
+        return self
+
+
+class AzureDeployment(Deployment):
+    """XComs in a blob container, for agents on AKS that use a managed identity (workload identity).
+
+    The subscription must have Microsoft.Storage and Microsoft.ManagedIdentity registered.
+    """
+
+    cloud: Literal["azure"] = "azure"
+    subscription_id: Guid
+    tenant_id: Guid | None = None
+    """Tenant of subscription and identity. Default: looked up."""
+    environment: Literal["public", "usgovernment", "china"] = "public"
+    location: Annotated[str, AfterValidator(rules.location)]
+    resource_group: AzureResourceGroup
+    tags: Tags = Field(default_factory=dict)
+    """Tags of resource group, account and identity."""
+    cluster: AksCluster
+    """Where the agents run."""
+    trusted_clusters: tuple[AksCluster, ...] = ()
+    """More clusters whose agents, of the same names, share the storage: a standby, for example."""
+    storage: AzureStorage = Field(default_factory=AzureStorage)
+    identity: AzureIdentity = Field(default_factory=AzureIdentity)
+
+    @property
+    def connection_id(self) -> str:
+        """The Airflow connection, written into the XCom path and defined by an environment variable."""
+        return rules.DEFAULT_CONNECTION_ID if self.xcom.connection_id is None else self.xcom.connection_id
+
+    @property
+    def clusters(self) -> tuple[AksCluster, ...]:
+        """Every cluster whose service accounts are trusted."""
+        return (self.cluster, *self.trusted_clusters)
+
+    def warnings(self) -> list[str]:
+        """What is allowed and likely to surprise, as `setting: what happens`."""
+        found = super().warnings()
+        for cluster in self.clusters:
+            if cluster.issuer and ".oic." in cluster.issuer and not cluster.issuer.endswith("/"):
+                found.append(f"cluster: the issuer {cluster.issuer} has no closing '/': the issuers of AKS have one")
+        return found
+
+    @field_validator("tags")
+    @classmethod
+    def _tags(cls, tags: Tags) -> Tags:
+        if len(tags) > MOST_TAGS:
+            raise Refused(f"must be at most {MOST_TAGS} tags", got=len(tags))
+        for key, value in tags.items():
+            if not 1 <= len(key) <= 128 or set(key) & set("<>%&\\?/") or len(value) > 256:
+                raise Refused(
+                    "a tag's key is 1-128 characters without < > % & \\ ? /, its value at most 256", got={key: value}
+                )
+        if len({key.lower() for key in tags}) < len(tags):
+            raise Refused("must differ by more than upper and lower case", got=list(tags))
+        return tags
+
+    @field_validator("trusted_clusters")
+    @classmethod
+    def _clusters_differ(cls, clusters: tuple[AksCluster, ...], info: ValidationInfo) -> tuple[AksCluster, ...]:
+        seen = {info.data["cluster"].key.lower()} if "cluster" in info.data else set()
+        for cluster in clusters:
+            if cluster.key.lower() in seen:
+                raise Refused("each cluster is trusted once", got=cluster.issuer or cluster.name)
+            seen.add(cluster.key.lower())
+        return clusters
+
+    @model_validator(mode="after")
+    def _cluster_can_be_reached(self) -> Self:
+        if self.agent.release and not (self.cluster.name or self.cluster.kubeconfig):
+            raise Refused(
+                "needs a name or a kubeconfig to install the release",
+                hint="name: data-prod, or agent.release: false to install the chart yourself",
+                field="cluster",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _what_exists_is_elsewhere(self) -> Self:
+        if self.resource_group.existing:
+            return self
+        made = self.resource_group.name
+        groups = {
+            "cluster.resource_group": self.cluster.resource_group,
+            **{f"trusted_clusters.{n}.resource_group": c.resource_group for n, c in enumerate(self.trusted_clusters)},
+        }
+        if self.storage.existing:
+            groups["storage.resource_group"] = self.storage.resource_group or made
+        if self.identity.existing:
+            groups["identity.resource_group"] = self.identity.resource_group or made
+        for field, group in groups.items():
+            if group is not None and group.lower() == made.lower():
+                raise Refused(
+                    "is the group that this deployment makes, and nothing exists in it yet",
+                    got=group,
+                    hint="its own group, or resource_group.existing: true",
+                    field=field,
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _connection_can_be_defined(self) -> Self:
+        try:
+            rules.connection_id(self.connection_id)
+        except Refused as error:
+            raise Refused(error.rule, got=error.got, hint=error.hint, field="xcom.connection_id") from None
+        variable = rules.connection_variable(self.connection_id)
+        for source in self.agent.sources():
+            chart_values.check_variables(source, {variable: "storage and identity"})
+        return self
+
+    @model_validator(mode="after")
+    def _credentials_fit(self) -> Self:
+        accounts = len({account.subject for account in self.agent.service_accounts()})
+        if self.identity.federate and accounts * len(self.clusters) > MOST_CREDENTIALS:
+            raise Refused(
+                f"an identity holds at most {MOST_CREDENTIALS} federated credentials, one for each service account of "
+                "each cluster",
+                got=f"{accounts} service accounts, {len(self.clusters)} clusters",
+                hint="workers that share a service account (serviceAccount: {create: false, name: ...}), or a second "
+                "deployment with an identity of its own",
+                field="identity",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _state_store_fits(self) -> Self:
+        check_state_store(self.storage.path, self.state_store, self.agent.chart_version)
+        return self

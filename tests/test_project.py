@@ -1,0 +1,50 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import constructs
+
+from support import PROJECT
+
+
+def project(folder: Path) -> Path:
+    for name in ("main.py", "deployments.yaml"):
+        shutil.copy(PROJECT / name, folder)
+    shutil.copytree(PROJECT / "examples", folder / "examples", symlinks=True)
+    return folder
+
+
+def synthesize(project: Path, working_directory: Path, hash_seed: str) -> dict[str, bytes]:
+    done = subprocess.run(
+        [sys.executable, str(project / "main.py")],
+        cwd=working_directory,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    out = working_directory / "cdktf.out"
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+
+
+def test_synthesis_gives_the_same_bytes_again_elsewhere_and_under_another_hash_seed(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two", "elsewhere")]
+    for folder in folders:
+        folder.mkdir()
+    one, two = project(folders[0]), project(folders[1])
+    first = synthesize(one, one, "1")
+    assert "stacks/aws-example/cdk.tf.json" in first
+    assert synthesize(one, one, "2") == first
+    assert synthesize(two, folders[2], "3") == first
+
+
+def test_the_source_root_does_not_hide_the_constructs_library() -> None:
+    assert not (PROJECT / "constructs" / "__init__.py").exists()
+    assert PROJECT / "constructs" not in Path(str(constructs.__file__)).parents
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (PROJECT / "constructs" / "astro_xcom" / "py.typed").exists()
