@@ -12,9 +12,9 @@ FILE = Path(__file__).with_name("deployments.yaml")
 
 def main() -> None:
     """Write the JSON of every deployment, or say what is wrong and write nothing."""
-    from cdktf import App  # after the file is known to be good: it takes a while
-
     deployments = read_deployments(FILE)
+    from cdktf import App  # only for a good file: it takes a while
+
     app = App()
     for name, deployment in deployments.items():
         for warning in deployment.warnings():

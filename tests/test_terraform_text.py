@@ -21,7 +21,7 @@ TEMPLATE = re.compile(r'(?P<escaped>[$%])(?P=escaped)\{|\$\{(?P<quoted>"[^"]*")\
 
 TEXTS = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=8).map("".join)
 NORMAL = TEXTS.map(lambda text: unicodedata.normalize("NFC", text))
-PROPERTY = settings(max_examples=300, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=120, deadline=None, derandomize=True)
 
 
 def as_terraform_reads(text: str) -> str:
@@ -116,13 +116,12 @@ def restored(value: Any) -> Any:
     return yaml.safe_load(re.sub(PATTERN.strip("/"), lambda match: f"\\U{match[1]}", document))
 
 
-YAML_TEXT = st.text(
-    st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Cn"]) | st.sampled_from("e\u0301\ue00041\\")
-)
+CHARACTERS = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Cn"])
+ODD_TEXT = st.lists(st.sampled_from(["e\u0301", "\ue000", "41", "\\", '"']) | CHARACTERS, max_size=6).map("".join)
 
 
 @PROPERTY
-@given(value=st.lists(YAML_TEXT, max_size=4) | st.dictionaries(YAML_TEXT, YAML_TEXT, max_size=3))
+@given(value=st.lists(ODD_TEXT, max_size=4) | st.dictionaries(ODD_TEXT, ODD_TEXT, max_size=3))
 def test_code_points_in_the_encoded_document_give_the_text_back(value: Any) -> None:
     changed, _ = without_normalization(value)
     assert [as_terraform_reads(text) for text in texts_in(literal(changed))] == texts_in(changed)

@@ -14,6 +14,10 @@ from astro_xcom.xcom import STATE_STORE_BACKEND, XCOM_BACKEND, XCOM_VARIABLES, P
 
 MERGED_BY_NAME = ("commonEnv", "workers")
 COMPONENTS_WITH_ENV = ("dagProcessor", "triggerer", "sentinel")
+MAPPINGS = [
+    *((key,) for key in ("annotations", "labels", "openLineage", "serviceAccount", *COMPONENTS_WITH_ENV)),
+    *(("serviceAccount", key) for key in ("annotations", "workers", *COMPONENTS_WITH_ENV)),
+]
 
 # Values that would put a secret into Terraform's state in clear -> the value that names a Kubernetes secret instead.
 SECRETS = {
@@ -70,19 +74,19 @@ def _merge_map(
     for key, value in values.items():
         where = f"{path}.{key}" if path else key
         known = merged.get(key)
-        if where in MERGED_BY_NAME and isinstance(value, list) and (known is None or isinstance(known, list)):
+        if where in MERGED_BY_NAME and isinstance(value, list) and isinstance(merged.get(key, []), list):
+            origins.setdefault(where, name)
             merged[key] = _merge_named(known or [], value, where, name, origins, problems)
         elif isinstance(value, Mapping) and (isinstance(known, dict) or key not in merged):
             merged[key] = dict(known) if known else {}
-            if key not in origins:
-                origins.setdefault(where, name)
+            origins.setdefault(where, name)
             _merge_map(merged[key], value, where, name, origins, problems)
         elif key not in merged:
             merged[key] = value
             origins[where] = name
         elif not same(known, value):
             problems.append(
-                f"{name}: {where}: {shown(value)} here, {shown(known)} in {_origin(where, origins)}; keep one of them"
+                f"{name}: {where}: {shown(value)} here, {shown(known)} in {origins[where]}; keep one of them"
             )
 
 
@@ -94,12 +98,6 @@ def _merge_named(
         where = f"{path}[{entry['name']}]"
         _merge_map(by_name.setdefault(entry["name"], {}), entry, where, name, origins, problems)
     return list(by_name.values())
-
-
-def _origin(where: str, origins: Mapping[str, str]) -> str:
-    return origins.get(where) or next(
-        (name for path, name in origins.items() if path.startswith(where)), "another place"
-    )
 
 
 def same(one: Any, other: Any) -> bool:
@@ -116,7 +114,8 @@ def check_source(source: Source) -> None:
 
     Raises Refusals with every problem of the source.
     """
-    problems = [f"{source.name}: {line}" for line in _problems(source.values)]
+    front = f"{source.name}: " if source.name else ""
+    problems = [front + line for line in _problems(source.values)]
     if problems:
         raise Refusals(problems)
 
@@ -132,10 +131,30 @@ def check_owned(source: Source, owned: Mapping[str, tuple[str, Any]]) -> None:
         raise Refusals(problems)
 
 
+def check_variables(source: Source, owned: Mapping[str, str]) -> None:
+    """Refuse user values that set a variable of this project's, anywhere. `owned`: variable -> the settings."""
+    problems = [
+        f"{source.name}: {where}[{entry['name']}]: is set from {owned[entry['name']]} in the settings; remove it here"
+        for where, entries in _env_lists(source.values)
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, Mapping) and isinstance(entry.get("name"), str) and entry["name"] in owned
+    ]
+    if problems:
+        raise Refusals(problems)
+
+
 def _problems(values: Mapping[str, Any]) -> Iterator[str]:
     for path, instead in SECRETS.items():
         if _at(values, path) not in (None, ""):
             yield f"{'.'.join(path)}: would stand in Terraform's state in clear; try {instead} with a secret you made"
+    for path in MAPPINGS:
+        if not isinstance(_at(values, path), (Mapping, type(None))):
+            yield f"{'.'.join(path)}: must be a mapping; got {shown(_at(values, path))}"
+    for where, worker in _workers(values):
+        if not isinstance(worker.get("serviceAccount"), (Mapping, type(None))):
+            yield f"{where}.serviceAccount: must be a mapping; got {shown(worker['serviceAccount'])}"
+    if not isinstance(_at(values, ("sentinel", "enabled")), (bool, type(None))):
+        yield f"sentinel.enabled: must be true or false; got {shown(_at(values, ('sentinel', 'enabled')))}"
     yield from _named_list_problems(values, "commonEnv")
     yield from _named_list_problems(values, "workers")
     for where, entries in _env_lists(values):
@@ -194,9 +213,10 @@ def _variable_problems(where: str, entries: Any) -> Iterator[str]:
         elif name in SECRET_VARIABLES:
             yield f"{where}[{name}]: would stand in Terraform's state in clear; try agentTokenSecretName"
         elif "value" in entry and not isinstance(entry["value"], str):
-            text = entry["value"] if isinstance(entry["value"], (int, float)) else ""
-            quoted = str(text).lower() if isinstance(text, bool) else str(text)
-            yield f'{where}[{name}]: must be text; got {shown(entry["value"])}; try "{quoted}" in quotes'
+            value = shown(entry["value"])
+            text = "" if entry["value"] is None else value
+            quoted = "" if isinstance(entry["value"], (Mapping, list)) else f'; try "{text}" in quotes'
+            yield f"{where}[{name}]: must be text; got {value}{quoted}"
 
 
 def _marks(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -234,10 +254,34 @@ def xcom_values(
     }
 
 
+def release_values(sources: Iterable[Source], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole document: the user's values and ours. Raises Refusals where they disagree."""
+    users = [Source(name=source.name, values=_without_blanks(source.values, ours)) for source in sources]
+    return with_defaults(merge([*users, Source(name="the XCom backend of this project", values=ours)]))
+
+
+def _without_blanks(values: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """The values without the nulls and empty texts that stand where ours have something."""
+    kept: dict[str, Any] = {}
+    for key, value in values.items():
+        own = ours.get(key)
+        if value in (None, "") and own is not None:
+            continue
+        if isinstance(value, Mapping) and isinstance(own, Mapping):
+            kept[key] = _without_blanks(value, own)
+        elif key in MERGED_BY_NAME and isinstance(value, list) and isinstance(own, list):
+            by_name = {entry["name"]: entry for entry in own}
+            kept[key] = [_without_blanks(entry, by_name.get(entry["name"], {})) for entry in value]
+        else:
+            kept[key] = value
+    return kept
+
+
 def with_defaults(values: Mapping[str, Any], defaults: Mapping[str, Any] = DEFAULTS) -> dict[str, Any]:
     """The values, with what nobody set filled in."""
     filled = dict(values)
     for key, value in defaults.items():
-        known = filled.get(key)
-        filled[key] = with_defaults(known, value) if isinstance(known, Mapping) else filled.get(key, value)
+        known = filled.get(key, value)
+        both = isinstance(known, Mapping) and isinstance(value, Mapping)
+        filled[key] = with_defaults(known, value) if both else known
     return filled

@@ -1,5 +1,6 @@
 """Reads deployments.yaml: every deployment checked, every error reported at once."""
 
+import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,11 @@ from pydantic import ValidationError
 
 from astro_xcom import names
 from astro_xcom.refusal import Refusals, Refused, shown
-from astro_xcom.settings import AwsDeployment, Deployment
+from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
 from astro_xcom.settings.errors import Place, explain, unknown_key
 from astro_xcom.yaml_files import read_mapping
 
-CLOUDS: dict[str, type[Deployment]] = {"aws": AwsDeployment}
+CLOUDS: dict[str, type[Deployment]] = {"aws": AwsDeployment, "azure": AzureDeployment, "gcp": GcpDeployment}
 
 
 def read_deployments(path: str | Path) -> dict[str, Deployment]:
@@ -24,23 +25,24 @@ def read_deployments(path: str | Path) -> dict[str, Deployment]:
     content = read_mapping(path, name=path.name)
     found: dict[str, Deployment] = {}
     problems = [f"{key}: {unknown_key(key, ALLOWED)}" for key in content if key not in ALLOWED]
-    defaults = content.get("defaults") or {}
+    defaults = content.get("defaults")
     deployments = content.get("deployments")
-    if not isinstance(defaults, dict):
+    if not isinstance(defaults, (dict, type(None))):
         problems.append(f"defaults: must be a mapping; got {shown(defaults)}")
-        defaults = {}
+    defaults = defaults if isinstance(defaults, dict) else {}
     if not isinstance(deployments, dict) or not deployments:
         problems.append(f"deployments: must hold at least one deployment, by name; got {shown(deployments)}")
         deployments = {}
     for name, given in deployments.items():
         try:
             names.deployment_name(name)
-            found[name] = _deployment(given, defaults, folder=path.parent)
+            found[name] = _deployment(name, given, defaults, folder=path.parent)
         except Refused as error:
-            problems.append(f"{name}{'.' + error.field if error.field else ''}: {error}")
+            place = Place(name, {}, {}).of(tuple(error.field.split(".")) if error.field else ())
+            problems.append(f"{place}: {error}")
         except ValidationError as error:
             problems += explain(error, CLOUDS[given["cloud"]], Place(name, given, defaults))
-    problems += _shared_state(found)
+    problems += [*_shared_state(found), *_made_twice(found)]
     if problems:
         raise Refusals([f"{path.name}: {line}" for line in dict.fromkeys(problems)])
     return found
@@ -49,13 +51,14 @@ def read_deployments(path: str | Path) -> dict[str, Deployment]:
 ALLOWED = ("defaults", "deployments")
 
 
-def _deployment(given: Any, defaults: Mapping[str, Any], *, folder: Path) -> Deployment:
+def _deployment(name: str, given: Any, defaults: Mapping[str, Any], *, folder: Path) -> Deployment:
     if not isinstance(given, dict):
         raise Refused("must be a mapping of settings", got=given)
     cloud = given.get("cloud")
-    if cloud not in CLOUDS:
-        raise Refused(f"must be one of {', '.join(CLOUDS)}", got=cloud, hint=next(iter(CLOUDS)), field="cloud")
-    return CLOUDS[cloud].model_validate(_under(defaults, given), context={"folder": folder})
+    if not isinstance(cloud, str) or cloud not in CLOUDS:
+        near = [*difflib.get_close_matches(str(cloud), CLOUDS, n=1), *CLOUDS]
+        raise Refused(f"must be one of {', '.join(CLOUDS)}", got=cloud, hint=near[0], field="cloud")
+    return CLOUDS[cloud].model_validate(_under(defaults, given), context={"folder": folder, "name": name})
 
 
 def _under(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,17 +72,26 @@ def _under(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
 
 def _shared_state(deployments: Mapping[str, Deployment]) -> Iterator[str]:
     """Two deployments in one state file would destroy each other's resources."""
-    owners: dict[str, str] = {}
+    owners: dict[tuple[str, ...], str] = {}
     for name, deployment in deployments.items():
-        if deployment.state is None:
-            continue
-        kind, backend = deployment.state.backend()
-        own = {"local": "path", "s3": "key", "azurerm": "key", "gcs": "prefix"}[kind]
-        if getattr(backend, own) is None:
-            continue
-        first = owners.setdefault(backend.model_dump_json(), name)
+        backend = deployment.backend()
+        first = owners.setdefault(backend.identity(name), name)
         if first != name:
             yield (
-                f"{name}.state.{kind}.{own}: is the state of {first} too, and each apply would destroy the other's "
-                f"resources; got {shown(getattr(backend, own))}; try without {own}: each deployment has its own then"
+                f"{name}.state: is the state of {first} too, and each apply would destroy the other's resources; "
+                f"got {backend.own} {shown(backend.own_name(name))}; try {backend.own} "
+                f'"{backend.default.format(name)}"'
             )
+
+
+def _made_twice(deployments: Mapping[str, Deployment]) -> Iterator[str]:
+    """Two deployments that make the same storage: the second apply would fail, or take it over."""
+    owners: dict[tuple[str, str], str] = {}
+    for name, deployment in deployments.items():
+        made = deployment.made_storage()
+        if made is None:
+            continue
+        field, storage = made
+        first = owners.setdefault((str(type(deployment)), storage), name)
+        if first != name:
+            yield f"{name}.{field}: is made by {first} too; got {shown(storage)}; try existing: true for one of them"

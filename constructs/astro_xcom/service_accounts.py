@@ -50,17 +50,21 @@ def service_accounts(values: Mapping[str, Any], *, prefix: str, namespace: str) 
     def add(component: str, default: str, block: Any, where: str, worker: str | None = None) -> None:
         block = _mapping(block)
         create = block.get("create", True)
-        name = block.get("name") or (default if create else None)
+        name = block.get("name")
+        if name in (None, "") and create:
+            name = default
         if not isinstance(create, bool):
             problems.append(f"{where}.create: {Refused('must be true or false', got=create)}")
-        elif name is None:
+        elif name is not None and not isinstance(name, str):
+            problems.append(f"{where}.name: {Refused('must be text (in quotes)', got=name)}")
+        elif not name:
             problems.append(f"{where}.name: is required where create is false: name the account you made")
         else:
             try:
                 found.append(
                     ServiceAccount(
                         component=component,
-                        name=names.dns_label(str(name)),
+                        name=names.dns_label(name),
                         namespace=namespace,
                         create=create,
                         worker=worker,

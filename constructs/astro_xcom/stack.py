@@ -17,7 +17,8 @@ from constructs import Construct
 
 from astro_xcom.agent import AgentRelease, AgentValues
 from astro_xcom.service_accounts import subjects
-from astro_xcom.settings import AzurermState, Deployment, GcsState, LocalState, S3State, Settings
+from astro_xcom.settings import AzurermState, Deployment, GcsState, LocalState, S3State
+from astro_xcom.settings.state import Backend
 from astro_xcom.terraform_text import literal
 from astro_xcom.xcom import PodIdentity, XComLocation
 
@@ -30,7 +31,7 @@ class XComStack(TerraformStack):
         self.deployment = deployment
         self.subjects = subjects(deployment.agent.service_accounts())
         """The Kubernetes service accounts to trust, as the `sub` of their tokens."""
-        self._backend(deployment.state.backend()[1] if deployment.state else LocalState())
+        self._backend(deployment.backend())
 
     def output(self, name: str, value: Any, description: str) -> None:
         """Declare a Terraform output."""
@@ -71,13 +72,13 @@ class XComStack(TerraformStack):
         )
         self.output("agent_values", values.yaml, "The chart values of the agents")
 
-    def _backend(self, backend: Settings) -> None:
-        name = self.node.id
+    def _backend(self, backend: Backend) -> None:
+        own = literal(backend.own_name(self.node.id))
         if isinstance(backend, S3State):
             S3Backend(
                 self,
                 bucket=backend.bucket,
-                key=literal(backend.key or f"astro-xcom/{name}.tfstate"),
+                key=own,
                 region=backend.region,
                 encrypt=True,
                 kms_key_id=backend.kms_key_arn,
@@ -89,12 +90,12 @@ class XComStack(TerraformStack):
                 storage_account_name=backend.storage_account_name,
                 container_name=backend.container_name,
                 resource_group_name=backend.resource_group_name,
-                key=literal(backend.key or f"astro-xcom/{name}.tfstate"),
+                key=own,
                 use_azuread_auth=True,
             )
         elif isinstance(backend, GcsState):
-            GcsBackend(self, bucket=backend.bucket, prefix=literal(backend.prefix or f"astro-xcom/{name}"))
+            GcsBackend(self, bucket=backend.bucket, prefix=own)
         elif isinstance(backend, LocalState):
             # From the stack's folder to the project's: the same bytes on every machine, and outside of what
             # synthesis may delete.
-            LocalBackend(self, path="../../../" + literal(backend.path or f"terraform.{name}.tfstate"))
+            LocalBackend(self, path=f"../../../{own}")

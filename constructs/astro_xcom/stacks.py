@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from astro_xcom.settings import AwsDeployment, Deployment
+from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -16,4 +16,12 @@ def make_stack(scope: "Construct", name: str, deployment: Deployment) -> "XComSt
         from astro_xcom.aws import AwsXComStack
 
         return AwsXComStack(scope, name, deployment)
+    if isinstance(deployment, GcpDeployment):
+        from astro_xcom.gcp import GcpXComStack
+
+        return GcpXComStack(scope, name, deployment)
+    if isinstance(deployment, AzureDeployment):
+        from astro_xcom.azure import AzureXComStack
+
+        return AzureXComStack(scope, name, deployment)
     raise TypeError(f"no stack for {type(deployment).__name__}")

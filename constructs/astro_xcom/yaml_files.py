@@ -1,83 +1,123 @@
 """Reads YAML the way Helm does, and refuses what Helm would silently change or lose."""
 
 import functools
-import math
 import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.refusal import Refusals, Refused, shown
 
+TEXT = "tag:yaml.org,2002:str"
+LARGEST_FLOAT = 1e200  # CDKTF takes numbers of some 1e289 for its own tokens
 LARGEST_INTEGER = 2**53  # Helm reads every number as a 64-bit float
 
 
 class HelmLoader(yaml.SafeLoader):
-    """YAML with the scalars of Helm's parser: `y` is true, `1e3` a number, `12:30` and dates are text."""
+    """YAML with the scalars of Helm's parser: `y` is true, `1e3` a number, `12:30` and dates are text.
+
+    What the two would still read differently is refused: tags, keys that are not text, odd spellings of numbers.
+    """
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - in place of all of PyYAML's
 
-    def construct_mapping(  # noqa: D102 - PyYAML's
-        self, node: yaml.MappingNode, deep: bool = False
-    ) -> dict[Any, Any]:
-        seen: dict[str, int] = {}
-        for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
-                continue
-            if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
-                raise yaml.MarkedYAMLError(problem="a key must be text: quote it", problem_mark=key.start_mark)
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f'the key "{key.value}" stands twice (first in line {seen[key.value]}): the first is lost',
-                    problem_mark=key.start_mark,
-                )
-            seen[key.value] = key.start_mark.line + 1
-        return super().construct_mapping(node, deep)
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: D102 - PyYAML's
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor in self._open:
+                raise _error(f"*{event.anchor} stands inside of what it names", event.start_mark)
+            return super().compose_node(parent, index)
+        if event.tag not in (None, TEXT):
+            raise _error(f"the tag {event.tag} is not read the same everywhere: leave it out", event.start_mark)
+        self._open.append(event.anchor)
+        node = super().compose_node(parent, index)
+        self._open.pop()
+        if isinstance(node, yaml.MappingNode):
+            _check_keys(node)
+        return node
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._open: list[str | None] = []  # the anchors of the nodes around
 
 
-def _number(loader: HelmLoader, node: yaml.ScalarNode) -> int | float:
-    text = node.value.replace("_", "")
-    sign, digits = (-1 if text[0] == "-" else 1), text.lstrip("+-")
-    try:
-        if re.fullmatch(r"0[0-7]+", digits):
-            number: int | float = sign * int(digits, 8)
-        elif re.fullmatch(r"0[xXoObB][0-9a-fA-F]+|[1-9]\d*|0", digits):
-            number = sign * int(digits, 0)
+def _error(problem: str, mark: Any) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+
+
+def _check_keys(node: yaml.MappingNode) -> None:
+    seen: dict[str, int] = {}
+    for position, (key, _) in enumerate(node.value):
+        if key.tag == "tag:yaml.org,2002:merge":
+            if position:
+                raise _error("<< must come first in its mapping", key.start_mark)
+        elif not _is_text(key):
+            raise _error("a key must be text: quote it", key.start_mark)
+        elif key.value in seen:
+            first = seen[key.value]
+            raise _error(
+                f'the key "{key.value}" stands twice (first in line {first}): the first is lost', key.start_mark
+            )
         else:
-            number = sign * float(digits)
+            seen[key.value] = key.start_mark.line + 1
+
+
+def _is_text(key: yaml.Node) -> bool:
+    maybe_number = key.tag == "tag:yaml.org,2002:int" and not NUMBER.fullmatch(key.value.replace("_", ""))
+    return isinstance(key, yaml.ScalarNode) and (key.tag == TEXT or maybe_number)
+
+
+def _number(loader: HelmLoader, node: yaml.ScalarNode) -> int | float | str:
+    # In front of a dot Helm takes only underscores between digits; elsewhere it drops them all.
+    plain = re.sub("(?<=[0-9])_(?=[0-9])" if node.value.startswith(".") else "_", "", node.value)
+    digits = plain.lstrip("+-")
+    if not NUMBER.fullmatch(plain):
+        return str(node.value)
+    if re.fullmatch("0[0-7]+", digits):
+        digits = f"0o{digits}"
+    try:
+        number = int(digits, 0) if re.fullmatch("0[xXoObB].*|[1-9][0-9]{0,18}|0", digits) else float(digits)
     except ValueError:
-        raise yaml.MarkedYAMLError(problem="not a number", problem_mark=node.start_mark) from None
-    if math.isinf(number) or (isinstance(number, int) and abs(number) > LARGEST_INTEGER):
-        raise yaml.MarkedYAMLError(
-            problem=f"Helm cannot hold the number {node.value} exactly: quote it", problem_mark=node.start_mark
-        )
-    return number
+        raise _error(f"an odd number, {node.value}: quote it, or write it plainly", node.start_mark) from None
+    if number > LARGEST_INTEGER and (isinstance(number, int) or number > LARGEST_FLOAT or digits.isdigit()):
+        raise _error(f"Helm cannot hold the number {node.value[:25]} exactly: quote it", node.start_mark)
+    return -number if plain.startswith("-") else number
 
 
 def _not_finite(loader: HelmLoader, node: yaml.ScalarNode) -> None:
-    raise yaml.MarkedYAMLError(problem=f"Helm has no number {node.value}: quote it", problem_mark=node.start_mark)
+    raise _error(f"Helm has no number {node.value}: quote it", node.start_mark)
 
 
 def _true(loader: HelmLoader, node: yaml.ScalarNode) -> bool:
     return node.value.lower() in ("y", "yes", "true", "on")
 
 
-for _tag, _pattern, _first in (
-    ("bool", r"y|Y|n|N|(?:yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)", "yYnNtTfFoO"),
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("merge", r"<<", "<"),
-    ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+."),
+def _text(loader: HelmLoader, node: yaml.ScalarNode) -> str:
+    if re.search("[\ud800-\udfff]", node.value):
+        raise _error("half of a character (\\ud800 to \\udfff): write the character itself", node.start_mark)
+    return str(node.value)
+
+
+NUMBER = re.compile(
+    r"[-+]?(0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][-+]?[01]+|(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?)"
+)
+for _tag, _pattern, _first, _read in (
     (
-        "int",  # all of Helm's numbers; whether one is a float shows in its text
-        r"[-+]?(?:0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?)",
-        "-+.0123456789",
+        "bool",
+        r"y|Y|n|N|(yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)",
+        "yYnNtTfFoO",
+        _true,
     ),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""], HelmLoader.construct_yaml_null),
+    ("merge", r"<<", "<", None),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+.", _not_finite),
+    ("int", r"[-+.0-9][-+.0-9a-fA-FxXoO_]*", "-+.0123456789", _number),  # whatever may be a number to Helm
+    ("str", r"(?!)", "", _text),
 ):
     HelmLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first))
-HelmLoader.add_constructor("tag:yaml.org,2002:int", _number)
-HelmLoader.add_constructor("tag:yaml.org,2002:float", _not_finite)
-HelmLoader.add_constructor("tag:yaml.org,2002:bool", _true)
+    if _read:
+        HelmLoader.add_constructor(f"tag:yaml.org,2002:{_tag}", _read)
 
 
 @functools.lru_cache(maxsize=64)
@@ -89,11 +129,31 @@ def parse(text: str) -> Any:
     try:
         return yaml.load(text, Loader=HelmLoader)  # noqa: S506 - HelmLoader is a SafeLoader
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"line {mark.line + 1}: " if mark else ""
-        raise Refused(f"{where}{error.problem or error.context}") from None
-    except yaml.YAMLError as error:
-        raise Refused(f"not YAML: {' '.join(str(error).split())}") from None
+        raise Refused(_in_words(error)) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise Refused(f"line {line}: the character {text[error.position]!r} is not allowed") from None
+    except RecursionError:
+        raise Refused("is nested too deeply to be read") from None
+
+
+def _in_words(error: yaml.MarkedYAMLError) -> str:
+    problem, context = error.problem or "", error.context or ""
+    if "another document" in problem or "<document start>" in problem:
+        problem = "a second document starts here, and Helm reads one"
+    elif "'\\t'" in problem:
+        problem = "a tab: use spaces, or quote the text"
+    elif problem.startswith("could not find expected"):
+        problem = "a line without key: value"
+    elif "quoted scalar" in context:
+        problem = "the text quoted here is never closed"
+    elif "flow" in context:
+        problem = f"the {'list' if 'sequence' in context else 'mapping'} that starts here is never closed"
+    unfinished = error.context_mark if context and "block" not in context and "another" not in problem else None
+    mark = (
+        error.problem_mark if "second document" in problem else unfinished or error.problem_mark or error.context_mark
+    )
+    return f"line {mark.line + 1}: {problem or context}" if mark else problem or context
 
 
 def read_mapping(path: Path, *, name: str) -> dict[str, Any]:
@@ -110,5 +170,5 @@ def read_mapping(path: Path, *, name: str) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise Refusals([f"{name}: must be a mapping of keys to values; got {type(content).__name__}"])
+        raise Refusals([f"{name}: must be a mapping of keys to values; got {shown(content)}"])
     return content

@@ -78,7 +78,7 @@ def test_text_that_looks_like_a_template_is_escaped_in_keys_and_values() -> None
 
 
 def test_a_conflict_with_ours_names_both_sources(tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text("xcomBackend: my.Backend\n")
+    (tmp_path / "mine.yaml").write_text("stateStoreBackend: my.Backend\n")
     given = agent(values_files=[ValuesFile.read("mine.yaml", folder=tmp_path)])
-    with pytest.raises(Refusals, match=r'xcomBackend: "airflow.*" here, "my\.Backend" in mine\.yaml'):
-        document(given)
+    with pytest.raises(Refusals, match=r'stateStoreBackend: "airflow.*" here, "my\.Backend" in mine\.yaml'):
+        document(given, state_store=StateStoreSettings(path="state"))

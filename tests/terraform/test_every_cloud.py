@@ -4,6 +4,7 @@ Real Terraform core with genuine provider schemas and echoing providers, and rea
 """
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,12 +26,32 @@ def trusted_on_aws(run: Run) -> set[str]:
     return found
 
 
-TRUSTED: dict[str, Callable[[Run], set[str]]] = {"aws": trusted_on_aws}
-MARKS = {"aws": "eks.amazonaws.com/role-arn"}
+def trusted_on_azure(run: Run) -> set[str]:
+    """The subjects of the identity's federated credentials."""
+    return {credential["subject"] for credential in run.resources("azurerm_federated_identity_credential")}
+
+
+def trusted_on_gcp(run: Run) -> set[str]:
+    """The Kubernetes service accounts that are members of the service account."""
+    members = [member["member"] for member in run.resources("google_service_account_iam_member")]
+    found = [re.fullmatch(r"serviceAccount:[a-z0-9-]+\.svc\.id\.goog\[([^/]+)/([^/]+)\]", member) for member in members]
+    return {f"system:serviceaccount:{match[1]}:{match[2]}" for match in found if match}
+
+
+TRUSTED: dict[str, Callable[[Run], set[str]]] = {
+    "aws": trusted_on_aws,
+    "azure": trusted_on_azure,
+    "gcp": trusted_on_gcp,
+}
+MARKS = {
+    "aws": "eks.amazonaws.com/role-arn",
+    "azure": "azure.workload.identity/client-id",
+    "gcp": "iam.gke.io/gcp-service-account",
+}
 """The annotation of a service account that holds the cloud's identity."""
-RELEASED = ["aws-example", "aws-maximal", "aws-existing"]
-EXAMPLES = ["aws-example"]
-UNPROTECTED = ["aws-maximal"]
+RELEASED = [f"{cloud}-{kind}" for cloud in ("aws", "azure", "gcp") for kind in ("example", "maximal", "existing")]
+EXAMPLES = ["aws-example", "azure-example", "gcp-example"]
+UNPROTECTED = ["aws-maximal", "azure-maximal", "gcp-maximal"]
 """Stacks whose storage may be destroyed."""
 
 

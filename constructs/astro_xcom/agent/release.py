@@ -8,6 +8,7 @@ from constructs import Construct
 
 from astro_xcom.agent.values import AgentValues
 from astro_xcom.settings import AgentSettings
+from astro_xcom.terraform_text import literal
 
 
 class AgentRelease(Construct):
@@ -33,8 +34,8 @@ class AgentRelease(Construct):
             name=agent.release_name,
             namespace=agent.namespace,
             create_namespace=agent.create_namespace,
-            repository=agent.repository,
-            chart=agent.chart,
+            repository=literal(agent.chart_repository()),
+            chart=literal(agent.chart),
             version=agent.chart_version,
             values=[values.yaml],
             wait=True,

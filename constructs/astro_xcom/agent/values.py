@@ -40,8 +40,7 @@ class AgentValues(Construct):
             state_store=state_store is not None,
         )
         users = [chart_values.Source(name=source.name, values=literal(source.values)) for source in agent.sources()]
-        ours = chart_values.Source(name="the XCom backend of this project", values=own)
-        merged = chart_values.with_defaults(chart_values.merge([*users, ours]))
+        merged = chart_values.release_values(users, own)
         document, escaped = without_normalization(_with_nulls(merged))
         super().__init__(scope, id_)
         self.local = TerraformLocal(self, "document", document)

@@ -91,9 +91,9 @@ class AwsXComStack(XComStack):
 
     def _oidc_provider(self, cluster: EksCluster) -> EksOidcProvider:
         if cluster.oidc_provider_arn:
-            key = cluster.oidc_provider_arn.rpartition("/")[2]
+            key = cluster.oidc_provider_arn.partition(":oidc-provider/")[2].replace("/", ".")
             return EksOidcProvider(self, f"oidc-{key}", arn=cluster.oidc_provider_arn)
-        key = f"{cluster.region}-{cluster.name}" if cluster.region else f"{cluster.name}"
+        key = f"{cluster.region}.{cluster.name}" if cluster.region else f"{cluster.name}"
         return EksOidcProvider(self, f"oidc-{key}", cluster_name=cluster.name, region=cluster.region)
 
     def _kubernetes(self, cluster: EksCluster, region: str) -> HelmProviderKubernetes:

@@ -1,15 +1,31 @@
 """The rules that names have to follow, checked before anything is written. Pure; every check returns its argument."""
 
 import re
+from collections.abc import Callable
+from functools import partial
 
 from astro_xcom.refusal import Refused
 
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
+def try_instead(rule: Callable[[str], str], value: str, candidate: str, example: str | None = None) -> str | None:
+    """What to try for a refused value: the candidate if the rule accepts it, else the example."""
+    if candidate != value:
+        try:
+            return f'"{rule(candidate)}"'
+        except Refused:
+            pass
+    return None if example is None else f'"{example}"'
+
+
+def slug(value: str, *, longest: int) -> str:
+    """The nearest text of lower-case letters, digits and single hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")[:longest].strip("-")
+
+
 def _slug(value: str, *, longest: int) -> str | None:
-    """The nearest acceptable name, or None when nothing is left of it."""
-    text = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")[:longest].strip("-")
+    text = slug(value, longest=longest)
     return f'"{text}"' if text else None
 
 
@@ -19,7 +35,7 @@ def dns_label(value: str, *, longest: int = 63) -> str:
         raise Refused(
             f"must be 1-{longest} lower-case letters, digits or hyphens, starting and ending with a letter or digit",
             got=value,
-            hint=_slug(value, longest=longest),
+            hint=try_instead(partial(dns_label, longest=longest), value, slug(value, longest=longest)),
         )
     return value
 
@@ -44,15 +60,14 @@ def object_path(value: str) -> str:
 
     Plain segments only: `*` and `?` would be wildcards in an IAM policy, `@` and `:` would break the XCom URL.
     """
-    plain = value.strip("/")
     dots = {".", ".."} & set(value.split("/"))
     if value == "" or (re.fullmatch(r"[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*", value) and not dots):
         return value
     raise Refused(
-        "must be folders joined by '/', of letters, digits and _ . = -, without a leading or closing '/', "
+        "must be folders joined by '/', of letters, digits and _ . = -, without a leading or closing '/', '.' or '..', "
         "without a bucket or scheme",
         got=value,
-        hint=f'"{plain}"' if plain != value and re.fullmatch(r"[A-Za-z0-9_.=/-]+", plain) else '"xcom"',
+        hint=try_instead(object_path, value, re.sub(r"^[a-z0-9]+://[^/]*", "", value).strip("/"), "xcom"),
     )
 
 
@@ -67,7 +82,7 @@ def connection_id(value: str) -> str:
         raise Refused(
             "must be letters, digits and _ . - (it is written in front of '@' in the XCom path)",
             got=value,
-            hint=f'"{re.sub(r"[^A-Za-z0-9_.-]+", "_", value).lstrip(".-") or "aws_default"}"',
+            hint=try_instead(connection_id, value, re.sub(r"[^A-Za-z0-9_.-]+", "_", value).lstrip(".-"), "aws_default"),
         )
     return value
 
@@ -77,7 +92,7 @@ def chart_version(value: str) -> str:
 
     2.2.0 fails to install unless every OpenLineage setting is written out; 1.x has another values layout.
     """
-    match = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", value)
+    match = re.fullmatch(r"([0-9]+)\.([0-9]+)\.([0-9]+)", value)
     if not match:
         raise Refused("must be one exact version, such as 2.3.3", got=value, hint='"2.3.3"')
     if value == "2.2.0":
@@ -104,14 +119,22 @@ def s3_bucket(value: str) -> str:
         raise Refused(
             "must be 3-63 lower-case letters, digits or hyphens, starting and ending with a letter or digit",
             got=value,
-            hint=_slug(value, longest=63) if len(re.sub(r"[^a-z0-9]", "", value.lower())) >= 3 else '"acme-astro-xcom"',
+            hint=try_instead(s3_bucket, value, slug(value, longest=63), "acme-astro-xcom"),
         )
     for prefix in ("xn--", "sthree-", "amzn-s3-demo-"):
         if value.startswith(prefix):
-            raise Refused(f"AWS keeps the prefix {prefix} for itself", got=value, hint=f'"{value[len(prefix) :]}"')
+            raise Refused(
+                f"AWS keeps the prefix {prefix} for itself",
+                got=value,
+                hint=try_instead(s3_bucket, value, value.removeprefix(prefix)),
+            )
     for suffix in ("-s3alias", "--ols-s3", "--x-s3", "--table-s3"):
         if value.endswith(suffix):
-            raise Refused(f"AWS keeps the suffix {suffix} for itself", got=value, hint=f'"{value[: -len(suffix)]}"')
+            raise Refused(
+                f"AWS keeps the suffix {suffix} for itself",
+                got=value,
+                hint=try_instead(s3_bucket, value, value.removesuffix(suffix)),
+            )
     return value
 
 
@@ -124,14 +147,14 @@ def existing_s3_bucket(value: str) -> str:
 
 def aws_region(value: str) -> str:
     """An AWS region code."""
-    if not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-\d", value):
+    if not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-[0-9]", value):
         raise Refused("must be an AWS region code", got=value, hint='"us-east-1"')
     return value
 
 
 def aws_account_id(value: str) -> str:
     """An AWS account id: twelve digits, quoted in YAML so that a leading zero survives."""
-    if not re.fullmatch(r"\d{12}", value):
+    if not re.fullmatch(r"[0-9]{12}", value):
         raise Refused("must be the 12 digits of an AWS account id, in quotes", got=value, hint='"111122223333"')
     return value
 
@@ -142,7 +165,9 @@ def iam_role(value: str) -> str:
         raise Refused(
             "must be 1-64 letters, digits or _ + = , . @ - (IAM refuses longer role names only at apply)",
             got=value,
-            hint=f'"{re.sub(r"[^A-Za-z0-9_+=,.@-]+", "-", value)[:64].strip("-") or "astro-xcom"}"',
+            hint=try_instead(
+                iam_role, value, re.sub(r"[^A-Za-z0-9_+=,.@-]+", "-", value)[:64].strip("-"), "astro-xcom"
+            ),
         )
     return value
 
@@ -150,12 +175,17 @@ def iam_role(value: str) -> str:
 def iam_path(value: str) -> str:
     """The path of an IAM role."""
     if not re.fullmatch(r"/([A-Za-z0-9_.+=,@-]+/)*", value) or len(value) > 512:
-        raise Refused("must start and end with '/'", got=value, hint=f'"/{value.strip("/")}/"' if value else '"/"')
+        folders = re.findall(r"[A-Za-z0-9_.+=,@-]+", value)
+        raise Refused(
+            "must be folders of letters, digits and _ . + = , @ -, starting and ending with '/', at most 512 in all",
+            got=value,
+            hint=try_instead(iam_path, value, "/".join(["", *folders, ""]), "/"),
+        )
     return value
 
 
 def _arn(value: str, pattern: str, what: str, example: str) -> str:
-    if not re.fullmatch(r"arn:aws(-[a-z-]+)?:" + pattern, value):
+    if not re.fullmatch(r"arn:aws(-[a-z]+)*:" + pattern, value):
         raise Refused(f"must be the ARN of {what}", got=value, hint=f'"{example}"')
     return value
 
@@ -164,7 +194,7 @@ def oidc_provider_arn(value: str) -> str:
     """The ARN of the IAM OIDC provider of an EKS cluster."""
     return _arn(
         value,
-        r"iam::\d{12}:oidc-provider/[^/\s]+(/\S*[^/\s])?",
+        r"iam::[0-9]{12}:oidc-provider/[A-Za-z0-9.-]+(/[A-Za-z0-9_./-]*[A-Za-z0-9_-])?",
         "an IAM OIDC provider",
         "arn:aws:iam::111122223333:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B716D3041E",
     )
@@ -173,13 +203,21 @@ def oidc_provider_arn(value: str) -> str:
 def iam_policy_arn(value: str) -> str:
     """The ARN of an IAM policy, such as a permissions boundary."""
     return _arn(
-        value, r"iam::(\d{12}|aws):policy/\S+", "an IAM policy", "arn:aws:iam::111122223333:policy/platform-boundary"
+        value,
+        r"iam::([0-9]{12}|aws):policy/([A-Za-z0-9_.+=,@-]+/)*[A-Za-z0-9_.+=,@-]+",
+        "an IAM policy",
+        "arn:aws:iam::111122223333:policy/platform-boundary",
     )
 
 
 def iam_role_arn(value: str) -> str:
     """The ARN of an IAM role."""
-    return _arn(value, r"iam::\d{12}:role/\S+", "an IAM role", "arn:aws:iam::111122223333:role/astro-xcom")
+    return _arn(
+        value,
+        r"iam::[0-9]{12}:role/([A-Za-z0-9_.+=,@-]+/)*[A-Za-z0-9_.+=,@-]+",
+        "an IAM role",
+        "arn:aws:iam::111122223333:role/astro-xcom",
+    )
 
 
 def existing_iam_role(value: str) -> str:
@@ -191,7 +229,7 @@ def kms_key_arn(value: str) -> str:
     """The ARN of a KMS key. Aliases are refused: IAM grants on them have no effect."""
     return _arn(
         value,
-        r"kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+",
+        r"kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+",
         "a KMS key, not of an alias",
         "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000",
     )

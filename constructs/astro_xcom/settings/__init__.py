@@ -2,20 +2,41 @@
 
 from astro_xcom.settings.agent import AgentSettings, Kubeconfig, ValuesFile
 from astro_xcom.settings.aws import AwsDeployment, AwsIdentity, AwsStorage, EksCluster
+from astro_xcom.settings.azure import (
+    AksCluster,
+    AzureDeployment,
+    AzureIdentity,
+    AzureNetwork,
+    AzureResourceGroup,
+    AzureStorage,
+    CustomerManagedKey,
+)
 from astro_xcom.settings.base import Settings
 from astro_xcom.settings.deployment import Deployment
+from astro_xcom.settings.gcp import GcpDeployment, GcpIdentity, GcpStorage, GkeCluster
 from astro_xcom.settings.state import AzurermState, GcsState, LocalState, S3State, State
 from astro_xcom.settings.xcom import StateStoreSettings, XComSettings
 
 __all__ = [
     "AgentSettings",
+    "AksCluster",
     "AwsDeployment",
     "AwsIdentity",
     "AwsStorage",
+    "AzureDeployment",
+    "AzureIdentity",
+    "AzureNetwork",
+    "AzureResourceGroup",
+    "AzureStorage",
     "AzurermState",
+    "CustomerManagedKey",
     "Deployment",
     "EksCluster",
+    "GcpDeployment",
+    "GcpIdentity",
+    "GcpStorage",
     "GcsState",
+    "GkeCluster",
     "Kubeconfig",
     "LocalState",
     "S3State",

@@ -19,6 +19,7 @@ from astro_xcom import chart_values, names
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.service_accounts import ServiceAccount, service_accounts
 from astro_xcom.settings.base import Count, DnsLabel, Flag, Settings
+from astro_xcom.xcom import XCOM_BACKEND
 from astro_xcom.yaml_files import read_mapping
 
 CHART = "astro-remote-execution-agent"
@@ -52,9 +53,11 @@ class ValuesFile(Settings):
 
 
 def _read(value: Any, info: ValidationInfo) -> Any:
-    return (
-        ValuesFile.read(value, folder=(info.context or {}).get("folder")) if isinstance(value, (str, Path)) else value
-    )
+    if isinstance(value, ValuesFile):
+        return value
+    if not isinstance(value, (str, Path)) or not str(value):
+        raise Refused("must be the path of a YAML file, and must not be empty", got=value)
+    return ValuesFile.read(value, folder=(info.context or {}).get("folder"))
 
 
 class AgentSettings(Settings):
@@ -70,7 +73,7 @@ class AgentSettings(Settings):
     chart: Annotated[str, Field(min_length=1)] = CHART
     """Chart name in the repository, an `oci://` reference, or a chart folder's path."""
     repository: Annotated[str, Field(min_length=1)] | None = CHART_REPOSITORY
-    """Chart repository; null when `chart` says it all."""
+    """Chart repository of a chart given by name."""
     chart_version: Annotated[str, AfterValidator(names.chart_version)] = "2.3.3"
     create_namespace: Flag = False
     """Whether Helm makes the namespace. Off: it must exist, with the secrets that the values name."""
@@ -78,10 +81,16 @@ class AgentSettings(Settings):
     """How long Helm waits for the pods; agents restart two or three times on a first installation."""
     atomic: Flag = False
     """Roll a failed release back. Off: a slow first start is not undone."""
-    values_files: tuple[Annotated[ValuesFile, BeforeValidator(_read), WithJsonSchema({"type": "string"})], ...] = ()
+    values_files: tuple[
+        Annotated[ValuesFile, BeforeValidator(_read), WithJsonSchema({"type": "string", "minLength": 1})], ...
+    ] = ()
     """Your own chart values. Relative to the file that names them."""
     values: dict[str, Any] = Field(default_factory=dict)
     """Your own chart values, written here."""
+
+    def chart_repository(self) -> str | None:
+        """Where Helm finds the chart; None when `chart` says it all."""
+        return None if "/" in self.chart or self.chart.startswith(".") else self.repository
 
     def sources(self) -> list[chart_values.Source]:
         """The user's own chart values, each with the name to use in messages."""
@@ -111,7 +120,7 @@ class AgentSettings(Settings):
     @field_validator("values")
     @classmethod
     def _values_can_work(cls, values: dict[str, Any]) -> dict[str, Any]:
-        chart_values.check_source(chart_values.Source(name=INLINE, values=values))
+        chart_values.check_source(chart_values.Source(name="", values=values))
         return values
 
     @model_validator(mode="after")
@@ -119,6 +128,8 @@ class AgentSettings(Settings):
         owned = {
             "namespace": ("agent.namespace", self.namespace),
             "resourceNamePrefix": ("agent.resource_name_prefix", self.resource_name_prefix),
+            "createNamespace": ("this project (agent.create_namespace is Helm's own)", False),
+            "xcomBackend": ("this project", XCOM_BACKEND),
         }
         for source in self.sources():
             chart_values.check_owned(source, owned)
@@ -127,7 +138,7 @@ class AgentSettings(Settings):
 
     @model_validator(mode="after")
     def _chart_can_be_found(self) -> Self:
-        if self.repository is None and "/" not in self.chart:
+        if self.repository is None and "/" not in self.chart and not self.chart.startswith("."):
             raise Refused(
                 "is required for a chart given by name", got=None, hint=f'"{CHART_REPOSITORY}"', field="repository"
             )

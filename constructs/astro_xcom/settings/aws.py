@@ -27,10 +27,9 @@ class EksCluster(Settings):
     authentication: Literal["exec", "token"] = "exec"
     """exec: `aws eks get-token` on the machine that runs Terraform; token: a 15-minute token, needs no aws command."""
 
-    @property
-    def trusted(self) -> tuple[str | None, ...]:
-        """What the role trusts: an OIDC provider by ARN, or a cluster of a region."""
-        return (self.oidc_provider_arn,) if self.oidc_provider_arn else (self.region, self.name)
+    def trusted(self, region: str) -> tuple[str | None, ...]:
+        """What the role trusts: an OIDC provider by ARN, or a cluster of a region (by default the given one)."""
+        return (self.oidc_provider_arn,) if self.oidc_provider_arn else (self.region or region, self.name)
 
     @model_validator(mode="after")
     def _can_be_trusted(self) -> Self:
@@ -118,6 +117,10 @@ class AwsDeployment(Deployment):
     storage: AwsStorage
     identity: AwsIdentity = Field(default_factory=AwsIdentity)
 
+    def made_storage(self) -> tuple[str, str] | None:
+        """(setting, name) of the bucket this deployment makes; None where it exists already."""
+        return None if self.storage.existing else ("storage.bucket", self.storage.bucket)
+
     @field_validator("tags")
     @classmethod
     def _tags(cls, tags: Tags) -> Tags:
@@ -132,11 +135,13 @@ class AwsDeployment(Deployment):
     @field_validator("trusted_clusters")
     @classmethod
     def _clusters_differ(cls, clusters: tuple[EksCluster, ...], info: ValidationInfo) -> tuple[EksCluster, ...]:
-        seen = [info.data["cluster"].trusted] if "cluster" in info.data else []
+        region = info.data.get("region", "")
+        seen = [info.data["cluster"].trusted(region)] if "cluster" in info.data else []
         for cluster in clusters:
-            if cluster.trusted in seen:
-                raise Refused("each cluster is trusted once", got=" ".join(filter(None, cluster.trusted)))
-            seen.append(cluster.trusted)
+            trusted = cluster.trusted(region)
+            if trusted in seen:
+                raise Refused("each cluster is trusted once", got=trusted[-1])
+            seen.append(trusted)
         return clusters
 
     @model_validator(mode="after")

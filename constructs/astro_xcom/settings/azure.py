@@ -13,7 +13,6 @@ from astro_xcom.settings.base import Flag, ObjectPath, Settings, Tags
 from astro_xcom.settings.deployment import Deployment
 from astro_xcom.settings.xcom import check_state_store
 
-MOST_CREDENTIALS = 20
 MOST_TAGS = 50
 
 Guid = Annotated[str, AfterValidator(rules.guid)]
@@ -43,8 +42,8 @@ class AksCluster(Settings):
     kubeconfig: Kubeconfig | None = None
     """How to reach the cluster. Default: the endpoint of the cluster `name`."""
     authentication: Literal["certificate", "exec"] = "certificate"
-    """certificate: the one in the cluster's kube_config; exec: `kubelogin get-token` on the machine that runs
-    Terraform, for clusters without local accounts."""
+    """certificate: the one in the cluster's kube_config, kept in the state; exec: `kubelogin get-token` on the machine
+    that runs Terraform, for clusters without local accounts."""
     login: Literal["azurecli", "spn", "msi", "workloadidentity"] = "azurecli"
     """How kubelogin signs in."""
 
@@ -252,7 +251,7 @@ class AzureDeployment(Deployment):
         made = self.resource_group.name
         groups = {
             "cluster.resource_group": self.cluster.resource_group,
-            **{f"trusted_clusters.{n}.resource_group": c.resource_group for n, c in enumerate(self.trusted_clusters)},
+            **{f"trusted_clusters[{n}].resource_group": c.resource_group for n, c in enumerate(self.trusted_clusters)},
         }
         if self.storage.existing:
             groups["storage.resource_group"] = self.storage.resource_group or made
@@ -281,16 +280,13 @@ class AzureDeployment(Deployment):
 
     @model_validator(mode="after")
     def _credentials_fit(self) -> Self:
-        accounts = len({account.subject for account in self.agent.service_accounts()})
-        if self.identity.federate and accounts * len(self.clusters) > MOST_CREDENTIALS:
-            raise Refused(
-                f"an identity holds at most {MOST_CREDENTIALS} federated credentials, one for each service account of "
-                "each cluster",
-                got=f"{accounts} service accounts, {len(self.clusters)} clusters",
-                hint="workers that share a service account (serviceAccount: {create: false, name: ...}), or a second "
-                "deployment with an identity of its own",
-                field="identity",
-            )
+        if not self.identity.federate:
+            return self
+        accounts = {account.subject for account in self.agent.service_accounts()}
+        try:
+            rules.credential_count(len(accounts), len(self.clusters))
+        except Refused as error:
+            raise Refused(error.rule, got=error.got, hint=error.hint, field="identity") from None
         return self
 
     @model_validator(mode="after")

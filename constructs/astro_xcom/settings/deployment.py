@@ -4,7 +4,7 @@ from pydantic import Field
 
 from astro_xcom.settings.agent import AgentSettings
 from astro_xcom.settings.base import Settings
-from astro_xcom.settings.state import State
+from astro_xcom.settings.state import Backend, LocalState, State
 from astro_xcom.settings.xcom import StateStoreSettings, XComSettings
 
 SHORT_RETENTION_DAYS = 14
@@ -20,6 +20,14 @@ class Deployment(Settings):
     """For agents on Astro Runtime 3.3+. Off by default."""
     state: State | None = None
     """Terraform's state. Default: a local file."""
+
+    def made_storage(self) -> tuple[str, str] | None:
+        """(setting, name) of the storage this deployment makes; None where it exists already."""
+        return None
+
+    def backend(self) -> Backend:
+        """Where Terraform keeps its state."""
+        return self.state.backend() if self.state else LocalState()
 
     def warnings(self) -> list[str]:
         """What is allowed and likely to surprise, as `setting: what happens`."""

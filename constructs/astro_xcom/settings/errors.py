@@ -19,6 +19,8 @@ KINDS = {
     "model_attributes_type": "must be a mapping",
     "tuple_type": "must be a list",
     "string_too_short": "must not be empty",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
 }
 
 
@@ -39,7 +41,7 @@ class Place:
         text = "defaults" if only_default else self.name
         for part in path:
             text += f"[{part}]" if isinstance(part, int) else f".{part}"
-        return text
+        return text if text.isprintable() else shown(text)
 
     def position(self, path: Path) -> int:
         """Where the file comes to it; what is missing comes last."""
@@ -66,7 +68,8 @@ def explain(error: ValidationError, model: type[BaseModel], place: Place) -> lis
         elif details["type"] == "literal_error":
             text = f"must be {details['ctx']['expected']}; got {shown(details['input'])}"
         else:
-            rule = KINDS.get(details["type"]) or details["msg"][:1].lower() + details["msg"][1:]
+            rule = KINDS.get(details["type"], details["msg"][:1].lower() + details["msg"][1:])
+            rule = rule.format(**details.get("ctx", {}))
             text = f"{rule}; got {shown(details['input'])}"
         lines.append(f"{place.of(path)}: {text}")
     return lines

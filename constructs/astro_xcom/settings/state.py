@@ -1,6 +1,7 @@
 """Where Terraform keeps its state."""
 
-from typing import Annotated
+import posixpath
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import Self
@@ -10,16 +11,44 @@ from astro_xcom.refusal import Refused
 from astro_xcom.settings.base import AwsRegion, Settings
 
 
-class LocalState(Settings):
+def _relative(value: str) -> str:
+    if posixpath.isabs(value) or value.startswith("~"):
+        raise Refused("must be relative to the project's folder", got=value, hint=f'"{posixpath.basename(value)}"')
+    return value
+
+
+class Backend(Settings):
+    """Where a backend keeps the state of one deployment."""
+
+    own: ClassVar[str]
+    """The field that tells deployments apart in one place."""
+    default: ClassVar[str]
+    """What it is when left out."""
+    place: ClassVar[tuple[str, ...]] = ()
+    """The fields that name the place."""
+
+    def own_name(self, deployment: str) -> str:
+        """The state's own name in that place."""
+        return getattr(self, self.own) or self.default.format(deployment)
+
+    def identity(self, deployment: str) -> tuple[str, ...]:
+        """Equal for two deployments that would share one state."""
+        place = [str(getattr(self, field)) for field in self.place]
+        return (type(self).__name__, *place, posixpath.normpath(self.own_name(deployment)))
+
+
+class LocalState(Backend):
     """A file on the machine that runs Terraform. Good for trying things out."""
 
-    path: Annotated[str, Field(min_length=1)] | None = None
+    own, default = "path", "terraform.{}.tfstate"
+    path: Annotated[str, Field(min_length=1), AfterValidator(_relative)] | None = None
     """Relative to the project's folder (two above the stack's). Default: `terraform.<deployment>.tfstate`."""
 
 
-class S3State(Settings):
+class S3State(Backend):
     """An S3 bucket, encrypted and locked by a lock file (Terraform 1.10+)."""
 
+    own, default, place = "key", "astro-xcom/{}.tfstate", ("bucket",)
     bucket: Annotated[str, AfterValidator(names.existing_s3_bucket)]
     region: AwsRegion
     key: Annotated[str, Field(min_length=1)] | None = None
@@ -27,9 +56,10 @@ class S3State(Settings):
     kms_key_arn: Annotated[str, AfterValidator(names.kms_key_arn)] | None = None
 
 
-class AzurermState(Settings):
+class AzurermState(Backend):
     """A blob container, locked by a lease; reached with Microsoft Entra ID rather than an account key."""
 
+    own, default, place = "key", "astro-xcom/{}.tfstate", ("storage_account_name", "container_name")
     storage_account_name: Annotated[str, Field(min_length=1)]
     container_name: Annotated[str, Field(min_length=1)]
     resource_group_name: Annotated[str, Field(min_length=1)] | None = None
@@ -37,9 +67,10 @@ class AzurermState(Settings):
     """Default: `astro-xcom/<deployment>.tfstate`."""
 
 
-class GcsState(Settings):
+class GcsState(Backend):
     """A Cloud Storage bucket, locked by Terraform."""
 
+    own, default, place = "prefix", "astro-xcom/{}", ("bucket",)
     bucket: Annotated[str, Field(min_length=1)]
     prefix: Annotated[str, Field(min_length=1)] | None = None
     """Default: `astro-xcom/<deployment>`."""
@@ -53,9 +84,10 @@ class State(Settings):
     azurerm: AzurermState | None = None
     gcs: GcsState | None = None
 
-    def backend(self) -> tuple[str, Settings]:
-        """The one backend's name and settings."""
-        return next((name, backend) for name, backend in self if backend is not None)
+    def backend(self) -> Backend:
+        """The one backend."""
+        given = [self.local, self.s3, self.azurerm, self.gcs]
+        return next(backend for backend in given if backend is not None)
 
     @model_validator(mode="after")
     def _one(self) -> Self:

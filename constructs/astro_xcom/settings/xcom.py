@@ -103,7 +103,7 @@ def check_state_store(xcom_path: str, state_store: StateStoreSettings | None, ch
         raise Refused(
             f'must not contain storage.path ("{xcom_path}") nor lie in it: XComs expire, state must not',
             got=state_store.path,
-            hint='"state" beside a storage.path of "xcom"',
+            hint='"state"',
             field="state_store.path",
         )
     if names.version_key(chart_version) < (2, 3, 0):

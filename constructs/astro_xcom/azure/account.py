@@ -1,0 +1,174 @@
+"""The storage account of the container that holds XComs."""
+
+from collections.abc import Mapping, Sequence
+
+from cdktf import Fn, ITerraformDependable, TerraformResourceLifecycle
+from cdktf_cdktf_provider_azurerm.role_assignment import RoleAssignment
+from cdktf_cdktf_provider_azurerm.storage_account import (
+    StorageAccount,
+    StorageAccountBlobProperties,
+    StorageAccountBlobPropertiesContainerDeleteRetentionPolicy,
+    StorageAccountBlobPropertiesDeleteRetentionPolicy,
+    StorageAccountCustomerManagedKey,
+    StorageAccountIdentity,
+    StorageAccountNetworkRules,
+)
+from cdktf_cdktf_provider_azurerm.user_assigned_identity import UserAssignedIdentity
+from constructs import Construct
+
+from astro_xcom.names import azure as rules
+from astro_xcom.refusal import Refused
+from astro_xcom.tokens import check, is_known
+from astro_xcom.xcom import LONGEST_RECOVERY_DAYS
+
+KEY_ROLE = "Key Vault Crypto Service Encryption User"
+NAME_IN_ID = 8  # the position of the account's name in its resource id
+
+
+class XComAccountRef(Construct):
+    """A storage account this app may make a container in, whoever made it."""
+
+    managed = False
+    """Whether its settings, the deletion of old blobs among them, are ours."""
+
+    account_id: str
+
+    def __init__(self, scope: Construct, id_: str, *, name: str, account_id: str | None = None) -> None:
+        super().__init__(scope, id_)
+        self.name = name
+        if account_id is not None:  # else it is being made
+            self.account_id = account_id
+        self.dependencies: list[ITerraformDependable] = []
+        """What has to exist before an agent starts."""
+
+
+class XComAccount(XComAccountRef):
+    """A private storage account: TLS 1.2, Microsoft Entra ID only (no account keys), versions and soft delete.
+
+    With `customer_managed_key_id` (the URL of a key without a version) makes an identity that is granted the key of the
+    vault `key_vault_id` before the account is made. With `subnets` or `ip_rules` only those, and what `bypass` names,
+    reach the account. `recovery_days` is how long deleted blobs and containers can be restored. The provider needs
+    `storage_use_azuread`. Raises Refused for names Azure refuses. Destroying fails while `protect_from_destroy` is on.
+    Changing name, location or resource group replaces the account.
+    """
+
+    managed = True
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        resource_group: str,
+        location: str,
+        replication: str = "LRS",
+        recovery_days: int = LONGEST_RECOVERY_DAYS,
+        subnets: Sequence[str] = (),
+        ip_rules: Sequence[str] = (),
+        bypass: Sequence[str] = ("AzureServices",),
+        customer_managed_key_id: str | None = None,
+        key_vault_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        protect_from_destroy: bool = True,
+    ) -> None:
+        check(rules.storage_account, name)
+        check(rules.resource_group, resource_group)
+        check(rules.location, location)
+        check(rules.replication, replication)
+        for subnet in subnets:
+            check(rules.subnet_id, subnet)
+        for ip_rule in ip_rules:
+            check(rules.ip_rule, ip_rule)
+        check(rules.key_id, customer_managed_key_id)
+        check(rules.key_vault_id, key_vault_id)
+        if (customer_managed_key_id is None) != (key_vault_id is None):
+            raise Refused("give customer_managed_key_id and key_vault_id together")
+        if customer_managed_key_id and key_vault_id and is_known([customer_managed_key_id, key_vault_id]):
+            rules.key_fits_vault(customer_managed_key_id, key_vault_id)
+        super().__init__(scope, id_, name=name)
+        self.key_identity: UserAssignedIdentity | None = None
+        """The identity that uses the customer's key."""
+        grants: list[RoleAssignment] = []
+        if customer_managed_key_id is not None:
+            self.key_identity = UserAssignedIdentity(
+                self,
+                "key-identity",
+                name=f"{name}-key",
+                resource_group_name=resource_group,
+                location=location,
+                tags=tags,
+            )
+            grants.append(
+                RoleAssignment(
+                    self,
+                    "key-grant",
+                    scope=f"{key_vault_id}/keys/{_key_name(customer_managed_key_id)}",
+                    role_definition_name=KEY_ROLE,
+                    principal_id=self.key_identity.principal_id,
+                    principal_type="ServicePrincipal",
+                    skip_service_principal_aad_check=True,
+                )
+            )
+        self.resource = StorageAccount(
+            self,
+            "account",
+            name=name,
+            resource_group_name=resource_group,
+            location=location,
+            account_kind="StorageV2",
+            account_tier="Standard",
+            account_replication_type=replication,
+            https_traffic_only_enabled=True,
+            min_tls_version="TLS1_2",
+            allow_nested_items_to_be_public=False,
+            cross_tenant_replication_enabled=False,
+            local_user_enabled=False,
+            shared_access_key_enabled=False,
+            default_to_oauth_authentication=True,
+            blob_properties=StorageAccountBlobProperties(
+                versioning_enabled=True,
+                delete_retention_policy=StorageAccountBlobPropertiesDeleteRetentionPolicy(days=recovery_days),
+                container_delete_retention_policy=StorageAccountBlobPropertiesContainerDeleteRetentionPolicy(
+                    days=recovery_days
+                ),
+            ),
+            network_rules=StorageAccountNetworkRules(
+                default_action="Deny",
+                virtual_network_subnet_ids=list(subnets),
+                ip_rules=list(ip_rules),
+                bypass=list(bypass) or ["None"],
+            )
+            if subnets or ip_rules
+            else None,
+            identity=StorageAccountIdentity(type="UserAssigned", identity_ids=[self.key_identity.id])
+            if self.key_identity
+            else None,
+            customer_managed_key=StorageAccountCustomerManagedKey(
+                key_vault_key_id=customer_managed_key_id, user_assigned_identity_id=self.key_identity.id
+            )
+            if self.key_identity
+            else None,
+            tags=tags,
+            lifecycle=TerraformResourceLifecycle(prevent_destroy=True) if protect_from_destroy else None,
+            depends_on=grants or None,
+        )
+        self.account_id = self.resource.id
+        self.dependencies += [*filter(None, [self.key_identity]), *grants, self.resource]
+
+    @staticmethod
+    def from_id(scope: Construct, id_: str, account_id: str) -> XComAccountRef:
+        """Use an account that already exists; makes no resource. Its owner deletes old blobs."""
+        check(rules.storage_account_id, account_id)
+        name = account_id.rpartition("/")[2] if is_known(account_id) else _part(account_id, NAME_IN_ID)
+        return XComAccountRef(scope, id_, name=name, account_id=account_id)
+
+
+def _part(resource_id: str, position: int) -> str:
+    part: str = Fn.element(Fn.split("/", resource_id), position)
+    return part
+
+
+def _key_name(key_id: str) -> str:
+    """`https://<vault>/keys/<name>` -> `<name>`."""
+    return key_id.rpartition("/")[2] if is_known(key_id) else _part(key_id, 4)

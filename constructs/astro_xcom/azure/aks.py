@@ -1,0 +1,52 @@
+"""AKS clusters: whose tokens to trust."""
+
+from cdktf import Postcondition, TerraformResourceLifecycle
+from cdktf_cdktf_provider_azurerm.data_azurerm_kubernetes_cluster import DataAzurermKubernetesCluster
+from constructs import Construct
+
+from astro_xcom.names import azure as rules
+from astro_xcom.refusal import Refused
+from astro_xcom.tokens import check
+
+NO_ISSUER = "The cluster has no OIDC issuer: az aks update --enable-oidc-issuer --enable-workload-identity"
+
+
+class AksOidcIssuer(Construct):
+    """The OIDC issuer of a cluster: what a federated credential trusts. Makes no resource.
+
+    Give its URL, to the letter, or the cluster's name and resource group to look it up. `key` is a short stable name of
+    the cluster, part of the credentials' names; by default the id of this construct.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        cluster_name: str | None = None,
+        resource_group: str | None = None,
+        issuer: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        check(rules.aks_cluster, cluster_name)
+        check(rules.resource_group, resource_group)
+        check(rules.issuer, issuer)
+        if (cluster_name is None) == (issuer is None) or (cluster_name is None) != (resource_group is None):
+            raise Refused("give either cluster_name with its resource_group, or issuer")
+        super().__init__(scope, id_)
+        self.key = id_ if key is None else key
+        self.cluster: DataAzurermKubernetesCluster | None = None
+        """The cluster's data source, when it is looked up by name."""
+        if issuer is not None:
+            self.issuer: str = issuer
+        else:
+            self.cluster = DataAzurermKubernetesCluster(
+                self,
+                "cluster",
+                name=cluster_name,
+                resource_group_name=resource_group,
+                lifecycle=TerraformResourceLifecycle(
+                    postcondition=[Postcondition(condition="${self.oidc_issuer_enabled}", error_message=NO_ISSUER)]
+                ),
+            )
+            self.issuer = self.cluster.oidc_issuer_url

@@ -1,0 +1,240 @@
+"""The blob container that holds XComs."""
+
+from typing import Literal
+
+from cdktf import Fn, ITerraformDependable, TerraformLocal, TerraformResourceLifecycle
+from cdktf_cdktf_provider_azurerm.role_assignment import RoleAssignment
+from cdktf_cdktf_provider_azurerm.storage_container import StorageContainer
+from cdktf_cdktf_provider_azurerm.storage_management_policy import (
+    StorageManagementPolicy,
+    StorageManagementPolicyRule,
+    StorageManagementPolicyRuleActions,
+    StorageManagementPolicyRuleActionsBaseBlob,
+    StorageManagementPolicyRuleActionsSnapshot,
+    StorageManagementPolicyRuleActionsVersion,
+    StorageManagementPolicyRuleFilters,
+)
+from constructs import Construct
+
+from astro_xcom import names
+from astro_xcom.azure.account import XComAccountRef
+from astro_xcom.azure.federation import FederatedIdentityRef
+from astro_xcom.names import azure as rules
+from astro_xcom.refusal import Refused
+from astro_xcom.tokens import check
+from astro_xcom.xcom import XComLocation, object_url, recovery_days
+
+ROLE = "Storage Blob Data Contributor"
+
+
+class XComContainerRef(Construct):
+    """A container this app may use for XComs, whoever made it.
+
+    The Airflow connection of its location names `identity`; without one, pods use whatever identity they carry.
+    `account_host` is for other clouds than the public one, and private endpoints.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        account: XComAccountRef,
+        name: str = "xcom",
+        path: str = "xcom",
+        state_store_path: str | None = None,
+        connection_id: str = rules.DEFAULT_CONNECTION_ID,
+        identity: FederatedIdentityRef | None = None,
+        account_host: str | None = None,
+        role_scope: Literal["container", "account"] = "container",
+    ) -> None:
+        check(rules.container, name)
+        check(names.object_path, path)
+        check(names.object_path, state_store_path)
+        rules.connection_id(connection_id)
+        super().__init__(scope, id_)
+        self.name = name
+        self.path = path
+        self.account = account
+        self.role_scope = (
+            account.account_id
+            if role_scope == "account"
+            else f"{account.account_id}/blobServices/default/containers/{name}"
+        )
+        """What an identity needs the role on, by resource id."""
+        self.location = XComLocation(
+            url=object_url("abfs", name, path, connection_id=connection_id),
+            state_store_url=None
+            if state_store_path is None
+            else object_url("abfs", name, state_store_path, connection_id=connection_id),
+            env={rules.connection_variable(connection_id): self._connection(identity, account_host)},
+        )
+        self.dependencies: list[ITerraformDependable] = [*account.dependencies]
+        """What has to exist before an agent starts."""
+
+    def grant_read_write(self, identity: FederatedIdentityRef) -> RoleAssignment | None:
+        """Let an identity read, write and delete XComs. Makes nothing when the identity's roles are somebody else's."""
+        if not identity.managed:
+            return None
+        grant = RoleAssignment(
+            self,
+            f"grant-{identity.node.id}",
+            scope=self.role_scope,
+            role_definition_name=ROLE,
+            principal_id=identity.principal_id,
+            principal_type="ServicePrincipal",  # else Azure looks for an identity that it may not know of yet
+            skip_service_principal_aad_check=True,
+        )
+        self.dependencies.append(grant)
+        return grant
+
+    def _connection(self, identity: FederatedIdentityRef | None, account_host: str | None) -> str:
+        """An Airflow connection as JSON, in which `extra` is JSON text of its own.
+
+        Terraform encodes both, so that any value it fills in is right. Never `tenant_id`: that would turn `login` into
+        the client id of a service principal.
+        """
+        extra = {
+            "anon": False,
+            "account_name": self.account.name,
+            **({"account_host": account_host} if account_host else {}),
+            **(
+                {
+                    "managed_identity_client_id": identity.client_id,
+                    "workload_identity_tenant_id": identity.tenant_id,
+                }
+                if identity
+                else {}
+            ),
+        }
+        encoded = Fn.jsonencode(TerraformLocal(self, "connection-extra", extra).expression)
+        connection = {"conn_type": "azure", "login": self.account.name, "extra": encoded}
+        text: str = Fn.jsonencode(TerraformLocal(self, "connection", connection).expression)
+        return text
+
+
+class XComContainer(XComContainerRef):
+    """A private container whose XComs expire.
+
+    Makes the container, through Azure Resource Manager alone, and the lifecycle of its account. An account that exists
+    keeps its own lifecycle: its owner deletes old blobs under the path. `retention_days` is in days. Raises Refused for
+    names Azure refuses, and for a second container of an account made here. Destroying fails while
+    `protect_from_destroy` is on. Changing the name replaces the container.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        account: XComAccountRef,
+        name: str = "xcom",
+        path: str = "xcom",
+        state_store_path: str | None = None,
+        connection_id: str = rules.DEFAULT_CONNECTION_ID,
+        identity: FederatedIdentityRef | None = None,
+        account_host: str | None = None,
+        role_scope: Literal["container", "account"] = "container",
+        retention_days: int = 30,
+        protect_from_destroy: bool = True,
+    ) -> None:
+        if account.node.try_find_child("lifecycle") is not None:
+            raise Refused("an account has one lifecycle: make an account for each container")
+        super().__init__(
+            scope,
+            id_,
+            account=account,
+            name=name,
+            path=path,
+            state_store_path=state_store_path,
+            connection_id=connection_id,
+            identity=identity,
+            account_host=account_host,
+            role_scope=role_scope,
+        )
+        self.resource = StorageContainer(
+            self,
+            "container",
+            name=name,
+            storage_account_id=account.account_id,
+            container_access_type="private",
+            lifecycle=TerraformResourceLifecycle(prevent_destroy=True) if protect_from_destroy else None,
+        )
+        if role_scope == "container":
+            self.role_scope = self.resource.id  # a reference, so that the grant waits for the container
+        self.dependencies.append(self.resource)
+        self.lifecycle: StorageManagementPolicy | None = None
+        if account.managed:
+            self.lifecycle = StorageManagementPolicy(
+                account,
+                "lifecycle",
+                storage_account_id=account.account_id,
+                rule=self._lifecycle_rules(retention_days),
+            )
+            self.dependencies.append(self.lifecycle)
+
+    @staticmethod
+    def from_name(
+        scope: Construct,
+        id_: str,
+        name: str,
+        *,
+        account: XComAccountRef,
+        path: str = "xcom",
+        state_store_path: str | None = None,
+        connection_id: str = rules.DEFAULT_CONNECTION_ID,
+        identity: FederatedIdentityRef | None = None,
+        account_host: str | None = None,
+        role_scope: Literal["container", "account"] = "container",
+    ) -> XComContainerRef:
+        """Use a container that already exists; makes no resource. Its owner deletes old blobs under the path."""
+        return XComContainerRef(
+            scope,
+            id_,
+            account=account,
+            name=name,
+            path=path,
+            state_store_path=state_store_path,
+            connection_id=connection_id,
+            identity=identity,
+            account_host=account_host,
+            role_scope=role_scope,
+        )
+
+    def _lifecycle_rules(self, retention_days: int) -> list[StorageManagementPolicyRule]:
+        """Expiry only under the XCom path. The other rule never deletes a value that can still be read.
+
+        A version's age counts from when it was written, not from when it was replaced; what is deleted can be restored
+        by soft delete all the same.
+        """
+
+        def rule(name: str, prefix: str, actions: StorageManagementPolicyRuleActions) -> StorageManagementPolicyRule:
+            return StorageManagementPolicyRule(
+                name=name,
+                enabled=True,
+                filters=StorageManagementPolicyRuleFilters(blob_types=["blockBlob"], prefix_match=[prefix]),
+                actions=actions,
+            )
+
+        days = recovery_days(retention_days)
+        return [
+            rule(
+                "expire-xcoms",
+                f"{self.name}/{self.path}/" if self.path else f"{self.name}/",
+                StorageManagementPolicyRuleActions(
+                    base_blob=StorageManagementPolicyRuleActionsBaseBlob(
+                        delete_after_days_since_modification_greater_than=retention_days
+                    )
+                ),
+            ),
+            rule(
+                "remove-deleted-versions",
+                f"{self.name}/",
+                StorageManagementPolicyRuleActions(
+                    version=StorageManagementPolicyRuleActionsVersion(delete_after_days_since_creation=days),
+                    snapshot=StorageManagementPolicyRuleActionsSnapshot(
+                        delete_after_days_since_creation_greater_than=days
+                    ),
+                ),
+            ),
+        ]

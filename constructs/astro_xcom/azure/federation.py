@@ -1,0 +1,143 @@
+"""The managed identity that agents use with their Kubernetes service accounts (workload identity)."""
+
+from collections.abc import Mapping, Sequence
+
+from cdktf import ITerraformDependable
+from cdktf_cdktf_provider_azurerm.data_azurerm_user_assigned_identity import DataAzurermUserAssignedIdentity
+from cdktf_cdktf_provider_azurerm.federated_identity_credential import FederatedIdentityCredential
+from cdktf_cdktf_provider_azurerm.user_assigned_identity import UserAssignedIdentity
+from constructs import Construct
+
+from astro_xcom.azure.aks import AksOidcIssuer
+from astro_xcom.names import azure as rules
+from astro_xcom.refusal import Refused
+from astro_xcom.tokens import check, is_known
+from astro_xcom.xcom import PodIdentity
+
+AUDIENCE = "api://AzureADTokenExchange"
+ANNOTATION = "azure.workload.identity/client-id"
+LABEL = "azure.workload.identity/use"
+
+
+class FederatedIdentityRef(Construct):
+    """A user-assigned identity the agents use, whoever made it. Makes it in `location`; without one, looks it up."""
+
+    managed = False
+    """Whether its federated credentials and roles are ours to make."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        resource_group: str,
+        location: str | None = None,
+        tenant_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        check(rules.identity, name)
+        check(rules.resource_group, resource_group)
+        check(rules.location, location)
+        check(rules.guid, tenant_id)
+        super().__init__(scope, id_)
+        self.name = name
+        self.dependencies: list[ITerraformDependable] = []
+        """What has to exist before an agent starts."""
+        self.resource: UserAssignedIdentity | DataAzurermUserAssignedIdentity
+        if location is None:
+            self.resource = DataAzurermUserAssignedIdentity(
+                self, "identity", name=name, resource_group_name=resource_group
+            )
+        else:
+            self.resource = UserAssignedIdentity(
+                self, "identity", name=name, resource_group_name=resource_group, location=location, tags=tags
+            )
+            self.dependencies.append(self.resource)
+        self.client_id: str = self.resource.client_id
+        self.principal_id: str = self.resource.principal_id
+        self.tenant_id: str = self.resource.tenant_id if tenant_id is None else tenant_id
+
+    @property
+    def pod_identity(self) -> PodIdentity:
+        """What the agents' service accounts and pods carry. A pod without the label gets no token."""
+        return PodIdentity(annotations={ANNOTATION: self.client_id}, labels={LABEL: "true"})
+
+
+class FederatedIdentity(FederatedIdentityRef):
+    """A user-assigned identity that exactly the given service accounts of the given clusters can use.
+
+    Makes one federated credential for each, one after another, since Azure refuses concurrent ones. Makes the identity
+    in `location`; without one, credentials are added to an identity that exists. Raises Refused for names Azure
+    refuses, for two credentials of the same tokens, and for more credentials than an identity holds. Changing the name
+    or the location replaces the identity.
+    """
+
+    managed = True
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        resource_group: str,
+        issuers: Sequence[AksOidcIssuer],
+        subjects: Sequence[str],
+        location: str | None = None,
+        tenant_id: str | None = None,
+        audience: str = AUDIENCE,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        check(rules.audience, audience)
+        credentials = _credentials(issuers, subjects)
+        super().__init__(
+            scope, id_, name=name, resource_group=resource_group, location=location, tenant_id=tenant_id, tags=tags
+        )
+        self.subjects = tuple(subjects)
+        self.credentials: list[FederatedIdentityCredential] = []
+        for credential, (issuer, subject) in credentials.items():
+            self.credentials.append(
+                FederatedIdentityCredential(
+                    self,
+                    credential,
+                    name=credential,
+                    issuer=issuer.issuer,
+                    subject=subject,
+                    audience=[audience],
+                    depends_on=self.credentials[-1:] or None,
+                    **self._owner(),
+                )
+            )
+        self.dependencies += self.credentials
+
+    @staticmethod
+    def from_name(
+        scope: Construct, id_: str, name: str, *, resource_group: str, tenant_id: str | None = None
+    ) -> FederatedIdentityRef:
+        """Use an identity that already exists, credentials and roles included. Makes no resource."""
+        return FederatedIdentityRef(scope, id_, name=name, resource_group=resource_group, tenant_id=tenant_id)
+
+    def _owner(self) -> dict[str, str]:
+        """How a credential names its identity: azurerm 5 replaces both by `user_assigned_identity_id`."""
+        return {"resource_group_name": self.resource.resource_group_name, "parent_id": self.resource.id}
+
+
+def _credentials(issuers: Sequence[AksOidcIssuer], subjects: Sequence[str]) -> dict[str, tuple[AksOidcIssuer, str]]:
+    """The credentials by name. A name depends on its cluster and service account alone."""
+    if not issuers or not subjects:
+        raise Refused("an identity needs at least one issuer and one subject, else nobody could use it")
+    found: dict[str, tuple[AksOidcIssuer, str]] = {}
+    trusted: set[tuple[str, str]] = set()
+    for issuer in issuers:
+        for subject in subjects:
+            if not is_known(subject):
+                raise Refused("a subject must be known when the stack is synthesized", got="a value filled in later")
+            _, _, namespace, account = rules.subject(subject).split(":")
+            name = rules.federated_credential_name(issuer.key, namespace, account)
+            if name in found or (issuer.issuer, subject) in trusted:
+                raise Refused("each service account of each cluster is trusted once", got=f"{issuer.key} {subject}")
+            found[name] = (issuer, subject)
+            trusted.add((issuer.issuer, subject))
+    rules.credential_count(len(subjects), len(issuers))
+    return found

@@ -1,0 +1,203 @@
+"""One deployment on Azure: storage, identity and agents in one Terraform stack."""
+
+from cdktf import Fn, ITerraformDependable, TerraformResourceLifecycle
+from cdktf_cdktf_provider_azurerm.data_azurerm_kubernetes_cluster import DataAzurermKubernetesCluster
+from cdktf_cdktf_provider_azurerm.provider import (
+    AzurermProvider,
+    AzurermProviderFeatures,
+    AzurermProviderFeaturesStorage,
+)
+from cdktf_cdktf_provider_azurerm.resource_group import ResourceGroup
+from cdktf_cdktf_provider_helm.provider import HelmProviderKubernetes, HelmProviderKubernetesExec
+from constructs import Construct
+
+from astro_xcom.agent.cluster import from_kubeconfig
+from astro_xcom.azure.account import XComAccount, XComAccountRef
+from astro_xcom.azure.aks import AksOidcIssuer
+from astro_xcom.azure.container import ROLE, XComContainer, XComContainerRef
+from astro_xcom.azure.federation import AUDIENCE, FederatedIdentity, FederatedIdentityRef
+from astro_xcom.names.azure import derived_storage_account
+from astro_xcom.settings import AksCluster, AzureDeployment
+from astro_xcom.stack import XComStack
+from astro_xcom.terraform_text import literal
+from astro_xcom.xcom import recovery_days
+
+# Environment -> its audience of exchanged tokens, and the host of its accounts where the client has to be told.
+ENVIRONMENTS = {
+    "public": (AUDIENCE, None),
+    "usgovernment": (f"{AUDIENCE}USGov", "blob.core.usgovcloudapi.net"),
+    "china": (f"{AUDIENCE}China", "blob.core.chinacloudapi.cn"),
+}
+AKS_SERVER_ID = "6dae42f8-4368-4678-94ff-3960e28e3630"  # what kubelogin asks a token for; the same for every cluster
+
+
+class AzureXComStack(XComStack):
+    """Everything one deployment on Azure needs: container, identity, federation, agents, provider, backend and outputs.
+
+    Outputs: `account`, `container`, `client_id`, `principal_id`, `tenant_id`, `xcom_path`, `annotations`, `labels`,
+    `trusted_subjects`, `agent_values`; `access` when the identity is used as it is; `state_store_path` when there is a
+    state store.
+    """
+
+    def __init__(self, scope: Construct, id_: str, deployment: AzureDeployment) -> None:
+        super().__init__(scope, id_, deployment)
+        AzurermProvider(
+            self,
+            "azurerm",
+            subscription_id=deployment.subscription_id,
+            tenant_id=deployment.tenant_id,
+            environment=None if deployment.environment == "public" else deployment.environment,
+            # Without account keys nothing else works, and a network rule may keep this machine out of the account.
+            storage_use_azuread=True,
+            features=[
+                AzurermProviderFeatures(storage=[AzurermProviderFeaturesStorage(data_plane_available=False)]),
+            ],
+            resource_provider_registrations="none",  # as in azurerm 5: registering needs rights on the subscription
+        )
+        self.tags = literal(deployment.tags) or None
+        self.resource_group: ResourceGroup | None = None
+        """The group, when it is made here."""
+        if not deployment.resource_group.existing:
+            self.resource_group = ResourceGroup(
+                self,
+                "resource-group",
+                name=deployment.resource_group.name,
+                location=deployment.location,
+                tags=self.tags,
+                lifecycle=TerraformResourceLifecycle(prevent_destroy=True)
+                if deployment.storage.protect_from_destroy
+                else None,
+            )
+        self.group: str = self.resource_group.name if self.resource_group else deployment.resource_group.name
+        self.identity = self._identity(deployment)
+        self.account = self._account(deployment)
+        self.storage = self._storage(deployment)
+        self.storage.grant_read_write(self.identity)
+        self.output("account", self.account.name, "The storage account of the container")
+        self.output("container", self.storage.name, "The container that holds the XComs")
+        self.output("client_id", self.identity.client_id, "The identity the agents use, in their tokens")
+        self.output("principal_id", self.identity.principal_id, "The identity the agents use, in role assignments")
+        self.output("tenant_id", self.identity.tenant_id, "The identity's tenant")
+        if not self.identity.managed:
+            access = {"principal_id": self.identity.principal_id, "role": ROLE, "scope": self.storage.role_scope}
+            self.output("access", access, "Assign this role to the existing identity")
+        made: list[ITerraformDependable] = [self.resource_group] if self.resource_group else []
+        self.add_agents(
+            location=self.storage.location,
+            pod_identity=self.identity.pod_identity,
+            dependencies=[*made, *self.storage.dependencies, *self.identity.dependencies],
+            kubernetes=lambda: self._kubernetes(deployment.cluster),
+        )
+
+    def _account(self, deployment: AzureDeployment) -> XComAccountRef:
+        storage = deployment.storage
+        subscription = f"/subscriptions/{deployment.subscription_id}"
+        if storage.existing:
+            group = storage.resource_group or deployment.resource_group.name
+            account_id = (
+                f"{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/{storage.account}"
+            )
+            return XComAccount.from_id(self, "storage-account", account_id)
+        network, key = storage.network, storage.customer_managed_key
+        return XComAccount(
+            self,
+            "storage-account",
+            name=storage.account
+            or derived_storage_account(f"{self.node.id}-xcom {deployment.subscription_id.lower()}"),
+            resource_group=self.group,
+            location=deployment.location,
+            replication=storage.replication,
+            recovery_days=recovery_days(deployment.xcom.retention_days),
+            subnets=network.subnets if network else (),
+            ip_rules=network.ip_rules if network else (),
+            bypass=network.bypass if network else (),
+            customer_managed_key_id=key.key_id if key else None,
+            key_vault_id=key.vault_id if key else None,
+            tags=self.tags,
+            protect_from_destroy=storage.protect_from_destroy,
+        )
+
+    def _storage(self, deployment: AzureDeployment) -> XComContainerRef:
+        storage, state_store = deployment.storage, deployment.state_store
+        _, suffix = ENVIRONMENTS[deployment.environment]
+        account_host = f"{self.account.name}.{suffix}" if suffix else None
+        if storage.existing == "container":
+            return XComContainer.from_name(
+                self,
+                "storage",
+                storage.container,
+                account=self.account,
+                path=storage.path,
+                state_store_path=state_store.path if state_store else None,
+                connection_id=deployment.connection_id,
+                identity=self.identity,
+                account_host=account_host,
+                role_scope=storage.role_scope,
+            )
+        return XComContainer(
+            self,
+            "storage",
+            name=storage.container,
+            account=self.account,
+            path=storage.path,
+            state_store_path=state_store.path if state_store else None,
+            connection_id=deployment.connection_id,
+            identity=self.identity,
+            account_host=account_host,
+            role_scope=storage.role_scope,
+            retention_days=deployment.xcom.retention_days,
+            protect_from_destroy=storage.protect_from_destroy,
+        )
+
+    def _identity(self, deployment: AzureDeployment) -> FederatedIdentityRef:
+        identity = deployment.identity
+        name = identity.name or f"{self.node.id}-xcom"
+        group = (identity.resource_group or deployment.resource_group.name) if identity.existing else self.group
+        if not identity.federate:
+            return FederatedIdentity.from_name(
+                self, "identity", name, resource_group=group, tenant_id=deployment.tenant_id
+            )
+        audience, _ = ENVIRONMENTS[deployment.environment]
+        return FederatedIdentity(
+            self,
+            "identity",
+            name=name,
+            resource_group=group,
+            location=None if identity.existing else deployment.location,
+            tenant_id=deployment.tenant_id,
+            issuers=[self._oidc_issuer(cluster) for cluster in deployment.clusters],
+            subjects=self.subjects,
+            audience=literal(identity.audience or audience),
+            tags=self.tags,
+        )
+
+    def _oidc_issuer(self, cluster: AksCluster) -> AksOidcIssuer:
+        id_ = f"oidc-{cluster.key}"
+        if cluster.issuer:
+            return AksOidcIssuer(self, id_, issuer=cluster.issuer, key=cluster.key)
+        return AksOidcIssuer(
+            self, id_, cluster_name=cluster.name, resource_group=cluster.resource_group, key=cluster.key
+        )
+
+    def _kubernetes(self, cluster: AksCluster) -> HelmProviderKubernetes:
+        if cluster.kubeconfig:
+            return from_kubeconfig(cluster.kubeconfig)
+        # The settings ask for name and resource_group, or for a kubeconfig.
+        aks = DataAzurermKubernetesCluster(
+            self, "cluster", name=str(cluster.name), resource_group_name=str(cluster.resource_group)
+        )
+        config = aks.kube_config.get(0)
+        certificate = cluster.authentication == "certificate"
+        return HelmProviderKubernetes(
+            host=config.host,
+            cluster_ca_certificate=Fn.base64decode(config.cluster_ca_certificate),
+            client_certificate=Fn.base64decode(config.client_certificate) if certificate else None,
+            client_key=Fn.base64decode(config.client_key) if certificate else None,
+            exec=None
+            if certificate
+            else HelmProviderKubernetesExec(
+                api_version="client.authentication.k8s.io/v1beta1",
+                command="kubelogin",
+                args=["get-token", "--login", cluster.login, "--server-id", AKS_SERVER_ID],
+            ),
+        )

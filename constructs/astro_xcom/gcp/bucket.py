@@ -1,0 +1,248 @@
+"""The Cloud Storage bucket that holds XComs."""
+
+from collections.abc import Sequence
+
+from cdktf import ITerraformDependable, TerraformResourceLifecycle
+from cdktf_cdktf_provider_google.data_google_storage_project_service_account import (
+    DataGoogleStorageProjectServiceAccount,
+)
+from cdktf_cdktf_provider_google.kms_crypto_key import KmsCryptoKey
+from cdktf_cdktf_provider_google.kms_crypto_key_iam_member import KmsCryptoKeyIamMember
+from cdktf_cdktf_provider_google.kms_key_ring import KmsKeyRing
+from cdktf_cdktf_provider_google.storage_bucket import (
+    StorageBucket,
+    StorageBucketCustomPlacementConfig,
+    StorageBucketEncryption,
+    StorageBucketLifecycleRule,
+    StorageBucketLifecycleRuleAction,
+    StorageBucketLifecycleRuleCondition,
+    StorageBucketSoftDeletePolicy,
+    StorageBucketVersioning,
+)
+from cdktf_cdktf_provider_google.storage_bucket_iam_member import StorageBucketIamMember
+from constructs import Construct
+
+from astro_xcom import names
+from astro_xcom.gcp.workload_identity import WorkloadIdentityRef
+from astro_xcom.names import gcp as rules
+from astro_xcom.refusal import Refused
+from astro_xcom.tokens import check, is_known
+from astro_xcom.xcom import XComLocation, object_url, recovery_days
+
+OBJECT_ROLE = "roles/storage.objectAdmin"
+# The client asks for the bucket itself before it writes into an empty one, and objectAdmin does not let it.
+BUCKET_ROLE = "roles/storage.legacyBucketReader"
+KEY_ROLE = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
+ABORT_UPLOADS_AFTER_DAYS = 7
+SECONDS_OF_A_DAY = 86400
+
+# Without it the client first asks another API what kind of bucket this is; where that cannot be reached, each
+# operation waits for half a minute or more.
+ENV = {"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}
+
+
+class XComBucketRef(Construct):
+    """A bucket this app may use for XComs, whoever made it."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        path: str = "xcom",
+        state_store_path: str | None = None,
+        connection_id: str | None = None,
+    ) -> None:
+        check(names.object_path, path)
+        check(names.object_path, state_store_path)
+        check(names.connection_id, connection_id)
+        super().__init__(scope, id_)
+        self.name = name
+        self.path = path
+        self.state_store_path = state_store_path
+        self.location = XComLocation(
+            url=object_url("gs", name, path, connection_id=connection_id),
+            state_store_url=None
+            if state_store_path is None
+            else object_url("gs", name, state_store_path, connection_id=connection_id),
+            env=ENV,
+        )
+        self.dependencies: list[ITerraformDependable] = []
+        """What has to exist before an agent starts."""
+        self._bucket = name
+
+    def grant_read_write(self, identity: WorkloadIdentityRef) -> Sequence[StorageBucketIamMember]:
+        """Let a service account read, write and delete objects of the bucket, and see the bucket. Adds members only."""
+        grants = [
+            StorageBucketIamMember(
+                self,
+                f"{kind}-{identity.node.id}",
+                bucket=self._bucket,
+                role=role,
+                member=identity.member,
+                depends_on=[identity.resource] if identity.resource else None,
+            )
+            for kind, role in (("objects", OBJECT_ROLE), ("bucket", BUCKET_ROLE))
+        ]
+        self.dependencies += grants
+        return grants
+
+
+class XComBucket(XComBucketRef):
+    """A private, versioned, encrypted bucket whose XComs expire.
+
+    Makes a bucket of class Standard with uniform access and public access prevention, and with `customer_managed_key`
+    and no key given a key ring with a key. `location` is a region, multi-region or dual-region; with two regions in
+    `dual_region` it is what holds both. Neither can be changed later. `retention_days` is in days. Raises Refused for
+    names Cloud Storage refuses and for a key that is elsewhere.
+
+    What expires stays restorable as a version for up to a week. `soft_delete_days` (0, or 7-90) keeps it, at the full
+    price of storage, for that much longer, against whoever may delete versions; Cloud Storage's own default is 7.
+
+    Destroying fails while `protect_from_destroy` is on; a bucket that holds objects is deleted only with
+    `force_destroy`. Of a key made here the versions are destroyed, but its name and that of its ring (the bucket's)
+    remain taken for ever: import them, to make the same bucket with a key again. Changing the name replaces the bucket.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        location: str,
+        project: str | None = None,
+        path: str = "xcom",
+        state_store_path: str | None = None,
+        connection_id: str | None = None,
+        retention_days: int = 30,
+        dual_region: Sequence[str] | None = None,
+        customer_managed_key: bool = False,
+        kms_key_name: str | None = None,
+        key_rotation_days: int = 90,
+        grant_kms_key: bool = True,
+        soft_delete_days: int = 0,
+        protect_from_destroy: bool = True,
+        force_destroy: bool = False,
+    ) -> None:
+        check(rules.bucket, name)
+        check(rules.project_id, project)
+        dual_region = None if dual_region is None else list(dual_region)
+        if dual_region is not None and is_known(dual_region):
+            rules.dual_region(dual_region)
+        check(rules.kms_key_name, kms_key_name)
+        check(rules.soft_delete_days, soft_delete_days)
+        if is_known(location) and is_known(dual_region):
+            rules.bucket_location(location, dual_region)
+        if kms_key_name is not None and not customer_managed_key:
+            raise Refused("kms_key_name is only used with customer_managed_key=True")
+        if kms_key_name is not None and is_known(kms_key_name) and is_known(location):
+            rules.key_fits_location(kms_key_name, location)
+        if customer_managed_key and kms_key_name is None and not is_known(location):
+            raise Refused("location must be known to make a key for it; give a kms_key_name")
+        if is_known(retention_days) and retention_days < 1:
+            raise Refused("retention_days must be at least 1", got=retention_days)
+        if is_known(key_rotation_days) and not 1 <= key_rotation_days <= 90:
+            raise Refused("key_rotation_days must be 1-90", got=key_rotation_days)
+        if force_destroy and protect_from_destroy:
+            raise Refused("force_destroy needs protect_from_destroy=False")
+        super().__init__(
+            scope, id_, name=name, path=path, state_store_path=state_store_path, connection_id=connection_id
+        )
+        self._lifecycle = TerraformResourceLifecycle(prevent_destroy=True) if protect_from_destroy else None
+        self.key: KmsCryptoKey | None = None
+        if customer_managed_key and kms_key_name is None:
+            self.key = self._key(rules.kms_location(location), project, key_rotation_days)
+            kms_key_name = self.key.id
+        self.kms_key_name = kms_key_name
+        self.key_grant = self._key_grant(kms_key_name, project) if kms_key_name and grant_kms_key else None
+        self.resource = StorageBucket(
+            self,
+            "bucket",
+            name=name,
+            project=project,
+            location=_as_stored(location),
+            custom_placement_config=None
+            if dual_region is None
+            else StorageBucketCustomPlacementConfig(data_locations=[_as_stored(region) for region in dual_region]),
+            storage_class="STANDARD",
+            uniform_bucket_level_access=True,
+            public_access_prevention="enforced",
+            versioning=StorageBucketVersioning(enabled=True),
+            soft_delete_policy=StorageBucketSoftDeletePolicy(
+                retention_duration_seconds=soft_delete_days * SECONDS_OF_A_DAY
+            ),
+            encryption=None if kms_key_name is None else StorageBucketEncryption(default_kms_key_name=kms_key_name),
+            lifecycle_rule=self._lifecycle_rules(retention_days),
+            force_destroy=force_destroy,
+            lifecycle=self._lifecycle,
+            depends_on=[self.key_grant] if self.key_grant else None,
+        )
+        self._bucket = self.resource.name  # a reference, so a grant waits for the bucket
+        self.dependencies.append(self.resource)
+
+    @staticmethod
+    def from_name(
+        scope: Construct,
+        id_: str,
+        name: str,
+        *,
+        path: str = "xcom",
+        state_store_path: str | None = None,
+        connection_id: str | None = None,
+    ) -> XComBucketRef:
+        """Use a bucket that already exists; makes no resource. Its owner keeps expiry under the path."""
+        check(rules.existing_bucket, name)
+        return XComBucketRef(
+            scope, id_, name=name, path=path, state_store_path=state_store_path, connection_id=connection_id
+        )
+
+    def _key(self, location: str, project: str | None, rotation_days: int) -> KmsCryptoKey:
+        ring = KmsKeyRing(self, "key-ring", name=self.name, location=location, project=project)
+        return KmsCryptoKey(
+            self,
+            "key",
+            name="xcom",
+            key_ring=ring.id,
+            rotation_period=f"{rotation_days * SECONDS_OF_A_DAY}s",
+            lifecycle=self._lifecycle,
+        )
+
+    def _key_grant(self, kms_key_name: str, project: str | None) -> KmsCryptoKeyIamMember:
+        """Cloud Storage encrypts as the project's service agent, and makes no bucket whose key that cannot use."""
+        agent = DataGoogleStorageProjectServiceAccount(self, "storage-agent", project=project)
+        return KmsCryptoKeyIamMember(self, "key-grant", crypto_key_id=kms_key_name, role=KEY_ROLE, member=agent.member)
+
+    def _lifecycle_rules(self, retention_days: int) -> Sequence[StorageBucketLifecycleRule]:
+        """Expiry only under the XCom path. The other rules never delete a value that can still be read.
+
+        The states are written out: an age alone would also match versions, on the day they stop being current.
+        """
+        return [
+            StorageBucketLifecycleRule(
+                action=StorageBucketLifecycleRuleAction(type="Delete"),
+                condition=StorageBucketLifecycleRuleCondition(
+                    age=retention_days,
+                    matches_prefix=[f"{self.path}/"] if self.path else None,
+                    with_state="LIVE",
+                ),
+            ),
+            StorageBucketLifecycleRule(
+                action=StorageBucketLifecycleRuleAction(type="Delete"),
+                condition=StorageBucketLifecycleRuleCondition(
+                    days_since_noncurrent_time=recovery_days(retention_days),
+                    with_state="ARCHIVED",
+                    send_age_if_zero=False,  # else the provider adds an age of 0
+                ),
+            ),
+            StorageBucketLifecycleRule(
+                action=StorageBucketLifecycleRuleAction(type="AbortIncompleteMultipartUpload"),
+                condition=StorageBucketLifecycleRuleCondition(age=ABORT_UPLOADS_AFTER_DAYS),
+            ),
+        ]
+
+
+def _as_stored(location: str) -> str:
+    """In the upper case of Cloud Storage's answers: regions in lower case would differ and replace the bucket."""
+    return location.upper() if is_known(location) else location

@@ -1,0 +1,117 @@
+"""The service account that agents use with their Kubernetes service accounts (Workload Identity Federation for GKE)."""
+
+from collections.abc import Sequence
+
+from cdktf import ITerraformDependable
+from cdktf_cdktf_provider_google.service_account import ServiceAccount
+from cdktf_cdktf_provider_google.service_account_iam_member import ServiceAccountIamMember
+from constructs import Construct
+
+from astro_xcom.gcp.gke import GkeWorkloadPool
+from astro_xcom.names import gcp as rules
+from astro_xcom.refusal import Refused
+from astro_xcom.tokens import check, is_known
+from astro_xcom.xcom import PodIdentity
+
+ANNOTATION = "iam.gke.io/gcp-service-account"
+USER_ROLE = "roles/iam.workloadIdentityUser"
+SUBJECT = "system:serviceaccount:"
+
+
+class WorkloadIdentityRef(Construct):
+    """A service account the agents use, whoever made it."""
+
+    managed = False
+    """Whether its members are ours to add."""
+
+    def __init__(self, scope: Construct, id_: str, *, email: str) -> None:
+        super().__init__(scope, id_)
+        self.email = email
+        self.member = f"serviceAccount:{email}"
+        self.resource: ServiceAccount | None = None
+        """The service account, when it is made here."""
+        self.dependencies: list[ITerraformDependable] = []
+        """What has to exist before an agent starts."""
+
+    @property
+    def pod_identity(self) -> PodIdentity:
+        """What the agents' service accounts carry. Pods get the service account's credentials through theirs."""
+        return PodIdentity(annotations={ANNOTATION: self.email})
+
+
+class WorkloadIdentity(WorkloadIdentityRef):
+    """A service account that exactly the given Kubernetes service accounts of the given pools can use.
+
+    Makes a service account `account_id` in `project`, or uses the one with `email`; adds a member of
+    roles/iam.workloadIdentityUser for each Kubernetes service account and pool, and removes no other. Raises Refused
+    for ids IAM refuses. Changing the id or project replaces the account; a new account of an old name has none of the
+    old one's grants.
+    """
+
+    managed = True
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        pools: Sequence[GkeWorkloadPool],
+        subjects: Sequence[str],
+        account_id: str | None = None,
+        project: str | None = None,
+        email: str | None = None,
+        display_name: str = "XComs of Astro Remote Execution Agents",
+    ) -> None:
+        check(rules.service_account_id, account_id)
+        check(rules.project_id, project)
+        check(rules.service_account_email, email)
+        if not pools or not subjects:
+            raise Refused("needs at least one workload pool and one subject, else nobody could use it")
+        given = members(pools, subjects)
+        if account_id is not None and project is not None and email is None:
+            # Built from parts that a plan knows, so that the agents' values can be read in the plan.
+            super().__init__(scope, id_, email=f"{account_id}@{project}.iam.gserviceaccount.com")
+        elif email is not None and account_id is None and project is None:
+            super().__init__(scope, id_, email=email)
+        else:
+            raise Refused("give either account_id and project, to make a service account, or email")
+        self.subjects = tuple(subjects)
+        self.members = tuple(given.values())
+        account = f"projects/-/serviceAccounts/{self.email}"
+        if account_id is not None:
+            self.resource = ServiceAccount(
+                self, "account", account_id=account_id, project=project, display_name=display_name
+            )
+            self.dependencies.append(self.resource)
+            account = self.resource.name  # a reference, so the members wait for the account
+        for key, member in given.items():
+            self.dependencies.append(
+                ServiceAccountIamMember(self, f"user-{key}", service_account_id=account, role=USER_ROLE, member=member)
+            )
+
+    @staticmethod
+    def from_email(scope: Construct, id_: str, email: str) -> WorkloadIdentityRef:
+        """Use a service account that already exists, with the members it has. Makes no resource."""
+        check(rules.service_account_email, email)
+        return WorkloadIdentityRef(scope, id_, email=email)
+
+
+def members(pools: Sequence[GkeWorkloadPool], subjects: Sequence[str]) -> dict[str, str]:
+    """The IAM members for these Kubernetes service accounts, each by a stable key; pools of the same name are one."""
+    return dict(_member(pool, *_namespace_and_name(subject)) for pool in pools for subject in subjects)
+
+
+def _member(pool: GkeWorkloadPool, namespace: str, name: str) -> tuple[str, str]:
+    key = pool.name.removesuffix(rules.POOL) if is_known(pool.name) else pool.node.id
+    return f"{key}_{namespace}_{name}", f"serviceAccount:{pool.name}[{namespace}/{name}]"
+
+
+def _namespace_and_name(subject: str) -> tuple[str, str]:
+    namespace, _, name = subject.removeprefix(SUBJECT).partition(":")
+    if not is_known(subject) or not subject.startswith(SUBJECT) or not namespace or not name or "*" in subject:
+        raise Refused(
+            "must name one Kubernetes service account, known when the JSON is written: IAM has no wildcards for them",
+            got=subject,
+            hint=f'"{SUBJECT}astro:prod-triggerer"',
+        )
+    return namespace, name

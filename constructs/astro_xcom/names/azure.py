@@ -1,0 +1,297 @@
+"""The rules of Azure names, checked before anything is written. Pure; every check returns its argument."""
+
+import hashlib
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from astro_xcom.names import slug, try_instead
+from astro_xcom.refusal import Refused
+
+REPLICATIONS = ("LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS")
+LONGEST_ACCOUNT = 24
+LONGEST_CREDENTIAL = 120
+MOST_CREDENTIALS = 20
+DEFAULT_CONNECTION_ID = "wasb_xcom"
+
+GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+RESOURCE_GROUP = r"[A-Za-z0-9_().-]{0,89}[A-Za-z0-9_()-]"
+ACCOUNT = r"[a-z0-9]{3,24}"
+CREDENTIAL = r"[A-Za-z0-9][A-Za-z0-9_-]{2,119}"
+LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+VAULT = r"(?=[A-Za-z0-9-]{3,24}(?:/|\.|\Z))[A-Za-z]([A-Za-z0-9]|-(?!-))*[A-Za-z0-9]"
+EXAMPLE = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/data"
+PRIVATE = [ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def guid(value: str) -> str:
+    """A subscription, tenant or client id."""
+    if not re.fullmatch(GUID, value):
+        raise Refused("must be a GUID", got=value, hint='"00000000-0000-0000-0000-000000000000"')
+    return value
+
+
+def location(value: str) -> str:
+    """An Azure region by its code."""
+    if not re.fullmatch(r"[a-z][a-z0-9]{2,}", value):
+        code = re.sub(r"[^a-z0-9]", "", value.lower())
+        raise Refused(
+            "must be an Azure region's code", got=value, hint=try_instead(location, value, code, "westeurope")
+        )
+    return value
+
+
+def resource_group(value: str) -> str:
+    """A resource group's name."""
+    if not re.fullmatch(RESOURCE_GROUP, value):
+        plain = re.sub(r"[^A-Za-z0-9_().-]+", "-", value)[:90].rstrip(".").strip("-")
+        raise Refused(
+            "must be 1-90 letters, digits or _ ( ) - . and not end with a dot",
+            got=value,
+            hint=try_instead(resource_group, value, plain, "astro-xcom"),
+        )
+    return value
+
+
+def storage_account(value: str) -> str:
+    """A storage account's name, which is unique in the world."""
+    if not re.fullmatch(ACCOUNT, value):
+        plain = re.sub(r"[^a-z0-9]", "", value.lower())
+        raise Refused(
+            "must be 3-24 lower-case letters and digits",
+            got=value,
+            hint=try_instead(storage_account, value, plain, derived_storage_account(value)),
+        )
+    return value
+
+
+def derived_storage_account(name: str) -> str:
+    """A storage account's name made from any text: its first letters and digits, and a hash of all of it.
+
+    The same text gives the same name everywhere. Add what is your own, such as the subscription, to the text: nobody
+    else in the world can then have the name.
+    """
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    return (plain or "xcom")[: LONGEST_ACCOUNT - 8] + _digest(name)
+
+
+def replication(value: str) -> str:
+    """How an account keeps copies."""
+    if value not in REPLICATIONS:
+        kind = re.sub(r"[^A-Z]", "", value.upper().removeprefix("STANDARD_"))
+        raise Refused(
+            f"must be one of {', '.join(REPLICATIONS)}", got=value, hint=kind if kind in REPLICATIONS else "LRS"
+        )
+    return value
+
+
+def container(value: str) -> str:
+    """A blob container's name."""
+    if not re.fullmatch(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*", value):
+        raise Refused(
+            "must be 3-63 lower-case letters, digits or single hyphens, starting and ending with a letter or digit",
+            got=value,
+            hint=try_instead(container, value, slug(value, longest=63), "xcom"),
+        )
+    return value
+
+
+def connection_id(value: str) -> str:
+    """An Airflow connection id that a variable can define: Airflow reads the variable's tail in lower case."""
+    if not re.fullmatch(r"[a-z0-9_]+", value):
+        plain = re.sub(r"[^a-z0-9_]+", "_", value.lower()).strip("_")
+        raise Refused(
+            "must be lower-case letters, digits and _ (the connection is the environment variable AIRFLOW_CONN_ and "
+            "the id in upper case)",
+            got=value,
+            hint=try_instead(connection_id, value, plain, DEFAULT_CONNECTION_ID),
+        )
+    return value
+
+
+def connection_variable(connection_id: str) -> str:
+    """The environment variable that defines an Airflow connection."""
+    return f"AIRFLOW_CONN_{connection_id.upper()}"
+
+
+# ---- identity
+
+
+def identity(value: str) -> str:
+    """A user-assigned identity's name."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{2,127}", value):
+        plain = re.sub(r"[^A-Za-z0-9_-]+", "-", value).lstrip("-_")[:128].rstrip("-")
+        raise Refused(
+            "must be 3-128 letters, digits, hyphens or underscores, starting with a letter or digit",
+            got=value,
+            hint=try_instead(identity, value, plain, "astro-xcom"),
+        )
+    return value
+
+
+def federated_credential(value: str) -> str:
+    """A federated credential's name, which cannot be changed."""
+    if not re.fullmatch(CREDENTIAL, value):
+        raise Refused(
+            "must be 3-120 letters, digits, hyphens or underscores, starting with a letter or digit", got=value
+        )
+    return value
+
+
+def federated_credential_name(cluster: str, namespace: str, account: str) -> str:
+    """The credential's name of one service account of one cluster: all three, or cut and with a hash of them.
+
+    No two service accounts share a name: `_` is in no Kubernetes name, and the hash is that of the whole.
+    """
+    name = f"{cluster}_{namespace}_{account}"
+    if not re.fullmatch(CREDENTIAL, name):
+        plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name).lstrip("-_")
+        name = f"{plain[: LONGEST_CREDENTIAL - 9]}-{_digest(name)}"
+    return federated_credential(name)
+
+
+def credential_count(accounts: int, clusters: int) -> int:
+    """How many federated credentials one identity needs."""
+    if accounts * clusters > MOST_CREDENTIALS:
+        raise Refused(
+            f"an identity holds at most {MOST_CREDENTIALS} federated credentials, one for each service account of each "
+            "cluster",
+            got=f"{accounts} service accounts of {clusters} clusters",
+            hint="workers that share a service account (serviceAccount: {create: false, name: ...}), or another "
+            "deployment, with an identity of its own, for some of them",
+        )
+    return accounts * clusters
+
+
+def subject(value: str) -> str:
+    """The `sub` of one service account's tokens. Azure takes any text, and then refuses every token."""
+    if not re.fullmatch(rf"system:serviceaccount:{LABEL}:(?=.{{1,253}}\Z){LABEL}(\.{LABEL})*", value):
+        raise Refused(
+            "must be the subject of one Kubernetes service account, without wildcards",
+            got=value,
+            hint='"system:serviceaccount:astro:prod-worker-default-worker"',
+        )
+    return value
+
+
+def issuer(value: str) -> str:
+    """An OIDC issuer's URL, kept to the letter: Azure compares it with the `iss` of tokens, last slash included."""
+    if not re.fullmatch(r"https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?", value):
+        raise Refused(
+            "must be the https:// URL of an OIDC issuer, to the letter (AKS's end with '/')",
+            got=value,
+            hint='"https://westeurope.oic.prod-aks.azure.com/<tenant id>/<cluster id>/"',
+        )
+    return value
+
+
+def issuer_key(issuer: str) -> str:
+    """A short stable name of an issuer: the cluster's id in AKS's, else host and path."""
+    last = issuer.rstrip("/").rpartition("/")[2]
+    if re.fullmatch(GUID, last):
+        return last
+    return re.sub(r"[^A-Za-z0-9]+", "-", issuer.removeprefix("https://")).strip("-")
+
+
+def audience(value: str) -> str:
+    """The `aud` of the tokens that pods exchange."""
+    if not re.fullmatch(r"[!-~]{1,600}", value):
+        raise Refused("must be 1-600 characters without blanks", got=value, hint='"api://AzureADTokenExchange"')
+    return value
+
+
+def aks_cluster(value: str) -> str:
+    """The name of an AKS cluster."""
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?", value):
+        raise Refused(
+            "must be an AKS cluster's name: 1-63 letters, digits, hyphens or underscores, starting and ending with a "
+            "letter or digit",
+            got=value,
+        )
+    return value
+
+
+# ---- network
+
+
+def ip_rule(value: str) -> str:
+    """A public IPv4 address or range, as a storage account's firewall takes it."""
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]{1,2})?", value):
+        raise Refused("must be an IPv4 address or range", got=value, hint='"198.51.100.0/24"')
+    try:
+        network = ipaddress.IPv4Network(value, strict=False)
+    except ValueError:
+        raise Refused("must be an IPv4 address or range", got=value, hint='"198.51.100.0/24"') from None
+    if any(network.subnet_of(private) for private in PRIVATE):
+        raise Refused("must be public: the firewall never sees private addresses; use subnets for those", got=value)
+    if "/" in value and network.prefixlen > 30:
+        addresses = [f'"{address}"' for address in network]
+        raise Refused("must not be a range of one or two addresses", got=value, hint=" and ".join(addresses))
+    if "/" in value and str(network) != value:
+        raise Refused("must be a range by its first address", got=value, hint=f'"{network}"')
+    return value
+
+
+# ---- resource ids
+
+
+def _resource_id(value: str, pattern: str, what: str, example: str) -> str:
+    if not re.fullmatch(rf"/subscriptions/{GUID}/resourceGroups/{RESOURCE_GROUP}/providers/{pattern}", value):
+        raise Refused(f"must be the resource id of {what}", got=value, hint=f'"{EXAMPLE}/providers/{example}"')
+    return value
+
+
+def storage_account_id(value: str) -> str:
+    """The resource id of a storage account."""
+    return _resource_id(
+        value,
+        rf"Microsoft\.Storage/storageAccounts/{ACCOUNT}",
+        "a storage account",
+        "Microsoft.Storage/storageAccounts/acmexcom",
+    )
+
+
+def subnet_id(value: str) -> str:
+    """The resource id of a subnet."""
+    name = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?"
+    return _resource_id(
+        value,
+        rf"Microsoft\.Network/virtualNetworks/{name}/subnets/{name}",
+        "a subnet",
+        "Microsoft.Network/virtualNetworks/data/subnets/agents",
+    )
+
+
+def key_vault_id(value: str) -> str:
+    """The resource id of a key vault."""
+    return _resource_id(
+        value, rf"Microsoft\.KeyVault/vaults/{VAULT}", "a key vault", "Microsoft.KeyVault/vaults/acme-keys"
+    )
+
+
+def key_id(value: str) -> str:
+    """The URL of a key in a key vault, without a version: the account then follows the key's rotation."""
+    pattern = (
+        rf"https://{VAULT}\.(vault\.azure\.net|vault\.usgovcloudapi\.net|vault\.azure\.cn)/keys/[A-Za-z0-9-]{{1,127}}"
+    )
+    if not re.fullmatch(pattern, value):
+        versioned = re.fullmatch(rf"({pattern})/[0-9a-f]+/?", value)
+        raise Refused(
+            "must be the URL of a key in a key vault, without a version (the account then follows its rotation)",
+            got=value,
+            hint=f'"{versioned[1]}"' if versioned else '"https://acme-keys.vault.azure.net/keys/xcom"',
+        )
+    return value
+
+
+def key_fits_vault(key_id: str, vault_id: str) -> str:
+    """A key's URL, if the key is one of the vault's."""
+    vault = vault_id.rpartition("/")[2]
+    host = urlsplit(key_id).hostname or ""
+    if host.partition(".")[0] != vault.lower():
+        raise Refused(f"must be a key of the vault {vault}", got=key_id)
+    return key_id

@@ -1,0 +1,218 @@
+"""The rules that names have to follow on Google Cloud. Pure; every check returns its argument."""
+
+import re
+from collections.abc import Sequence
+
+from astro_xcom.names import slug, try_instead
+from astro_xcom.refusal import Refused
+
+MULTI_REGIONS = ("US", "EU", "ASIA")
+DUAL_REGIONS = ("ASIA1", "EUR4", "EUR5", "EUR7", "EUR8", "NAM4")  # pairs that Google has put together
+REGION = r"[a-z]+-[a-z]+\d{1,2}"
+PROJECT = r"[a-z][a-z0-9-]{4,28}[a-z0-9]"
+POOL = ".svc.id.goog"
+NO_LETTERS = "-_0123456789"
+
+
+def project_id(value: str) -> str:
+    """A project's id; not its number, and not its display name."""
+    if not re.fullmatch(PROJECT, value, re.ASCII):
+        raise Refused(
+            "must be a project id: 6-30 lower-case letters, digits or hyphens, starting with a letter, "
+            "not ending with a hyphen",
+            got=value,
+            hint=try_instead(project_id, value, slug(value.lstrip(NO_LETTERS), longest=30), "acme-data"),
+        )
+    return value
+
+
+def bucket(value: str) -> str:
+    """The name of a Cloud Storage bucket to make.
+
+    Dots are refused: a name with dots is a domain, whose ownership would have to be proven first.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]", value):
+        raise Refused(
+            "must be 3-63 lower-case letters, digits, hyphens or underscores, starting and ending with a letter or "
+            "digit",
+            got=value,
+            hint=try_instead(bucket, value, slug(value, longest=63), "acme-astro-xcom"),
+        )
+    if value.startswith("goog") or re.search("g[o0]{2}g[l1]e", value):
+        raise Refused(
+            "Google keeps names for itself that start with goog, or hold google or a near spelling",
+            got=value,
+            hint='"acme-astro-xcom"',
+        )
+    return value
+
+
+def existing_bucket(value: str) -> str:
+    """The name of a bucket somebody else made: dots and the like are theirs to answer for."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", value):
+        raise Refused(
+            "must be a bucket's name: 3-222 lower-case letters, digits, hyphens, underscores or dots", got=value
+        )
+    return value
+
+
+def region(value: str) -> str:
+    """A region. Case does not matter to Cloud Storage."""
+    if not re.fullmatch(REGION, value.lower(), re.ASCII):
+        zone = re.fullmatch(rf"({REGION})-[a-z]", value.lower(), re.ASCII)
+        raise Refused("must be a region", got=value, hint=f'"{zone[1]}"' if zone else '"us-central1"')
+    return value
+
+
+def location(value: str) -> str:
+    """Where a bucket can be: a region, a multi-region, or a dual-region that Google has put together."""
+    if value.upper() not in MULTI_REGIONS + DUAL_REGIONS and not re.fullmatch(REGION, value.lower(), re.ASCII):
+        near = {"EUROPE": "EU", "USA": "US", "NA": "US", "APAC": "ASIA"}.get(value.upper())
+        zone = re.fullmatch(rf"({REGION})-[a-z]", value.lower(), re.ASCII)
+        raise Refused(
+            f"must be a region, a multi-region ({', '.join(MULTI_REGIONS)}) or a dual-region "
+            f"({', '.join(DUAL_REGIONS)})",
+            got=value,
+            hint=f'"{near or (zone[1] if zone else "us-central1")}"',
+        )
+    return value
+
+
+def dual_region(value: Sequence[str]) -> Sequence[str]:
+    """The two regions of a dual-region of one's own."""
+    for name in value:
+        region(name)
+    if len({name.lower() for name in value}) != 2 or len(value) != 2:
+        raise Refused("must be two different regions", got=list(value), hint='["us-central1", "us-east1"]')
+    return value
+
+
+def bucket_location(location_: str, dual_region_: Sequence[str] | None = None) -> None:
+    """The location of a bucket to make; with the two regions of a dual-region, what holds them both."""
+    try:
+        if dual_region_ is None:
+            location(location_)
+            return
+        if not re.fullmatch("[A-Z]{2}|ASIA", location_.upper(), re.ASCII):
+            raise Refused(
+                "must be what holds both regions of dual_region: US, EU, ASIA, or a country such as AU",
+                got=location_,
+                hint='"EU"' if dual_region_[0].lower().startswith("europe-") else '"US"',
+            )
+    except Refused as error:
+        raise Refused(error.rule, got=error.got, hint=error.hint, field="location") from None
+    start = {"US": "us-", "EU": "europe-", "ASIA": "asia-"}.get(location_.upper(), "")
+    for name in dual_region_:
+        if not name.lower().startswith(start):
+            raise Refused(f"must be regions in {location_}", got=name, hint=f"{start}...", field="dual_region")
+
+
+def key_fits_location(key_name: str, location_: str) -> None:
+    """A bucket's key has to be where the bucket is."""
+    found, wanted = kms_key_name(key_name).split("/")[3], kms_location(location_)
+    if found != wanted:
+        raise Refused(
+            f"must be a key in {wanted}: a bucket in {location_} can use no other",
+            got=key_name,
+            hint=f'"{key_name.replace(f"/locations/{found}/", f"/locations/{wanted}/")}"',
+            field="kms_key_name",
+        )
+
+
+def soft_delete_days(value: int) -> int:
+    """How long Cloud Storage keeps what was deleted."""
+    if value != 0 and not 7 <= value <= 90:
+        raise Refused("must be 0 (off) or 7-90 days", got=value, hint="0" if value < 4 else "7" if value < 7 else "90")
+    return value
+
+
+def kms_location(location: str) -> str:
+    """Where the key of a bucket in this location has to be."""
+    return "europe" if location.upper() == "EU" else location.lower()
+
+
+def kms_key_name(value: str) -> str:
+    """The resource name of a Cloud KMS key, without a version: the bucket uses the primary one."""
+    if not re.fullmatch(
+        rf"projects/{PROJECT}/locations/[a-z0-9-]+/keyRings/[A-Za-z0-9_-]{{1,63}}/cryptoKeys/[A-Za-z0-9_-]{{1,63}}",
+        value,
+        re.ASCII,
+    ):
+        raise Refused(
+            "must be the resource name of a Cloud KMS key, without a version",
+            got=value,
+            hint='"projects/acme-keys/locations/us-central1/keyRings/data/cryptoKeys/xcom"',
+        )
+    return value
+
+
+def service_account_id(value: str) -> str:
+    """The id of a service account to make: what stands in front of `@` in its e-mail."""
+    if not re.fullmatch(PROJECT, value, re.ASCII):
+        raise Refused(
+            "must be 6-30 lower-case letters, digits or hyphens, starting with a letter, not ending with a hyphen",
+            got=value,
+            hint=try_instead(service_account_id, value, slug(value.lstrip(NO_LETTERS), longest=30), "astro-xcom"),
+        )
+    return value
+
+
+def service_account_email(value: str) -> str:
+    """The e-mail of a service account that can be annotated: one of a project, not Google's own agents."""
+    if not re.fullmatch(rf"{PROJECT}@{PROJECT}\.iam\.gserviceaccount\.com", value, re.ASCII):
+        raise Refused(
+            "must be the e-mail of a service account of a project",
+            got=value,
+            hint='"astro-xcom@acme-data.iam.gserviceaccount.com"',
+        )
+    return value
+
+
+def gke_cluster(value: str) -> str:
+    """The name of a GKE cluster."""
+    if not re.fullmatch(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", value):
+        raise Refused(
+            "must be a GKE cluster's name: 1-40 lower-case letters, digits or hyphens, starting with a letter, "
+            "not ending with a hyphen",
+            got=value,
+        )
+    return value
+
+
+def gke_location(value: str) -> str:
+    """Where a GKE cluster is: a region, or a zone."""
+    if not re.fullmatch(rf"{REGION}(-[a-z])?", value, re.ASCII):
+        raise Refused("must be the cluster's region or zone", got=value, hint='"us-central1"')
+    return value
+
+
+def workload_pool(value: str) -> str:
+    """The workload identity pool of the GKE clusters of a project."""
+    if not re.fullmatch(rf"{PROJECT}{re.escape(POOL)}", value, re.ASCII):
+        raise Refused(
+            f"must be a GKE workload identity pool: a project id and {POOL}", got=value, hint=f'"acme-data{POOL}"'
+        )
+    return value
+
+
+def label_key(value: str) -> str:
+    """The key of a label. Letters of any script; those that start with goog are Google's own."""
+    if not re.fullmatch(r"(?!goog)[^\W\d_][\w-]{0,62}", value) or value != value.lower():
+        raise Refused(
+            "a label's key is 1-63 lower-case letters, digits, hyphens or underscores, starts with a letter, and not "
+            "with goog",
+            got=value,
+            hint=try_instead(label_key, value, slug(value.lstrip(NO_LETTERS).removeprefix("goog"), longest=63), "team"),
+        )
+    return value
+
+
+def label_value(value: str) -> str:
+    """The value of a label; may be empty."""
+    if not re.fullmatch(r"[\w-]{0,63}", value) or value != value.lower():
+        raise Refused(
+            "a label's value is at most 63 lower-case letters, digits, hyphens or underscores",
+            got=value,
+            hint=try_instead(label_value, value, slug(value, longest=63)),
+        )
+    return value

@@ -1,0 +1,269 @@
+"""A deployment on Google Cloud."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from typing_extensions import Self
+
+from astro_xcom.names import gcp as rules
+from astro_xcom.refusal import Refused
+from astro_xcom.settings.agent import Kubeconfig
+from astro_xcom.settings.base import Count, Flag, ObjectPath, Settings, Tags
+from astro_xcom.settings.deployment import Deployment
+from astro_xcom.settings.xcom import check_state_store
+
+ProjectId = Annotated[str, AfterValidator(rules.project_id)]
+
+# What an existing bucket has already.
+OF_A_MADE_BUCKET = (
+    "location",
+    "dual_region",
+    "encryption",
+    "kms_key_name",
+    "key_rotation_days",
+    "grant_kms_key",
+    "soft_delete_days",
+)
+
+
+class GkeCluster(Settings):
+    """A GKE cluster: by name, and it is looked up and checked; or by its workload identity pool, and nothing is."""
+
+    name: Annotated[str, AfterValidator(rules.gke_cluster)] | None = None
+    """Looks up the endpoint, with the credentials of the plan, and refuses a cluster without a workload pool."""
+    location: Annotated[str, AfterValidator(rules.gke_location)] | None = None
+    """Region or zone of the cluster `name`."""
+    project: ProjectId | None = None
+    """Project of the cluster `name`. Default: the deployment's."""
+    workload_pool: Annotated[str, AfterValidator(rules.workload_pool)] | None = None
+    """The pool to trust. Default: the one of the cluster's project, `<project>.svc.id.goog`."""
+    kubeconfig: Kubeconfig | None = None
+    """How to reach the cluster. Default: the endpoint of the cluster `name`."""
+    authentication: Literal["token", "exec"] = "token"
+    """token: the plan's own access token (an hour), kept in the state; exec: `gke-gcloud-auth-plugin` on the machine
+    that runs Terraform."""
+
+    def pool(self, project: str) -> str:
+        """The workload identity pool to trust, for a deployment in this project."""
+        return self.workload_pool or f"{self.project or project}{rules.POOL}"
+
+    @model_validator(mode="after")
+    def _can_be_trusted(self) -> Self:
+        if self.name is None and self.workload_pool is None:
+            raise Refused("needs a name and location (then it is looked up) or a workload_pool")
+        if self.name is not None and self.location is None:
+            raise Refused("is required to look up a cluster by name", hint='"us-central1"', field="location")
+        for field in ("location", "project"):
+            if self.name is None and getattr(self, field):
+                raise Refused(
+                    "is only used with a name; the workload_pool says it all", got=getattr(self, field), field=field
+                )
+        return self
+
+
+class GcpStorage(Settings):
+    """The Cloud Storage bucket, made or existing."""
+
+    bucket: str
+    location: str | None = None
+    """A region, a multi-region (US, EU, ASIA) or a dual-region (NAM4, EUR4, ...). Cannot be changed later."""
+    dual_region: tuple[Annotated[str, AfterValidator(rules.region)], ...] | None = None
+    """Two regions of your own choice; `location` is then what holds both: US, EU, ASIA, or a country such as AU."""
+    path: ObjectPath = "xcom"
+    """Folder in the bucket. Treat as permanent: after a change, old values read as their paths."""
+    existing: Flag = False
+    """true: the bucket is there already; nothing about it is changed but members added, not its lifecycle either."""
+    encryption: Literal["google-managed", "customer-managed"] = "google-managed"
+    kms_key_name: Annotated[str, AfterValidator(rules.kms_key_name)] | None = None
+    """Key for customer-managed encryption, in the bucket's location. Default: customer-managed makes a key."""
+    key_rotation_days: Annotated[Count, Field(ge=1, le=90)] = 90
+    """How often a key made here gets a new version. Old versions stay, to read what they encrypted."""
+    grant_kms_key: Flag = True
+    """false: the owner of `kms_key_name` has granted it to the project's storage service agent; destroying this
+    deployment then takes it from no other bucket."""
+    soft_delete_days: Count = 0
+    """How long deleted versions can still be restored, after the week that versioning gives: 0, or 7-90.
+
+    Every expired value is stored, and paid for, that much longer; Cloud Storage's own default is 7.
+    """
+    protect_from_destroy: Flag = True
+    """false: `destroy` deletes the bucket and every XCom in it is lost (and the key, if one was made)."""
+    force_destroy: Flag = False
+    """true: `destroy` empties the bucket first. Must be applied before the destroy."""
+
+    @field_validator("soft_delete_days")
+    @classmethod
+    def _soft_delete(cls, days: int) -> int:
+        return rules.soft_delete_days(days)
+
+    @field_validator("dual_region")
+    @classmethod
+    def _pair(cls, regions: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if regions is not None:
+            rules.dual_region(regions)
+        return regions
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        check = rules.existing_bucket if self.existing else rules.bucket
+        try:
+            check(self.bucket)
+        except Refused as error:
+            raise Refused(error.rule, got=error.got, hint=error.hint, field="bucket") from None
+        if self.existing:
+            for field in OF_A_MADE_BUCKET:
+                if getattr(self, field) != type(self).model_fields[field].default:
+                    raise Refused(
+                        "is not used for an existing bucket: remove it", got=getattr(self, field), field=field
+                    )
+        elif self.location is None:
+            raise Refused("is required to make a bucket", hint='"us-central1", "EU" or "NAM4"', field="location")
+        else:
+            rules.bucket_location(self.location, self.dual_region)
+            self._key_fits(self.location)
+        if self.force_destroy and (self.existing or self.protect_from_destroy):
+            raise Refused(
+                "only for a bucket made here, together with protect_from_destroy: false",
+                got=True,
+                hint="false",
+                field="force_destroy",
+            )
+        return self
+
+    def _key_fits(self, location: str) -> None:
+        made = self.encryption == "customer-managed" and self.kms_key_name is None
+        if "key_rotation_days" in self.model_fields_set and not made:
+            raise Refused(
+                "only for a key made here: with encryption customer-managed and no kms_key_name",
+                got=self.key_rotation_days,
+                field="key_rotation_days",
+            )
+        if self.kms_key_name is None:
+            if not self.grant_kms_key:
+                raise Refused("only with a kms_key_name", got=False, hint="true", field="grant_kms_key")
+            return
+        if self.encryption != "customer-managed":
+            raise Refused(
+                "must be customer-managed to use kms_key_name",
+                got=self.encryption,
+                hint='"customer-managed"',
+                field="encryption",
+            )
+        rules.key_fits_location(self.kms_key_name, location)
+
+
+class GcpIdentity(Settings):
+    """The service account, made or existing."""
+
+    service_account_id: Annotated[str, AfterValidator(rules.service_account_id)] | None = None
+    """Default: `<deployment>-xcom`."""
+    existing_service_account: Annotated[str, AfterValidator(rules.service_account_email)] | None = None
+    """E-mail of a service account that is there already; it gets members, and nothing else about it is changed."""
+    federate: Flag = True
+    """false: an existing account is used as it is. Its owner adds the output `workload_identity_members`."""
+
+    def account_id(self, deployment: str) -> str:
+        """The id of the service account to make for the deployment of this name."""
+        return self.service_account_id or f"{deployment}-xcom"
+
+    @model_validator(mode="after")
+    def _made_or_existing(self) -> Self:
+        if self.existing_service_account and self.service_account_id:
+            raise Refused(
+                "is there already: remove service_account_id",
+                got=self.existing_service_account,
+                field="existing_service_account",
+            )
+        if not self.federate and not self.existing_service_account:
+            raise Refused(
+                "only with an existing_service_account: agents could not use the one made here",
+                got=False,
+                hint="true",
+                field="federate",
+            )
+        return self
+
+
+class GcpDeployment(Deployment):
+    """XComs in Cloud Storage, for agents on GKE that use a service account (Workload Identity Federation for GKE)."""
+
+    cloud: Literal["gcp"] = "gcp"
+    project: ProjectId
+    """Project of the bucket and the service account."""
+    labels: Tags = Field(default_factory=dict)
+    """Default labels of every Google Cloud resource."""
+    cluster: GkeCluster
+    """Where the agents run."""
+    trusted_clusters: tuple[GkeCluster, ...] = ()
+    """More clusters whose agents, of the same names, share the storage. Clusters of one project have one workload
+    identity pool: trusting one of them trusts the same service accounts in all of them."""
+    storage: GcpStorage
+    identity: GcpIdentity = Field(default_factory=GcpIdentity)
+
+    def made_storage(self) -> tuple[str, str] | None:
+        """(setting, name) of the bucket this deployment makes; None where it exists already."""
+        return None if self.storage.existing else ("storage.bucket", self.storage.bucket)
+
+    def warnings(self) -> list[str]:
+        """What is allowed and likely to surprise, as `setting: what happens`."""
+        found = super().warnings()
+        if self.xcom.connection_id is not None:
+            found.append(
+                f"xcom.connection_id: the Airflow connection {self.xcom.connection_id} must exist, or every write and "
+                "read of an XCom fails; without connection_id the pods' own identity is used"
+            )
+        return found
+
+    @field_validator("labels")
+    @classmethod
+    def _labels(cls, labels: Tags) -> Tags:
+        if len(labels) > 64:
+            raise Refused("a resource has at most 64 labels", got=f"{len(labels)} labels")
+        for key, value in labels.items():
+            rules.label_key(key)
+            rules.label_value(value)
+        return labels
+
+    @model_validator(mode="after")
+    def _clusters_differ(self) -> Self:
+        seen: set[tuple[str | None, ...]] = set()
+        for cluster in (self.cluster, *self.trusted_clusters):
+            pool = cluster.pool(self.project)
+            found = (pool,) if cluster.name is None else (pool, cluster.location, cluster.name)
+            if found in seen:
+                raise Refused(
+                    "each cluster is trusted once", got=" ".join(filter(None, found)), field="trusted_clusters"
+                )
+            seen |= {(pool,), found}
+        return self
+
+    @model_validator(mode="after")
+    def _cluster_can_be_reached(self) -> Self:
+        if self.agent.release and not (self.cluster.name or self.cluster.kubeconfig):
+            raise Refused(
+                "needs a name or a kubeconfig to install the release",
+                hint="name: data-prod, or agent.release: false to install the chart yourself",
+                field="cluster",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _account_id_fits(self, info: ValidationInfo) -> Self:
+        name = (info.context or {}).get("name")
+        if name is None or self.identity.existing_service_account:
+            return self
+        try:
+            rules.service_account_id(self.identity.account_id(name))
+        except Refused as error:
+            raise Refused(
+                f"is required, since the default cannot be a service account's id: it {error.rule}",
+                got=error.got,
+                hint=error.hint,
+                field="identity.service_account_id",
+            ) from None
+        return self
+
+    @model_validator(mode="after")
+    def _state_store_fits(self) -> Self:
+        check_state_store(self.storage.path, self.state_store, self.agent.chart_version)
+        return self

@@ -1,0 +1,226 @@
+import json
+
+import pytest
+from cdktf import TerraformStack, TerraformVariable, Testing
+
+from astro_xcom.azure import (
+    AksOidcIssuer,
+    FederatedIdentity,
+    XComAccount,
+    XComAccountRef,
+    XComContainer,
+    XComContainerRef,
+)
+from astro_xcom.refusal import Refused
+from support import Body, of_type, only, resolved, synth
+
+ACCOUNT = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/data/providers/Microsoft.Storage"
+    "/storageAccounts/acmexcom"
+)
+ISSUER = "https://westeurope.oic.prod-aks.azure.com/11111111-1111-1111-1111-111111111111/22222222-2222-2222-2222-222222222222/"
+
+
+@pytest.fixture
+def stack() -> TerraformStack:
+    return TerraformStack(Testing.app(), "test")
+
+
+@pytest.fixture
+def account(stack: TerraformStack) -> XComAccount:
+    return XComAccount(stack, "account", name="acmexcom", resource_group="data", location="westeurope")
+
+
+@pytest.fixture
+def adopted(stack: TerraformStack) -> XComAccountRef:
+    return XComAccount.from_id(stack, "adopted", ACCOUNT)
+
+
+def identity(stack: TerraformStack) -> FederatedIdentity:
+    return FederatedIdentity(
+        stack,
+        "identity",
+        name="astro-xcom",
+        resource_group="data",
+        location="westeurope",
+        issuers=[AksOidcIssuer(stack, "oidc", issuer=ISSUER)],
+        subjects=["system:serviceaccount:astro:worker"],
+    )
+
+
+def rules(body: Body) -> dict[str, Body]:
+    return {rule["name"]: rule for rule in only(body, "azurerm_storage_management_policy")["rule"]}
+
+
+def connection(stack: TerraformStack, storage: XComContainerRef) -> tuple[str, Body, Body]:
+    """The variable, the connection and its extra, with the places that Terraform encodes."""
+    ((variable, value),) = storage.location.env.items()
+    text = resolved(stack, value)
+    found = synth(stack)["locals"]
+    (outer_name,) = [name for name in found if text == f"${{jsonencode(local.{name})}}"]
+    outer = found[outer_name]
+    (inner_name,) = [name for name in found if outer["extra"] == f"${{jsonencode(local.{name})}}"]
+    return variable, outer, found[inner_name]
+
+
+def test_a_container_is_private_and_kept_and_made_through_arm(stack: TerraformStack, account: XComAccount) -> None:
+    XComContainer(stack, "storage", account=account)
+    body = synth(stack)
+    (name,) = body["resource"]["azurerm_storage_account"]
+    assert only(body, "azurerm_storage_container") == {
+        "name": "xcom",
+        "storage_account_id": f"${{azurerm_storage_account.{name}.id}}",
+        "container_access_type": "private",
+        "lifecycle": {"prevent_destroy": True},
+    }
+
+
+@pytest.mark.parametrize(("retention_days", "version_days"), [(1, 1), (7, 7), (30, 7), (365, 7)])
+def test_one_number_sets_the_whole_lifecycle(
+    stack: TerraformStack, account: XComAccount, retention_days: int, version_days: int
+) -> None:
+    XComContainer(stack, "storage", account=account, name="shared", path="team/xcom", retention_days=retention_days)
+    found = rules(synth(stack))
+    assert found == {
+        "expire-xcoms": {
+            "name": "expire-xcoms",
+            "enabled": True,
+            "filters": {"blob_types": ["blockBlob"], "prefix_match": ["shared/team/xcom/"]},
+            "actions": {"base_blob": {"delete_after_days_since_modification_greater_than": retention_days}},
+        },
+        "remove-deleted-versions": {
+            "name": "remove-deleted-versions",
+            "enabled": True,
+            "filters": {"blob_types": ["blockBlob"], "prefix_match": ["shared/"]},
+            "actions": {
+                "version": {"delete_after_days_since_creation": version_days},
+                "snapshot": {"delete_after_days_since_creation_greater_than": version_days},
+            },
+        },
+    }
+
+
+def test_state_does_not_expire(stack: TerraformStack, account: XComAccount) -> None:
+    storage = XComContainer(stack, "storage", account=account, state_store_path="state")
+    expiring = [
+        rule["filters"]["prefix_match"] for rule in rules(synth(stack)).values() if "base_blob" in rule["actions"]
+    ]
+    assert expiring == [["xcom/xcom/"]]
+    assert storage.location.state_store_url == "abfs://wasb_xcom@xcom/state"
+
+
+def test_a_container_without_a_path_expires_whole(stack: TerraformStack, account: XComAccount) -> None:
+    storage = XComContainer(stack, "storage", account=account, path="")
+    assert rules(synth(stack))["expire-xcoms"]["filters"]["prefix_match"] == ["xcom/"]
+    assert storage.location.url == "abfs://wasb_xcom@xcom"
+
+
+def test_the_role_is_granted_on_the_container(stack: TerraformStack, account: XComAccount) -> None:
+    storage = XComContainer(stack, "storage", account=account)
+    grant = storage.grant_read_write(identity(stack))
+    body = synth(stack)
+    (container,) = body["resource"]["azurerm_storage_container"]
+    (user,) = body["resource"]["azurerm_user_assigned_identity"]
+    assert only(body, "azurerm_role_assignment") == {
+        "scope": f"${{azurerm_storage_container.{container}.id}}",
+        "role_definition_name": "Storage Blob Data Contributor",
+        "principal_id": f"${{azurerm_user_assigned_identity.{user}.principal_id}}",
+        "principal_type": "ServicePrincipal",
+        "skip_service_principal_aad_check": True,
+    }
+    assert grant in storage.dependencies
+
+
+def test_the_role_can_be_granted_on_the_account(stack: TerraformStack, account: XComAccount) -> None:
+    XComContainer(stack, "storage", account=account, role_scope="account").grant_read_write(identity(stack))
+    body = synth(stack)
+    (name,) = body["resource"]["azurerm_storage_account"]
+    assert only(body, "azurerm_role_assignment")["scope"] == f"${{azurerm_storage_account.{name}.id}}"
+
+
+def test_nothing_is_granted_to_an_identity_that_is_used_as_it_is(stack: TerraformStack, account: XComAccount) -> None:
+    other = FederatedIdentity.from_name(stack, "identity", "agents", resource_group="data")
+    assert XComContainer(stack, "storage", account=account).grant_read_write(other) is None
+    assert not of_type(synth(stack), "azurerm_role_assignment")
+
+
+def test_the_connection_names_account_and_identity_and_no_tenant_id(
+    stack: TerraformStack, account: XComAccount
+) -> None:
+    who = identity(stack)
+    storage = XComContainer(stack, "storage", account=account, identity=who)
+    variable, outer, extra = connection(stack, storage)
+    (user,) = synth(stack)["resource"]["azurerm_user_assigned_identity"]
+    assert variable == "AIRFLOW_CONN_WASB_XCOM"
+    assert set(outer) == {"conn_type", "login", "extra"}
+    assert (outer["conn_type"], outer["login"]) == ("azure", "acmexcom")
+    assert extra == {
+        "anon": False,
+        "account_name": "acmexcom",
+        "managed_identity_client_id": f"${{azurerm_user_assigned_identity.{user}.client_id}}",
+        "workload_identity_tenant_id": f"${{azurerm_user_assigned_identity.{user}.tenant_id}}",
+    }
+    assert "tenant_id" not in json.dumps(outer)
+
+
+def test_without_an_identity_the_pods_own_is_used(stack: TerraformStack, account: XComAccount) -> None:
+    storage = XComContainer(stack, "storage", account=account, account_host="acmexcom.blob.core.chinacloudapi.cn")
+    assert connection(stack, storage)[2] == {
+        "anon": False,
+        "account_name": "acmexcom",
+        "account_host": "acmexcom.blob.core.chinacloudapi.cn",
+    }
+
+
+def test_another_connection_id_gives_the_matching_variable(stack: TerraformStack, account: XComAccount) -> None:
+    location = XComContainer(stack, "storage", account=account, connection_id="team_2").location
+    assert location.url == "abfs://team_2@xcom/xcom"
+    assert list(location.env) == ["AIRFLOW_CONN_TEAM_2"]
+
+
+def test_a_container_made_in_an_existing_account_leaves_its_lifecycle_alone(
+    stack: TerraformStack, adopted: XComAccountRef
+) -> None:
+    storage = XComContainer(stack, "storage", account=adopted)
+    storage.grant_read_write(identity(stack))
+    body = synth(stack)
+    assert only(body, "azurerm_storage_container")["storage_account_id"] == ACCOUNT
+    assert not of_type(body, "azurerm_storage_account")
+    assert not of_type(body, "azurerm_storage_management_policy")
+
+
+def test_an_existing_container_makes_nothing_but_the_grant(stack: TerraformStack, adopted: XComAccountRef) -> None:
+    storage = XComContainer.from_name(stack, "storage", "shared", account=adopted)
+    storage.grant_read_write(identity(stack))
+    body = synth(stack)
+    assert not of_type(body, "azurerm_storage_container")
+    assert only(body, "azurerm_role_assignment")["scope"] == f"{ACCOUNT}/blobServices/default/containers/shared"
+
+
+def test_protection_can_be_switched_off(stack: TerraformStack, account: XComAccount) -> None:
+    XComContainer(stack, "storage", account=account, protect_from_destroy=False)
+    assert "lifecycle" not in only(synth(stack), "azurerm_storage_container")
+
+
+def test_a_name_filled_in_later_passes_the_checks(stack: TerraformStack, account: XComAccount) -> None:
+    name = TerraformVariable(stack, "name", type="string").string_value
+    storage = XComContainer(stack, "storage", account=account, name=name)
+    assert only(synth(stack), "azurerm_storage_container")["name"] == "${var.name}"
+    assert resolved(stack, storage.location.url) == "abfs://wasb_xcom@${var.name}/xcom"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "My_Data"}, 'try "my-data"'),
+        ({"path": "/xcom"}, 'try "xcom"'),
+        ({"state_store_path": "state/"}, 'try "state"'),
+        ({"connection_id": "wasb-xcom"}, 'try "wasb_xcom"'),
+    ],
+)
+def test_what_azure_or_airflow_would_refuse_is_refused(
+    stack: TerraformStack, account: XComAccount, changes: dict[str, str], message: str
+) -> None:
+    with pytest.raises(Refused, match=message):
+        XComContainer(stack, "storage", account=account, **changes)  # type: ignore[arg-type]
+    XComContainer(stack, "storage", account=account)  # the id is still free
