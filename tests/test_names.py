@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astro_xcom import names
+from astro_xcom.names import aws as rules
 from astro_xcom.refusal import Refused
 
 Check = Callable[[str], str]
@@ -26,23 +27,23 @@ RULES: dict[Check, str] = {
     names.object_path: r"(?!.*(^|/)\.{1,2}(/|\Z))([A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*)?",
     names.connection_id: r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
     names.chart_version: r"(?!2\.2\.0\Z)(?![01]\.)[0-9]+\.[0-9]+\.[0-9]+",
-    names.s3_bucket: (
+    rules.s3_bucket: (
         r"(?!xn--|sthree-|amzn-s3-demo-)(?=.{3,63}\Z)(?!.*(-s3alias|--ols-s3|--x-s3|--table-s3)\Z)"
         r"[a-z0-9][a-z0-9-]*[a-z0-9]"
     ),
-    names.existing_s3_bucket: r"(?=.{3,63}\Z)[a-z0-9][a-z0-9.-]*[a-z0-9]",
-    names.aws_region: r"[a-z]{2,}(-[a-z]+)+-[0-9]",
-    names.aws_account_id: ACCOUNT,
-    names.iam_role: rf"{IAM_NAME}{{1,64}}",
-    names.iam_path: r"(?=.{1,512}\Z)/([!-~]+/)?",
-    names.oidc_provider_arn: (
+    rules.existing_s3_bucket: r"(?=.{3,63}\Z)[a-z0-9][a-z0-9.-]*[a-z0-9]",
+    rules.aws_region: r"[a-z]{2,}(-[a-z]+)+-[0-9]",
+    rules.aws_account_id: ACCOUNT,
+    rules.iam_role: rf"{IAM_NAME}{{1,64}}",
+    rules.iam_path: r"(?=.{1,512}\Z)/([!-~]+/)?",
+    rules.oidc_provider_arn: (
         rf"arn:{PARTITION}:iam::{ACCOUNT}:oidc-provider/[A-Za-z0-9.-]+(/[A-Za-z0-9_./-]*[A-Za-z0-9_-])?"
     ),
-    names.iam_policy_arn: rf"arn:{PARTITION}:iam::({ACCOUNT}|aws):policy/({IAM_NAME}+/)*{IAM_NAME}+",
-    names.iam_role_arn: rf"arn:{PARTITION}:iam::{ACCOUNT}:role/({IAM_NAME}+/)*{IAM_NAME}+",
-    names.existing_iam_role: rf"{IAM_NAME}{{1,64}}|arn:{PARTITION}:iam::{ACCOUNT}:role/({IAM_NAME}+/)*{IAM_NAME}+",
-    names.kms_key_arn: rf"arn:{PARTITION}:kms:[a-z0-9-]+:{ACCOUNT}:key/[A-Za-z0-9-]+",
-    names.eks_cluster: r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}",
+    rules.iam_policy_arn: rf"arn:{PARTITION}:iam::({ACCOUNT}|aws):policy/({IAM_NAME}+/)*{IAM_NAME}+",
+    rules.iam_role_arn: rf"arn:{PARTITION}:iam::{ACCOUNT}:role/({IAM_NAME}+/)*{IAM_NAME}+",
+    rules.existing_iam_role: rf"{IAM_NAME}{{1,64}}|arn:{PARTITION}:iam::{ACCOUNT}:role/({IAM_NAME}+/)*{IAM_NAME}+",
+    rules.kms_key_arn: rf"arn:{PARTITION}:kms:[a-z0-9-]+:{ACCOUNT}:key/[A-Za-z0-9-]+",
+    rules.eks_cluster: r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}",
 }
 
 GOOD: dict[Check, list[str]] = {
@@ -53,29 +54,29 @@ GOOD: dict[Check, list[str]] = {
     names.object_path: ["", "xcom", "team/xcom", "a=1/b.c/_d-", "..a", "a..", "..."],
     names.connection_id: ["aws_default", "_", "0.x-y", "A"],
     names.chart_version: ["2.0.0", "2.2.1", "2.3.3", "3.0.0", "10.20.30"],
-    names.s3_bucket: ["abc", "a" * 63, "a--b", "123", "xn-a", "acme-s3"],
-    names.existing_s3_bucket: ["abc", "acme.data", "a" * 63],
-    names.aws_region: ["us-east-1", "eu-central-2", "us-gov-west-1", "cn-northwest-1", "us-iso-east-1", "mx-central-1"],
-    names.aws_account_id: ["111122223333", "000000000001"],
-    names.iam_role: ["x", "A_b+c=d,e.f@g-h", "a" * 64],
-    names.iam_path: ["/", "/astro/", "/a/b.c/", "/" + "a" * 510 + "/"],
-    names.oidc_provider_arn: [
+    rules.s3_bucket: ["abc", "a" * 63, "a--b", "123", "xn-a", "acme-s3"],
+    rules.existing_s3_bucket: ["abc", "acme.data", "a" * 63],
+    rules.aws_region: ["us-east-1", "eu-central-2", "us-gov-west-1", "cn-northwest-1", "us-iso-east-1", "mx-central-1"],
+    rules.aws_account_id: ["111122223333", "000000000001"],
+    rules.iam_role: ["x", "A_b+c=d,e.f@g-h", "a" * 64],
+    rules.iam_path: ["/", "/astro/", "/a/b.c/", "/" + "a" * 510 + "/"],
+    rules.oidc_provider_arn: [
         "arn:aws:iam::111122223333:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF",
         "arn:aws-cn:iam::111122223333:oidc-provider/oidc.eks.cn-north-1.amazonaws.com.cn/id/0123456789ABCDEF",
         "arn:aws-us-gov:iam::111122223333:oidc-provider/oidc.example.com",
     ],
-    names.iam_policy_arn: [
+    rules.iam_policy_arn: [
         "arn:aws:iam::111122223333:policy/boundary",
         "arn:aws:iam::aws:policy/PowerUserAccess",
         "arn:aws-us-gov:iam::111122223333:policy/team/boundary",
     ],
-    names.iam_role_arn: ["arn:aws:iam::111122223333:role/astro", "arn:aws-iso-b:iam::111122223333:role/a/b/c"],
-    names.existing_iam_role: ["astro", "arn:aws:iam::111122223333:role/astro"],
-    names.kms_key_arn: [
+    rules.iam_role_arn: ["arn:aws:iam::111122223333:role/astro", "arn:aws-iso-b:iam::111122223333:role/a/b/c"],
+    rules.existing_iam_role: ["astro", "arn:aws:iam::111122223333:role/astro"],
+    rules.kms_key_arn: [
         "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000",
         "arn:aws:kms:us-east-1:111122223333:key/mrk-0123456789abcdef0123456789abcdef",
     ],
-    names.eks_cluster: ["data-prod", "A_b", "0", "a" * 100],
+    rules.eks_cluster: ["data-prod", "A_b", "0", "a" * 100],
 }
 
 ARABIC_ONE = "\u0661"  # a digit to `\d`, not to AWS
@@ -92,26 +93,26 @@ REFUSED: list[tuple[Check, list[str]]] = [
     (names.connection_id, ["", "-a", ".a", "a@b", "a b", "a/b", "a%20b", "ä"]),
     (names.chart_version, ["", "2", "2.3", "v2.3.3", "2.3.3-rc1", "2.2.0", "1.9.9", "0.1.0", "^2.3.3", "2.3.x"]),
     (names.chart_version, [f"2.{ARABIC_ONE}.3"]),
-    (names.s3_bucket, ["", "ab", "a" * 64, "Abc", "a.b.c", "-ab", "ab-", "a_c", "abc\n"]),
-    (names.s3_bucket, ["xn--abc", "sthree-abc", "amzn-s3-demo-abc", "xn--a", "xn--xn--a", "sthree--abc"]),
-    (names.s3_bucket, ["abc-s3alias", "abc--ols-s3", "abc--x-s3", "abc--table-s3", "a-s3alias", "a---x-s3"]),
-    (names.existing_s3_bucket, ["", "ab", "a" * 64, "Abc", ".abc", "abc."]),
-    (names.aws_region, ["", "us", "us-east", "us-east-1a", "US-EAST-1", "us_east_1", f"us-east-{ARABIC_ONE}"]),
-    (names.aws_account_id, ["", "1" * 11, "1" * 13, "1111-2222-3333", "11112222333a", "1" * 12 + "\n"]),
-    (names.aws_account_id, [ARABIC_ONE * 12]),
-    (names.iam_role, ["", "a" * 65, "a b", "a/b", "ä", "a:b", ARABIC_ONE]),
-    (names.iam_path, ["", "a", "/a", "a/", "//", "/a b/", "/ä/", "/a//b/", "/" + "a" * 511 + "/", "/a\n/"]),
-    (names.oidc_provider_arn, ["", "oidc.eks.amazonaws.com", "arn:aws:iam::1:oidc-provider/a", f"{IAM}oidc-provider/"]),
-    (names.oidc_provider_arn, [f"{IAM}oidc-provider/a/${{b}}", f"{IAM}oidc-provider/a/"]),
-    (names.iam_policy_arn, ["boundary", f"{IAM}role/a", f"{IAM}policy/", f"{IAM}policy/*", f"{IAM}policy/${{b}}"]),
-    (names.iam_policy_arn, [f"arn:aws:iam::{ARABIC_ONE * 12}:policy/a", "arn:gcp:iam::111122223333:policy/a"]),
-    (names.iam_role_arn, ["astro", f"{IAM}user/a", f"{IAM}role/", f"{IAM}role/*", f'{IAM}role/"', f"{IAM}role/a/"]),
-    (names.existing_iam_role, ["", "a b", "arn:aws:iam::1:role/a", "role/a"]),
+    (rules.s3_bucket, ["", "ab", "a" * 64, "Abc", "a.b.c", "-ab", "ab-", "a_c", "abc\n"]),
+    (rules.s3_bucket, ["xn--abc", "sthree-abc", "amzn-s3-demo-abc", "xn--a", "xn--xn--a", "sthree--abc"]),
+    (rules.s3_bucket, ["abc-s3alias", "abc--ols-s3", "abc--x-s3", "abc--table-s3", "a-s3alias", "a---x-s3"]),
+    (rules.existing_s3_bucket, ["", "ab", "a" * 64, "Abc", ".abc", "abc."]),
+    (rules.aws_region, ["", "us", "us-east", "us-east-1a", "US-EAST-1", "us_east_1", f"us-east-{ARABIC_ONE}"]),
+    (rules.aws_account_id, ["", "1" * 11, "1" * 13, "1111-2222-3333", "11112222333a", "1" * 12 + "\n"]),
+    (rules.aws_account_id, [ARABIC_ONE * 12]),
+    (rules.iam_role, ["", "a" * 65, "a b", "a/b", "ä", "a:b", ARABIC_ONE]),
+    (rules.iam_path, ["", "a", "/a", "a/", "//", "/a b/", "/ä/", "/a//b/", "/" + "a" * 511 + "/", "/a\n/"]),
+    (rules.oidc_provider_arn, ["", "oidc.eks.amazonaws.com", "arn:aws:iam::1:oidc-provider/a", f"{IAM}oidc-provider/"]),
+    (rules.oidc_provider_arn, [f"{IAM}oidc-provider/a/${{b}}", f"{IAM}oidc-provider/a/"]),
+    (rules.iam_policy_arn, ["boundary", f"{IAM}role/a", f"{IAM}policy/", f"{IAM}policy/*", f"{IAM}policy/${{b}}"]),
+    (rules.iam_policy_arn, [f"arn:aws:iam::{ARABIC_ONE * 12}:policy/a", "arn:gcp:iam::111122223333:policy/a"]),
+    (rules.iam_role_arn, ["astro", f"{IAM}user/a", f"{IAM}role/", f"{IAM}role/*", f'{IAM}role/"', f"{IAM}role/a/"]),
+    (rules.existing_iam_role, ["", "a b", "arn:aws:iam::1:role/a", "role/a"]),
     (
-        names.kms_key_arn,
+        rules.kms_key_arn,
         ["alias/a", f"{KEY}alias/a", f"{KEY}key/", f"{KEY}key/*", "00000000-0000-0000-0000-000000000000"],
     ),
-    (names.eks_cluster, ["", "-a", "_a", "a" * 101, "a b", "a.b", "ä"]),
+    (rules.eks_cluster, ["", "-a", "_a", "a" * 101, "a b", "a.b", "ä"]),
 ]
 EVERY_REFUSED = [(check, value) for check, values in REFUSED for value in values]
 
@@ -200,16 +201,16 @@ def test_a_refusal_is_one_line(tried: tuple[Check, str]) -> None:
         (names.chart_version, "2.3", 'must be one exact version, such as 2.3.3; got "2.3"; try "2.3.3"'),
         (names.chart_version, "2.2.0", "2.2.0 cannot be installed without every OpenLineage setting"),
         (names.chart_version, "1.4.0", "1.x charts have another values layout and are not supported"),
-        (names.s3_bucket, "Acme.Data", "must be 3-63 lower-case letters, digits or hyphens"),
-        (names.s3_bucket, "xn--acme", 'AWS keeps the prefix xn-- for itself; got "xn--acme"; try "acme"'),
-        (names.s3_bucket, "acme-s3alias", 'AWS keeps the suffix -s3alias for itself; got "acme-s3alias"; try "acme"'),
-        (names.aws_region, "frankfurt", 'must be an AWS region code; got "frankfurt"; try "us-east-1"'),
-        (names.aws_account_id, "1111", 'in quotes; got "1111"; try "111122223333"'),
-        (names.iam_role, "my role", 'got "my role"; try "my-role"'),
-        (names.iam_path, "astro", 'got "astro"; try "/astro/"'),
-        (names.kms_key_arn, "alias/xcom", "must be the ARN of a KMS key, not of an alias"),
-        (names.existing_iam_role, "arn:x", "must be the ARN of an IAM role"),
-        (names.eks_cluster, "a b", "must be an EKS cluster's name: 1-100 letters, digits, hyphens or underscores"),
+        (rules.s3_bucket, "Acme.Data", "must be 3-63 lower-case letters, digits or hyphens"),
+        (rules.s3_bucket, "xn--acme", 'AWS keeps the prefix xn-- for itself; got "xn--acme"; try "acme"'),
+        (rules.s3_bucket, "acme-s3alias", 'AWS keeps the suffix -s3alias for itself; got "acme-s3alias"; try "acme"'),
+        (rules.aws_region, "frankfurt", 'must be an AWS region code; got "frankfurt"; try "us-east-1"'),
+        (rules.aws_account_id, "1111", 'in quotes; got "1111"; try "111122223333"'),
+        (rules.iam_role, "my role", 'got "my role"; try "my-role"'),
+        (rules.iam_path, "astro", 'got "astro"; try "/astro/"'),
+        (rules.kms_key_arn, "alias/xcom", "must be the ARN of a KMS key, not of an alias"),
+        (rules.existing_iam_role, "arn:x", "must be the ARN of an IAM role"),
+        (rules.eks_cluster, "a b", "must be an EKS cluster's name: 1-100 letters, digits, hyphens or underscores"),
     ],
 )
 def test_a_refusal_says_the_rule_and_what_came(check: Check, value: str, says: str) -> None:
@@ -220,7 +221,7 @@ def test_a_refusal_says_the_rule_and_what_came(check: Check, value: str, says: s
 @pytest.mark.parametrize("length", [100, 10_000])
 def test_a_long_value_is_cut_in_the_message(length: int) -> None:
     with pytest.raises(Refused) as caught:
-        names.iam_role("@" * length)
+        rules.iam_role("@" * length)
     shown = str(caught.value).split("got ")[1].split("; try")[0]
     assert shown.startswith('"' + "@" * 60)
     assert len(shown) <= 80

@@ -33,8 +33,10 @@ def test_the_deployment_in_the_readme_is_read(tmp_path: Path) -> None:
 def test_the_messages_in_the_readme_are_what_is_said(tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(PROJECT / "examples")
     file = tmp_path / "deployments.yaml"
-    text = blocks("yaml")[0].replace("acme-astro-xcom", "Acme_XCom")
-    file.write_text(text + "    xcom: {compression: gz}\n")
+    good = "storage: {bucket: acme-astro-xcom}\n"
+    text = blocks("yaml")[0]
+    assert good in text
+    file.write_text(text.replace(good, "storage: {bucket: Acme_XCom}\n    xcom: {compression: gz}\n"))
     with pytest.raises(Refusals) as refused:
         read_deployments(file)
     (said,) = blocks("text")

@@ -42,6 +42,7 @@ from constructs import Construct
 
 from astro_xcom import names
 from astro_xcom.aws.irsa import IrsaRoleRef
+from astro_xcom.names import aws as rules
 from astro_xcom.refusal import Refused
 from astro_xcom.tokens import check
 from astro_xcom.xcom import XComLocation, object_url, recovery_days
@@ -145,7 +146,7 @@ class XComBucket(XComBucketRef):
         protect_from_destroy: bool = True,
         force_destroy: bool = False,
     ) -> None:
-        check(names.s3_bucket, name)
+        check(rules.s3_bucket, name)
         if kms_key_arn is not None and not sse_kms:
             raise Refused("kms_key_arn is only used with sse_kms=True")
         if force_destroy and protect_from_destroy:
@@ -242,7 +243,7 @@ class XComBucket(XComBucketRef):
         kms_key_arn: str | None = None,
     ) -> XComBucketRef:
         """Use a bucket that already exists; makes no resource. Its owner keeps expiry under the path."""
-        check(names.existing_s3_bucket, name)
+        check(rules.existing_s3_bucket, name)
         return XComBucketRef(
             scope,
             id_,

@@ -5,7 +5,7 @@ from cdktf_cdktf_provider_aws.data_aws_eks_cluster import DataAwsEksCluster
 from cdktf_cdktf_provider_aws.data_aws_iam_openid_connect_provider import DataAwsIamOpenidConnectProvider
 from constructs import Construct
 
-from astro_xcom import names
+from astro_xcom.names import aws as rules
 from astro_xcom.refusal import Refused
 from astro_xcom.tokens import check, is_known
 
@@ -28,8 +28,8 @@ class EksOidcProvider(Construct):
         region: str | None = None,
         arn: str | None = None,
     ) -> None:
-        check(names.eks_cluster, cluster_name)
-        check(names.oidc_provider_arn, arn)
+        check(rules.eks_cluster, cluster_name)
+        check(rules.oidc_provider_arn, arn)
         if (cluster_name is None) == (arn is None):
             raise Refused("give either cluster_name or arn")
         super().__init__(scope, id_)

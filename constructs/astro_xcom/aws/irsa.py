@@ -14,8 +14,8 @@ from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
 from cdktf_cdktf_provider_aws.iam_role import IamRole
 from constructs import Construct
 
-from astro_xcom import names
 from astro_xcom.aws.eks import EksOidcProvider
+from astro_xcom.names import aws as rules
 from astro_xcom.refusal import Refused
 from astro_xcom.tokens import check, is_known
 from astro_xcom.xcom import PodIdentity
@@ -72,9 +72,9 @@ class IrsaRole(IrsaRoleRef):
         max_session_duration: int = 3600,
         description: str = "XComs of Astro Remote Execution Agents",
     ) -> None:
-        check(names.iam_role, name)
-        check(names.iam_path, path)
-        check(names.iam_policy_arn, permissions_boundary)
+        check(rules.iam_role, name)
+        check(rules.iam_path, path)
+        check(rules.iam_policy_arn, permissions_boundary)
         if not oidc_providers or not subjects:
             raise Refused("a role needs at least one OIDC provider and one subject, else nobody could assume it")
         for subject in subjects:
@@ -102,13 +102,13 @@ class IrsaRole(IrsaRoleRef):
     @staticmethod
     def from_name(scope: Construct, id_: str, name: str, *, path: str = "/") -> IrsaRoleRef:
         """Use a role of this account that already exists, trust and policies included. Makes no resource."""
-        check(names.iam_role, name)
+        check(rules.iam_role, name)
         return IrsaRoleRef(scope, id_, name=name, path=path)
 
     @staticmethod
     def from_arn(scope: Construct, id_: str, arn: str) -> IrsaRoleRef:
         """Use a role that already exists, trust and policies included, of any account. Makes no resource."""
-        check(names.iam_role_arn, arn)
+        check(rules.iam_role_arn, arn)
         name = arn.rpartition("/")[2] if is_known(arn) else arn
         return IrsaRoleRef(scope, id_, name=name, arn=arn)
 

@@ -32,6 +32,8 @@ class AwsXComStack(XComStack):
             allowed_account_ids=[deployment.account_id] if deployment.account_id else None,
             default_tags=[AwsProviderDefaultTags(tags=literal(deployment.tags))] if deployment.tags else None,
         )
+        self.oidc_providers: list[EksOidcProvider] = []
+        """Of every trusted cluster, unless the role exists already."""
         self.storage = self._storage(deployment)
         self.identity = self._identity(deployment)
         access = self.storage.grant_read_write(self.identity)
@@ -78,11 +80,12 @@ class AwsXComStack(XComStack):
             existing = IrsaRole.from_arn if identity.existing_role.startswith("arn:") else IrsaRole.from_name
             return existing(self, "identity", identity.existing_role)
         clusters = [deployment.cluster, *deployment.trusted_clusters]
+        self.oidc_providers = [self._oidc_provider(cluster) for cluster in clusters]
         return IrsaRole(
             self,
             "identity",
             name=identity.role_name or f"{self.node.id}-xcom",
-            oidc_providers=[self._oidc_provider(cluster) for cluster in clusters],
+            oidc_providers=self.oidc_providers,
             subjects=self.subjects,
             path=identity.path,
             permissions_boundary=identity.permissions_boundary,
@@ -100,7 +103,8 @@ class AwsXComStack(XComStack):
         if cluster.kubeconfig:
             return from_kubeconfig(cluster.kubeconfig)
         name = str(cluster.name)  # the settings ask for one of the two
-        eks = DataAwsEksCluster(self, "cluster", name=name, region=cluster.region)
+        eks = self.oidc_providers[0].cluster if self.oidc_providers else None
+        eks = eks or DataAwsEksCluster(self, "cluster", name=name, region=cluster.region)
         token = cluster.authentication == "token"
         return HelmProviderKubernetes(
             host=eks.endpoint,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from astro_xcom import names
+from astro_xcom.names import aws as rules
 from astro_xcom.refusal import Refused
 from astro_xcom.settings.agent import Kubeconfig
 from astro_xcom.settings.base import AwsRegion, Count, Flag, ObjectPath, Settings, Tags
@@ -16,11 +16,11 @@ from astro_xcom.settings.xcom import check_state_store
 class EksCluster(Settings):
     """An EKS cluster: by name, and everything is looked up; or by its OIDC provider, and nothing is."""
 
-    name: Annotated[str, AfterValidator(names.eks_cluster)] | None = None
+    name: Annotated[str, AfterValidator(rules.eks_cluster)] | None = None
     """Looks up the OIDC provider and the endpoint, with the credentials of the plan."""
     region: AwsRegion | None = None
     """Region of the cluster `name`. Default: the deployment's."""
-    oidc_provider_arn: Annotated[str, AfterValidator(names.oidc_provider_arn)] | None = None
+    oidc_provider_arn: Annotated[str, AfterValidator(rules.oidc_provider_arn)] | None = None
     """The IAM OIDC provider to trust. Default: the one of the cluster `name`."""
     kubeconfig: Kubeconfig | None = None
     """How to reach the cluster. Default: the endpoint of the cluster `name`."""
@@ -47,7 +47,7 @@ class AwsStorage(Settings):
     existing: Flag = False
     """true: the bucket is there already; nothing about it is changed, not its lifecycle either."""
     encryption: Literal["SSE-S3", "SSE-KMS"] = "SSE-S3"
-    kms_key_arn: Annotated[str, AfterValidator(names.kms_key_arn)] | None = None
+    kms_key_arn: Annotated[str, AfterValidator(rules.kms_key_arn)] | None = None
     """Key for SSE-KMS. Default: SSE-KMS makes a key of its own; an existing bucket needs its key's ARN here."""
     protect_from_destroy: Flag = True
     """false: `destroy` deletes the bucket and every XCom in it is lost (and the key, if one was made)."""
@@ -56,7 +56,7 @@ class AwsStorage(Settings):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        check = names.existing_s3_bucket if self.existing else names.s3_bucket
+        check = rules.existing_s3_bucket if self.existing else rules.s3_bucket
         try:
             check(self.bucket)
         except Refused as error:
@@ -83,12 +83,12 @@ class AwsStorage(Settings):
 class AwsIdentity(Settings):
     """The IAM role, made or existing."""
 
-    role_name: Annotated[str, AfterValidator(names.iam_role)] | None = None
+    role_name: Annotated[str, AfterValidator(rules.iam_role)] | None = None
     """Default: `<deployment>-xcom`."""
-    existing_role: Annotated[str, AfterValidator(names.existing_iam_role)] | None = None
+    existing_role: Annotated[str, AfterValidator(rules.existing_iam_role)] | None = None
     """Name or ARN of a role to use as it is. Its owner attaches the output `access_policy` and the trust."""
-    path: Annotated[str, AfterValidator(names.iam_path)] = "/"
-    permissions_boundary: Annotated[str, AfterValidator(names.iam_policy_arn)] | None = None
+    path: Annotated[str, AfterValidator(rules.iam_path)] = "/"
+    permissions_boundary: Annotated[str, AfterValidator(rules.iam_policy_arn)] | None = None
     max_session_duration_seconds: Annotated[Count, Field(ge=3600, le=43200)] = 3600
 
     @model_validator(mode="after")
@@ -106,7 +106,7 @@ class AwsDeployment(Deployment):
 
     cloud: Literal["aws"] = "aws"
     region: AwsRegion
-    account_id: Annotated[str, AfterValidator(names.aws_account_id)] | None = None
+    account_id: Annotated[str, AfterValidator(rules.aws_account_id)] | None = None
     """Refuse to plan with credentials of any other account."""
     tags: Tags = Field(default_factory=dict)
     """Default tags of every AWS resource."""

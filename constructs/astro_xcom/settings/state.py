@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import Self
 
-from astro_xcom import names
+from astro_xcom.names import aws as rules
 from astro_xcom.refusal import Refused
 from astro_xcom.settings.base import AwsRegion, Settings
 
@@ -49,11 +49,11 @@ class S3State(Backend):
     """An S3 bucket, encrypted and locked by a lock file (Terraform 1.10+)."""
 
     own, default, place = "key", "astro-xcom/{}.tfstate", ("bucket",)
-    bucket: Annotated[str, AfterValidator(names.existing_s3_bucket)]
+    bucket: Annotated[str, AfterValidator(rules.existing_s3_bucket)]
     region: AwsRegion
     key: Annotated[str, Field(min_length=1)] | None = None
     """Default: `astro-xcom/<deployment>.tfstate`."""
-    kms_key_arn: Annotated[str, AfterValidator(names.kms_key_arn)] | None = None
+    kms_key_arn: Annotated[str, AfterValidator(rules.kms_key_arn)] | None = None
 
 
 class AzurermState(Backend):

@@ -1,0 +1,138 @@
+"""The rules of AWS names, checked before anything is written. Pure; every check returns its argument."""
+
+import re
+
+from astro_xcom.names import slug, try_instead
+from astro_xcom.refusal import Refused
+
+
+def s3_bucket(value: str) -> str:
+    """An S3 bucket name.
+
+    Dots are refused: with them TLS to the bucket's own host name cannot be verified.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", value):
+        raise Refused(
+            "must be 3-63 lower-case letters, digits or hyphens, starting and ending with a letter or digit",
+            got=value,
+            hint=try_instead(s3_bucket, value, slug(value, longest=63), "acme-astro-xcom"),
+        )
+    for prefix in ("xn--", "sthree-", "amzn-s3-demo-"):
+        if value.startswith(prefix):
+            raise Refused(
+                f"AWS keeps the prefix {prefix} for itself",
+                got=value,
+                hint=try_instead(s3_bucket, value, value.removeprefix(prefix)),
+            )
+    for suffix in ("-s3alias", "--ols-s3", "--x-s3", "--table-s3"):
+        if value.endswith(suffix):
+            raise Refused(
+                f"AWS keeps the suffix {suffix} for itself",
+                got=value,
+                hint=try_instead(s3_bucket, value, value.removesuffix(suffix)),
+            )
+    return value
+
+
+def existing_s3_bucket(value: str) -> str:
+    """The name of a bucket somebody else made: dots and the like are theirs to answer for."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
+        raise Refused("must be a bucket's name: 3-63 lower-case letters, digits, hyphens or dots", got=value)
+    return value
+
+
+def aws_region(value: str) -> str:
+    """An AWS region code."""
+    if not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-[0-9]", value):
+        raise Refused("must be an AWS region code", got=value, hint='"us-east-1"')
+    return value
+
+
+def aws_account_id(value: str) -> str:
+    """An AWS account id: twelve digits, quoted in YAML so that a leading zero survives."""
+    if not re.fullmatch(r"[0-9]{12}", value):
+        raise Refused("must be the 12 digits of an AWS account id, in quotes", got=value, hint='"111122223333"')
+    return value
+
+
+def iam_role(value: str) -> str:
+    """An IAM role name: at most 64 characters."""
+    if not re.fullmatch(r"[\w+=,.@-]{1,64}", value, re.ASCII):
+        raise Refused(
+            "must be 1-64 letters, digits or _ + = , . @ - (IAM refuses longer role names only at apply)",
+            got=value,
+            hint=try_instead(
+                iam_role, value, re.sub(r"[^A-Za-z0-9_+=,.@-]+", "-", value)[:64].strip("-"), "astro-xcom"
+            ),
+        )
+    return value
+
+
+def iam_path(value: str) -> str:
+    """The path of an IAM role."""
+    if not re.fullmatch(r"/([A-Za-z0-9_.+=,@-]+/)*", value) or len(value) > 512:
+        folders = re.findall(r"[A-Za-z0-9_.+=,@-]+", value)
+        raise Refused(
+            "must be folders of letters, digits and _ . + = , @ -, starting and ending with '/', at most 512 in all",
+            got=value,
+            hint=try_instead(iam_path, value, "/".join(["", *folders, ""]), "/"),
+        )
+    return value
+
+
+def _arn(value: str, pattern: str, what: str, example: str) -> str:
+    if not re.fullmatch(r"arn:aws(-[a-z]+)*:" + pattern, value):
+        raise Refused(f"must be the ARN of {what}", got=value, hint=f'"{example}"')
+    return value
+
+
+def oidc_provider_arn(value: str) -> str:
+    """The ARN of the IAM OIDC provider of an EKS cluster."""
+    return _arn(
+        value,
+        r"iam::[0-9]{12}:oidc-provider/[A-Za-z0-9.-]+(/[A-Za-z0-9_./-]*[A-Za-z0-9_-])?",
+        "an IAM OIDC provider",
+        "arn:aws:iam::111122223333:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B716D3041E",
+    )
+
+
+def iam_policy_arn(value: str) -> str:
+    """The ARN of an IAM policy, such as a permissions boundary."""
+    return _arn(
+        value,
+        r"iam::([0-9]{12}|aws):policy/([A-Za-z0-9_.+=,@-]+/)*[A-Za-z0-9_.+=,@-]+",
+        "an IAM policy",
+        "arn:aws:iam::111122223333:policy/platform-boundary",
+    )
+
+
+def iam_role_arn(value: str) -> str:
+    """The ARN of an IAM role."""
+    return _arn(
+        value,
+        r"iam::[0-9]{12}:role/([A-Za-z0-9_.+=,@-]+/)*[A-Za-z0-9_.+=,@-]+",
+        "an IAM role",
+        "arn:aws:iam::111122223333:role/astro-xcom",
+    )
+
+
+def existing_iam_role(value: str) -> str:
+    """A role that exists: its ARN, or its name in the deployment's own account."""
+    return iam_role_arn(value) if value.startswith("arn:") else iam_role(value)
+
+
+def kms_key_arn(value: str) -> str:
+    """The ARN of a KMS key. Aliases are refused: IAM grants on them have no effect."""
+    return _arn(
+        value,
+        r"kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+",
+        "a KMS key, not of an alias",
+        "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000",
+    )
+
+
+def eks_cluster(value: str) -> str:
+    """The name of an EKS cluster."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", value):
+        raise Refused("must be an EKS cluster's name: 1-100 letters, digits, hyphens or underscores", got=value)
+    return value
