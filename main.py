@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from astro_xcom.deployments import read_deployments
-from astro_xcom.refusal import Refusals, Refused
-from astro_xcom.stacks import make_stack
+from astro_xcom.refusal import Refusals
+from astro_xcom.stacks import add_stacks
 
 FILE = Path(__file__).with_name("deployments.yaml")
 
@@ -19,12 +19,12 @@ def main() -> None:
     for name, deployment in deployments.items():
         for warning in deployment.warnings():
             print(f"{FILE.name}: warning: {name}.{warning}", file=sys.stderr)
-        make_stack(app, name, deployment)
+    add_stacks(app, deployments, file=FILE.name)
     app.synth()
 
 
 if __name__ == "__main__":
     try:
         main()
-    except (Refused, Refusals) as error:
+    except Refusals as error:
         sys.exit(str(error))

@@ -149,7 +149,7 @@ def test_a_problem_of_the_deployment_itself_is_not_blamed_on_the_defaults(tmp_pa
 
 def test_a_stacks_whole_list_of_missing_settings(tmp_path: Path) -> None:
     assert refused("deployments: {a: {cloud: aws}}", tmp_path) == [
-        f"deployments.yaml: a.{setting}: is required" for setting in ("agent", "region", "cluster", "storage")
+        f"deployments.yaml: a.{setting}: is required" for setting in ("cluster", "storage", "agent", "region")
     ]
 
 

@@ -22,6 +22,11 @@ def deployments_schema() -> dict[str, Any]:
         deployment["properties"]["cloud"] = {"const": cloud, "description": "Which settings apply."}
         deployment["required"] = ["cloud"]
     shared = definitions[models[0].__name__]["properties"]
+    alike = [
+        name
+        for name, field in sorted(Deployment.model_fields.items())
+        if all(model.model_fields[name].annotation == field.annotation for model in models)
+    ]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "deployments.yaml",
@@ -33,7 +38,7 @@ def deployments_schema() -> dict[str, Any]:
             "defaults": {
                 "description": "Lies under every deployment: maps merge, anything else replaces.",
                 "type": "object",
-                "properties": {name: shared[name] for name in sorted(Deployment.model_fields)},
+                "properties": {name: shared[name] for name in alike},
             },
             "deployments": {
                 "description": "The deployments by name. The name is the stack's.",

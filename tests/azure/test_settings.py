@@ -57,7 +57,7 @@ def test_the_good_deployment_is_good(tmp_path: Path) -> None:
 def test_the_least_that_is_needed(tmp_path: Path) -> None:
     content = {"deployments": {"a": {"cloud": "azure"}}}
     assert [line.split(": ")[1] for line in refused(content, tmp_path)] == [
-        f"a.{setting}" for setting in ("agent", "subscription_id", "location", "resource_group", "cluster")
+        f"a.{setting}" for setting in ("cluster", "agent", "subscription_id", "location", "resource_group")
     ]
 
 

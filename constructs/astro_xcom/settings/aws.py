@@ -7,13 +7,11 @@ from typing_extensions import Self
 
 from astro_xcom.names import aws as rules
 from astro_xcom.refusal import Refused
-from astro_xcom.settings.agent import Kubeconfig
-from astro_xcom.settings.base import AwsRegion, Count, Flag, ObjectPath, Settings, Tags
-from astro_xcom.settings.deployment import Deployment
-from astro_xcom.settings.xcom import check_state_store
+from astro_xcom.settings.base import AwsRegion, Count, Flag, Settings, Tags
+from astro_xcom.settings.deployment import Cluster, Deployment, Storage
 
 
-class EksCluster(Settings):
+class EksCluster(Cluster):
     """An EKS cluster: by name, and everything is looked up; or by its OIDC provider, and nothing is."""
 
     name: Annotated[str, AfterValidator(rules.eks_cluster)] | None = None
@@ -22,8 +20,6 @@ class EksCluster(Settings):
     """Region of the cluster `name`. Default: the deployment's."""
     oidc_provider_arn: Annotated[str, AfterValidator(rules.oidc_provider_arn)] | None = None
     """The IAM OIDC provider to trust. Default: the one of the cluster `name`."""
-    kubeconfig: Kubeconfig | None = None
-    """How to reach the cluster. Default: the endpoint of the cluster `name`."""
     authentication: Literal["exec", "token"] = "exec"
     """exec: `aws eks get-token` on the machine that runs Terraform; token: a 15-minute token, needs no aws command."""
 
@@ -38,19 +34,15 @@ class EksCluster(Settings):
         return self
 
 
-class AwsStorage(Settings):
+class AwsStorage(Storage):
     """The S3 bucket, made or existing."""
 
     bucket: str
-    path: ObjectPath = "xcom"
-    """Folder in the bucket. Treat as permanent: after a change, old values read as their paths."""
     existing: Flag = False
     """true: the bucket is there already; nothing about it is changed, not its lifecycle either."""
     encryption: Literal["SSE-S3", "SSE-KMS"] = "SSE-S3"
     kms_key_arn: Annotated[str, AfterValidator(rules.kms_key_arn)] | None = None
     """Key for SSE-KMS. Default: SSE-KMS makes a key of its own; an existing bucket needs its key's ARN here."""
-    protect_from_destroy: Flag = True
-    """false: `destroy` deletes the bucket and every XCom in it is lost (and the key, if one was made)."""
     force_destroy: Flag = False
     """true: `destroy` empties the bucket first. Must be applied before the destroy."""
 
@@ -143,18 +135,3 @@ class AwsDeployment(Deployment):
                 raise Refused("each cluster is trusted once", got=trusted[-1])
             seen.append(trusted)
         return clusters
-
-    @model_validator(mode="after")
-    def _cluster_can_be_reached(self) -> Self:
-        if self.agent.release and not (self.cluster.name or self.cluster.kubeconfig):
-            raise Refused(
-                "needs a name or a kubeconfig to install the release",
-                hint="name: data-prod, or agent.release: false to install the chart yourself",
-                field="cluster",
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _state_store_fits(self) -> Self:
-        check_state_store(self.storage.path, self.state_store, self.agent.chart_version)
-        return self

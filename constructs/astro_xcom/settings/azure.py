@@ -8,10 +8,8 @@ from typing_extensions import Self
 from astro_xcom import chart_values
 from astro_xcom.names import azure as rules
 from astro_xcom.refusal import Refused
-from astro_xcom.settings.agent import Kubeconfig
-from astro_xcom.settings.base import Flag, ObjectPath, Settings, Tags
-from astro_xcom.settings.deployment import Deployment
-from astro_xcom.settings.xcom import check_state_store
+from astro_xcom.settings.base import Flag, Settings, Tags
+from astro_xcom.settings.deployment import Cluster, Deployment, Storage
 
 MOST_TAGS = 50
 
@@ -27,7 +25,7 @@ class AzureResourceGroup(Settings):
     """true: the group is there already, and is left as it is."""
 
 
-class AksCluster(Settings):
+class AksCluster(Cluster):
     """An AKS cluster: by name, and everything is looked up; or by its issuer, and nothing is.
 
     Looked up in the deployment's subscription; give the issuer of a cluster in another one.
@@ -39,8 +37,6 @@ class AksCluster(Settings):
     """Group of the cluster `name`."""
     issuer: Annotated[str, AfterValidator(rules.issuer)] | None = None
     """The OIDC issuer to trust, to the letter. Default: the one of the cluster `name`."""
-    kubeconfig: Kubeconfig | None = None
-    """How to reach the cluster. Default: the endpoint of the cluster `name`."""
     authentication: Literal["certificate", "exec"] = "certificate"
     """certificate: the one in the cluster's kube_config, kept in the state; exec: `kubelogin get-token` on the machine
     that runs Terraform, for clusters without local accounts."""
@@ -96,14 +92,12 @@ class CustomerManagedKey(Settings):
         return self
 
 
-class AzureStorage(Settings):
+class AzureStorage(Storage):
     """The blob container and its storage account, made or existing."""
 
     account: Annotated[str, AfterValidator(rules.storage_account)] | None = None
     """Unique in the world. Default: made from the names of deployment and subscription."""
     container: Annotated[str, AfterValidator(rules.container)] = "xcom"
-    path: ObjectPath = "xcom"
-    """Folder in the container. Treat as permanent: after a change, old values read as their paths."""
     existing: Literal["account", "container"] | None = None
     """account: the account is there already, and the container is made in it; container: both are there. What is there
     is not changed: its owner deletes old blobs under the path."""
@@ -118,8 +112,6 @@ class AzureStorage(Settings):
     """Default: keys of Microsoft's."""
     role_scope: Literal["container", "account"] = "container"
     """Where the agents' identity gets Storage Blob Data Contributor."""
-    protect_from_destroy: Flag = True
-    """false: `destroy` deletes the account and every XCom in it is lost."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -234,15 +226,10 @@ class AzureDeployment(Deployment):
             seen.add(cluster.key.lower())
         return clusters
 
-    @model_validator(mode="after")
-    def _cluster_can_be_reached(self) -> Self:
-        if self.agent.release and not (self.cluster.name or self.cluster.kubeconfig):
-            raise Refused(
-                "needs a name or a kubeconfig to install the release",
-                hint="name: data-prod, or agent.release: false to install the chart yourself",
-                field="cluster",
-            )
-        return self
+    def made_storage(self) -> tuple[str, str] | None:
+        """(setting, name) of the account this deployment makes; None where it exists already, or has a derived name."""
+        made = self.storage.account if self.storage.existing is None else None
+        return ("storage.account", made) if made else None
 
     @model_validator(mode="after")
     def _what_exists_is_elsewhere(self) -> Self:
@@ -287,9 +274,4 @@ class AzureDeployment(Deployment):
             rules.credential_count(len(accounts), len(self.clusters))
         except Refused as error:
             raise Refused(error.rule, got=error.got, hint=error.hint, field="identity") from None
-        return self
-
-    @model_validator(mode="after")
-    def _state_store_fits(self) -> Self:
-        check_state_store(self.storage.path, self.state_store, self.agent.chart_version)
         return self

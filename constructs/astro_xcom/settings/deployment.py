@@ -1,19 +1,41 @@
 """What deployments of every cloud have in common."""
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from typing_extensions import Self
 
-from astro_xcom.settings.agent import AgentSettings
-from astro_xcom.settings.base import Settings
+from astro_xcom.refusal import Refused
+from astro_xcom.settings.agent import AgentSettings, Kubeconfig
+from astro_xcom.settings.base import Flag, ObjectPath, Settings
 from astro_xcom.settings.state import Backend, LocalState, State
-from astro_xcom.settings.xcom import StateStoreSettings, XComSettings
+from astro_xcom.settings.xcom import StateStoreSettings, XComSettings, check_state_store
 
 SHORT_RETENTION_DAYS = 14
 NEEDED_VALUES = ("astroDeploymentAPIURL", "secretBackend")
 
 
-class Deployment(Settings):
-    """Agents with an XCom backend: one stack. The clouds add where and how values are stored."""
+class Cluster(Settings):
+    """A Kubernetes cluster: by name, and what is not given here is looked up."""
 
+    name: str | None = None
+    kubeconfig: Kubeconfig | None = None
+    """How to reach the cluster. Default: the endpoint of the cluster `name`."""
+
+
+class Storage(Settings):
+    """Where XComs are stored, made or existing."""
+
+    path: ObjectPath = "xcom"
+    """Folder in the bucket or container. Treat as permanent: after a change, old values read as their paths."""
+    protect_from_destroy: Flag = True
+    """false: `destroy` deletes the storage and every XCom in it is lost (and the key, if one was made)."""
+
+
+class Deployment(Settings):
+    """Agents with an XCom backend: one stack. The clouds say what cluster and storage are."""
+
+    cluster: Cluster
+    """Where the agents run."""
+    storage: Storage
     agent: AgentSettings
     xcom: XComSettings = Field(default_factory=XComSettings)
     state_store: StateStoreSettings | None = None
@@ -28,6 +50,21 @@ class Deployment(Settings):
     def backend(self) -> Backend:
         """Where Terraform keeps its state."""
         return self.state.backend() if self.state else LocalState()
+
+    @model_validator(mode="after")
+    def _cluster_can_be_reached(self) -> Self:
+        if self.agent.release and not (self.cluster.name or self.cluster.kubeconfig):
+            raise Refused(
+                "needs a name or a kubeconfig to install the release",
+                hint="name: data-prod, or agent.release: false to install the chart yourself",
+                field="cluster",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _state_store_fits(self) -> Self:
+        check_state_store(self.storage.path, self.state_store, self.agent.chart_version)
+        return self
 
     def warnings(self) -> list[str]:
         """What is allowed and likely to surprise, as `setting: what happens`."""

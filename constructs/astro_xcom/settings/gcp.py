@@ -7,10 +7,8 @@ from typing_extensions import Self
 
 from astro_xcom.names import gcp as rules
 from astro_xcom.refusal import Refused
-from astro_xcom.settings.agent import Kubeconfig
-from astro_xcom.settings.base import Count, Flag, ObjectPath, Settings, Tags
-from astro_xcom.settings.deployment import Deployment
-from astro_xcom.settings.xcom import check_state_store
+from astro_xcom.settings.base import Count, Flag, Settings, Tags
+from astro_xcom.settings.deployment import Cluster, Deployment, Storage
 
 ProjectId = Annotated[str, AfterValidator(rules.project_id)]
 
@@ -26,7 +24,7 @@ OF_A_MADE_BUCKET = (
 )
 
 
-class GkeCluster(Settings):
+class GkeCluster(Cluster):
     """A GKE cluster: by name, and it is looked up and checked; or by its workload identity pool, and nothing is."""
 
     name: Annotated[str, AfterValidator(rules.gke_cluster)] | None = None
@@ -37,8 +35,6 @@ class GkeCluster(Settings):
     """Project of the cluster `name`. Default: the deployment's."""
     workload_pool: Annotated[str, AfterValidator(rules.workload_pool)] | None = None
     """The pool to trust. Default: the one of the cluster's project, `<project>.svc.id.goog`."""
-    kubeconfig: Kubeconfig | None = None
-    """How to reach the cluster. Default: the endpoint of the cluster `name`."""
     authentication: Literal["token", "exec"] = "token"
     """token: the plan's own access token (an hour), kept in the state; exec: `gke-gcloud-auth-plugin` on the machine
     that runs Terraform."""
@@ -61,7 +57,7 @@ class GkeCluster(Settings):
         return self
 
 
-class GcpStorage(Settings):
+class GcpStorage(Storage):
     """The Cloud Storage bucket, made or existing."""
 
     bucket: str
@@ -69,8 +65,6 @@ class GcpStorage(Settings):
     """A region, a multi-region (US, EU, ASIA) or a dual-region (NAM4, EUR4, ...). Cannot be changed later."""
     dual_region: tuple[Annotated[str, AfterValidator(rules.region)], ...] | None = None
     """Two regions of your own choice; `location` is then what holds both: US, EU, ASIA, or a country such as AU."""
-    path: ObjectPath = "xcom"
-    """Folder in the bucket. Treat as permanent: after a change, old values read as their paths."""
     existing: Flag = False
     """true: the bucket is there already; nothing about it is changed but members added, not its lifecycle either."""
     encryption: Literal["google-managed", "customer-managed"] = "google-managed"
@@ -86,8 +80,6 @@ class GcpStorage(Settings):
 
     Every expired value is stored, and paid for, that much longer; Cloud Storage's own default is 7.
     """
-    protect_from_destroy: Flag = True
-    """false: `destroy` deletes the bucket and every XCom in it is lost (and the key, if one was made)."""
     force_destroy: Flag = False
     """true: `destroy` empties the bucket first. Must be applied before the destroy."""
 
@@ -238,16 +230,6 @@ class GcpDeployment(Deployment):
         return self
 
     @model_validator(mode="after")
-    def _cluster_can_be_reached(self) -> Self:
-        if self.agent.release and not (self.cluster.name or self.cluster.kubeconfig):
-            raise Refused(
-                "needs a name or a kubeconfig to install the release",
-                hint="name: data-prod, or agent.release: false to install the chart yourself",
-                field="cluster",
-            )
-        return self
-
-    @model_validator(mode="after")
     def _account_id_fits(self, info: ValidationInfo) -> Self:
         name = (info.context or {}).get("name")
         if name is None or self.identity.existing_service_account:
@@ -261,9 +243,4 @@ class GcpDeployment(Deployment):
                 hint=error.hint,
                 field="identity.service_account_id",
             ) from None
-        return self
-
-    @model_validator(mode="after")
-    def _state_store_fits(self) -> Self:
-        check_state_store(self.storage.path, self.state_store, self.agent.chart_version)
         return self
