@@ -74,13 +74,13 @@ terraform:
 validate: synth terraform ## Let Terraform validate every stack (downloads the providers)
 	@for stack in cdktf.out/stacks/*/; do echo "$$stack"; terraform -chdir="$$stack" init -backend=false -input=false > /dev/null; terraform -chdir="$$stack" validate; done
 
-diff: cli terraform stack ## Plan one deployment: make diff STACK=aws-example
+diff: stack terraform cli ## Plan one deployment: make diff STACK=aws-example
 	@pipenv run cdktf diff "$(STACK)"
 
-deploy: cli terraform stack ## Apply one deployment: make deploy STACK=aws-example
+deploy: stack terraform cli ## Apply one deployment: make deploy STACK=aws-example
 	@pipenv run cdktf deploy "$(STACK)"
 
-destroy: cli terraform stack ## Destroy one deployment; fails while its storage is protected from destroy
+destroy: stack terraform cli ## Destroy one deployment; fails while its storage is protected from destroy
 	@pipenv run cdktf destroy "$(STACK)"
 
 stack:

@@ -21,6 +21,8 @@ def main() -> None:
             print(f"{FILE.name}: warning: {name}.{warning}", file=sys.stderr)
     add_stacks(app, deployments, file=FILE.name)
     app.synth()
+    for name in deployments:
+        print(f"{name}: {Path(app.outdir).name}/stacks/{name}/cdk.tf.json")
 
 
 if __name__ == "__main__":

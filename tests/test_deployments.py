@@ -59,7 +59,7 @@ def changed(**changes: Any) -> Yaml:
 
 def another(**changes: Any) -> Yaml:
     """The same with a bucket of its own."""
-    return changed(storage__bucket="acme-other", **changes)
+    return changed(storage__bucket="acme-other", agent__namespace="other", **changes)
 
 
 def bad(case: Yaml) -> Yaml:
@@ -407,6 +407,12 @@ def test_states_of_their_own_are_fine(one: Any, other: Any, tmp_path: Path) -> N
         ({"xcom__retention_days": 13}, "xcom.retention_days: 13 is short"),
         ({"xcom__threshold": 1}, "xcom.threshold: values below 1 bytes stay in the Airflow database"),
         ({}, "agent: the chart needs a value for secretBackend"),
+        ({}, "state_store: chart 2.3.3 switches a state store on"),
+        ({"storage__existing": True}, "storage.existing: values expire only by the bucket's own lifecycle"),
+        (
+            {"trusted_clusters": [{"name": f"standby-{n}"} for n in range(3)]},
+            "identity: the trust policy will have about 2",
+        ),
         ({}, "agent: the chart needs a value for astroDeploymentAPIURL"),
     ],
 )
@@ -417,7 +423,10 @@ def test_what_is_allowed_and_surprises_is_warned_of(changes: Yaml, says: str, tm
 
 def test_no_warning_without_a_reason(tmp_path: Path) -> None:
     values = {"secretBackend": "x", "astroDeploymentAPIURL": "https://x/y"}
-    found = read({"deployments": {"a": changed(xcom__retention_days=14, agent__values=values)}}, tmp_path)
+    found = read(
+        {"deployments": {"a": changed(xcom__retention_days=14, agent__values=values, state_store__path="state")}},
+        tmp_path,
+    )
     assert found["a"].warnings() == []
 
 
@@ -492,7 +501,21 @@ def test_main_refuses_before_it_starts_cdktf(refusal: Refusal) -> None:
 
 
 def test_a_bucket_is_made_by_one_deployment(tmp_path: Path) -> None:
-    (line,) = refused({"deployments": {"a": GOOD, "b": GOOD}}, tmp_path)
+    (line,) = refused({"deployments": {"a": GOOD, "b": changed(agent__namespace="other")}}, tmp_path)
     assert line.startswith("deployments.yaml: b.storage.bucket: is made by a too; ")
-    shared = {"deployments": {"a": GOOD, "b": changed(storage__existing=True)}}
+    shared = {"deployments": {"a": GOOD, "b": changed(storage__existing=True, agent__namespace="other")}}
     assert set(read(shared, tmp_path)) == {"a", "b"}
+
+
+def test_a_release_has_a_name_of_its_own_in_its_namespace(tmp_path: Path) -> None:
+    content = {"deployments": {"a": GOOD, "b": changed(storage__bucket="acme-other")}}
+    assert [line.split(": ")[1] for line in refused(content, tmp_path)] == [
+        "b.agent.release_name",
+        "b.agent.resource_name_prefix",
+    ]
+
+
+def test_a_role_is_made_by_one_deployment(tmp_path: Path) -> None:
+    role = {"role_name": "shared"}
+    (line,) = refused({"deployments": {"a": changed(identity=role), "b": another(identity=role)}}, tmp_path)
+    assert line.startswith("deployments.yaml: b.identity.role_name: is made by a too")

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import constructs
+import pytest
 
 from support import PROJECT
 
@@ -48,3 +49,27 @@ def test_the_source_root_does_not_hide_the_constructs_library() -> None:
 
 def test_the_package_says_that_it_is_typed() -> None:
     assert (PROJECT / "constructs" / "astro_xcom" / "py.typed").exists()
+
+
+@pytest.mark.parametrize(
+    ("cloud", "provider", "construct"),
+    [("aws", "aws", "XComBucket"), ("azure", "azurerm", "XComContainer"), ("gcp", "google", "XComBucket")],
+)
+def test_the_constructs_of_a_cloud_need_its_provider_alone(cloud: str, provider: str, construct: str) -> None:
+    program = f"import sys; from astro_xcom.{cloud} import {construct}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    loaded = {name.partition(".")[0] for name in done.stdout.split() if name.startswith("cdktf_cdktf_provider_")}
+    assert loaded == {f"cdktf_cdktf_provider_{provider}"}
+
+
+def test_a_problem_found_while_a_stack_is_made_names_file_and_deployment(tmp_path: Path) -> None:
+    text = (PROJECT / "deployments.yaml").read_text()
+    (project(tmp_path) / "mine.yaml").write_text("stateStoreBackend: my.Backend\n")
+    (tmp_path / "deployments.yaml").write_text(text.replace("agent-values.yaml]", "agent-values.yaml, mine.yaml]"))
+    done = subprocess.run([sys.executable, "main.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert [line.partition(": the XCom backend")[0] for line in done.stderr.splitlines()] == [
+        f"deployments.yaml: {name}-example" for name in ("aws", "azure", "gcp")
+    ]
+    assert not list((tmp_path / "cdktf.out").rglob("*.json"))

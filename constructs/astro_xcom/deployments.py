@@ -48,6 +48,7 @@ def read_deployments(path: str | Path) -> dict[str, Deployment]:
     return found
 
 
+OTHER_NAMES = {"amazon": "aws", "eks": "aws", "azurerm": "azure", "aks": "azure", "google": "gcp", "gke": "gcp"}
 ALLOWED = ("defaults", "deployments")
 
 
@@ -56,8 +57,9 @@ def _deployment(name: str, given: Any, defaults: Mapping[str, Any], *, folder: P
         raise Refused("must be a mapping of settings", got=given)
     cloud = given.get("cloud")
     if not isinstance(cloud, str) or cloud not in CLOUDS:
-        near = [*difflib.get_close_matches(str(cloud), CLOUDS, n=1), *CLOUDS]
-        raise Refused(f"must be one of {', '.join(CLOUDS)}", got=cloud, hint=near[0], field="cloud")
+        near = [OTHER_NAMES.get(str(cloud).lower()), *difflib.get_close_matches(str(cloud), CLOUDS, n=1)]
+        hint = next(filter(None, near), None)
+        raise Refused(f"must be one of {', '.join(CLOUDS)}", got=cloud, hint=hint, field="cloud")
     return CLOUDS[cloud].model_validate(_under(defaults, given), context={"folder": folder, "name": name})
 
 
@@ -85,13 +87,10 @@ def _shared_state(deployments: Mapping[str, Deployment]) -> Iterator[str]:
 
 
 def _made_twice(deployments: Mapping[str, Deployment]) -> Iterator[str]:
-    """Two deployments that make the same storage: the second apply would fail, or take it over."""
-    owners: dict[tuple[str, str], str] = {}
+    """Two deployments that make the same thing: the second apply would fail, or take it over."""
+    owners: dict[tuple[str, str, str], str] = {}
     for name, deployment in deployments.items():
-        made = deployment.made_storage()
-        if made is None:
-            continue
-        field, storage = made
-        first = owners.setdefault((str(type(deployment)), storage), name)
-        if first != name:
-            yield f"{name}.{field}: is made by {first} too; got {shown(storage)}; try existing: true for one of them"
+        for setting, made in deployment.made():
+            first = owners.setdefault((type(deployment).__name__, setting, made), name)
+            if first != name:
+                yield f"{name}.{setting}: is made by {first} too; got {shown(made)}; try a name of its own"

@@ -1,6 +1,8 @@
 """How bad input is refused: the rule, what came, and what to try."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Refused(ValueError):
@@ -14,6 +16,15 @@ class Refused(ValueError):
         if hint is not None:
             parts.append(f"try {hint}")
         super().__init__("; ".join(parts))
+
+
+@contextmanager
+def at(field: str) -> Iterator[None]:
+    """Say of a refusal which field it is about."""
+    try:
+        yield
+    except Refused as error:
+        raise Refused(error.rule, got=error.got, hint=error.hint, field=field) from None
 
 
 class Refusals(ValueError):

@@ -19,7 +19,7 @@ from astro_xcom.agent import AgentRelease, AgentValues
 from astro_xcom.service_accounts import subjects
 from astro_xcom.settings import AzurermState, Deployment, GcsState, LocalState, S3State
 from astro_xcom.settings.state import Backend
-from astro_xcom.terraform_text import literal
+from astro_xcom.terraform_text import from_stack, literal
 from astro_xcom.xcom import PodIdentity, XComLocation
 
 
@@ -98,4 +98,4 @@ class XComStack(TerraformStack):
         elif isinstance(backend, LocalState):
             # From the stack's folder to the project's: the same bytes on every machine, and outside of what
             # synthesis may delete.
-            LocalBackend(self, path=f"../../../{own}")
+            LocalBackend(self, path=from_stack(own))

@@ -1,5 +1,6 @@
 """Plain text on its way into Terraform JSON, where `${` and `%{` start a template. Pure."""
 
+import posixpath
 import re
 import unicodedata
 from collections.abc import Callable
@@ -9,6 +10,11 @@ TEMPLATE = re.compile(r"[$%](?=\{)")
 TFTOKEN = "{TfToken["
 BYTE_ORDER_MARK = "\ufeff"
 CODE_POINT = "\ue000"  # a private character: ours wherever it stands in a document
+
+
+def from_stack(path: str) -> str:
+    """A path of the project as Terraform needs it, which runs in the stack's own folder, three below."""
+    return path if path.startswith(("/", "~", "\\\\")) or path[1:2] == ":" else posixpath.join("../../..", path)
 
 
 def literal(value: Any) -> Any:

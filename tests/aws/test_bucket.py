@@ -183,3 +183,24 @@ def test_a_refused_bucket_leaves_its_id_free(stack: TerraformStack) -> None:
     with pytest.raises(Refused, match='try "acme-xcom"'):
         XComBucket(stack, "storage", name="Acme_XCom")
     XComBucket(stack, "storage", name="acme-xcom")
+
+
+@pytest.mark.parametrize(("path", "state"), [("xcom", "xcom"), ("xcom", "xcom/state"), ("a/b", "a"), ("", "state")])
+def test_state_may_not_expire_with_the_xcoms(stack: TerraformStack, path: str, state: str) -> None:
+    with pytest.raises(Refused, match="state must not"):
+        XComBucket(stack, "storage", name="acme-xcom", path=path, state_store_path=state)
+    with pytest.raises(Refused, match="state must not"):
+        XComBucket.from_name(stack, "storage", "acme-xcom", path=path, state_store_path=state)
+
+
+def test_a_retention_that_loses_everything_is_refused(stack: TerraformStack) -> None:
+    with pytest.raises(Refused, match="1-36500 days"):
+        XComBucket(stack, "storage", name="acme-xcom", retention_days=0)
+
+
+def test_two_paths_of_a_bucket_are_granted_to_one_role_side_by_side(stack: TerraformStack) -> None:
+    identity = role(stack)
+    for team in ("one", "two"):
+        XComBucket.from_name(stack, team, "acme-xcom", path=team).grant_read_write(identity)
+    names = [policy["name"] for policy in of_type(synth(stack), "aws_iam_role_policy")]
+    assert sorted(names) == ["one-acme-xcom", "two-acme-xcom"]

@@ -114,3 +114,26 @@ def test_text_of_the_settings_is_not_a_template(tmp_path: Path) -> None:
     body = body_of(MINIMAL + "    tags: {note: 'a ${b} %{c} ${TfToken[TOKEN.0]}'}\n", tmp_path)
     tags = body["provider"]["aws"][0]["default_tags"][0]["tags"]
     assert tags == {"note": 'a $${b} %%{c} $${${"TfToken["}TOKEN.0]}'}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("kube", "../../../kube"),
+        ("./kube/config", "../../.././kube/config"),
+        ("~/.kube/config", "~/.kube/config"),
+        ("/k", "/k"),
+    ],
+)
+def test_a_kubeconfig_is_found_from_the_stacks_folder(tmp_path: Path, given: str, expected: str) -> None:
+    text = MINIMAL.replace("{name: data-prod}", f"{{name: c, kubeconfig: {{path: {given}}}}}")
+    (helm,) = body_of(text, tmp_path)["provider"]["helm"]
+    assert helm["kubernetes"] == {"config_path": expected}
+
+
+def test_a_chart_folder_is_found_from_the_stacks_folder_and_has_no_repository(tmp_path: Path) -> None:
+    release = only(
+        body_of(MINIMAL.replace("prefix: prod", "prefix: prod, chart: ./charts/agent"), tmp_path), "helm_release"
+    )
+    assert release["chart"] == "../../.././charts/agent"
+    assert "repository" not in release

@@ -230,7 +230,7 @@ def test_protection_can_be_switched_off_and_then_the_bucket_emptied(stack: Terra
         ({"kms_key_name": KEY, "customer_managed_key": True, "location": "EU"}, "must be a key in europe"),
         ({"kms_key_name": f"{KEY}/cryptoKeyVersions/1", "customer_managed_key": True}, "without a version"),
         ({"soft_delete_days": 3}, "0 .off. or 7-90"),
-        ({"retention_days": 0}, "at least 1"),
+        ({"retention_days": 0}, "must be 1-36500 days"),
         ({"key_rotation_days": 91}, "must be 1-90"),
         ({"path": "/xcom"}, 'try "xcom"'),
         ({"force_destroy": True}, "protect_from_destroy=False"),

@@ -230,7 +230,7 @@ def test_any_text_of_the_settings_arrives_unchanged(tmp_path: Path, applied: App
         "identity": {"audience": 'api://${x}/%{y}/"z"/\\'},
         "agent": {
             **SETTINGS["agent"],
-            "chart": f"./charts/{text}",
+            "chart": f"agent-{text}",
             "repository": f"https://charts.example.com/{text}",
             "values": {**VALUES, "commonEnv": [{"name": f"TEXT_{n}", "value": t} for n, t in enumerate(HOSTILE)]},
         },

@@ -3,12 +3,12 @@
 from cdktf_cdktf_provider_helm.provider import HelmProviderKubernetes
 
 from astro_xcom.settings import Kubeconfig
-from astro_xcom.terraform_text import literal
+from astro_xcom.terraform_text import from_stack, literal
 
 
 def from_kubeconfig(kubeconfig: Kubeconfig) -> HelmProviderKubernetes:
     """Settings of the helm provider for a kubeconfig file on the machine that runs Terraform."""
     return HelmProviderKubernetes(
-        config_path=literal(kubeconfig.path),
+        config_path=literal(from_stack(kubeconfig.path)),
         config_context=None if kubeconfig.context is None else literal(kubeconfig.context),
     )

@@ -8,7 +8,7 @@ from constructs import Construct
 
 from astro_xcom.agent.values import AgentValues
 from astro_xcom.settings import AgentSettings
-from astro_xcom.terraform_text import literal
+from astro_xcom.terraform_text import from_stack, literal
 
 
 class AgentRelease(Construct):
@@ -35,7 +35,7 @@ class AgentRelease(Construct):
             namespace=agent.namespace,
             create_namespace=agent.create_namespace,
             repository=literal(agent.chart_repository()),
-            chart=literal(agent.chart),
+            chart=literal(from_stack(agent.chart) if agent.chart.startswith(".") else agent.chart),
             version=agent.chart_version,
             values=[values.yaml],
             wait=True,

@@ -44,7 +44,7 @@ from astro_xcom import names
 from astro_xcom.aws.irsa import IrsaRoleRef
 from astro_xcom.names import aws as rules
 from astro_xcom.refusal import Refused
-from astro_xcom.tokens import check
+from astro_xcom.tokens import check, is_known
 from astro_xcom.xcom import XComLocation, object_url, recovery_days
 
 OBJECT_ACTIONS = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
@@ -69,6 +69,8 @@ class XComBucketRef(Construct):
     ) -> None:
         check(names.object_path, path)
         check(names.object_path, state_store_path)
+        if is_known([path, state_store_path]):
+            names.separate_paths(path, state_store_path)
         check(names.connection_id, connection_id)
         super().__init__(scope, id_)
         self.name = name
@@ -116,7 +118,7 @@ class XComBucketRef(Construct):
         policy = self.access_policy(f"access-{role.node.id}")
         if role.managed:
             grant = IamRolePolicy(
-                self, f"grant-{role.node.id}", name=f"xcom-{self.name}", role=role.name, policy=policy.json
+                self, f"grant-{role.node.id}", name=f"{self.node.id}-{self.name}", role=role.name, policy=policy.json
             )
             self.dependencies.append(grant)
         return policy
@@ -147,6 +149,7 @@ class XComBucket(XComBucketRef):
         force_destroy: bool = False,
     ) -> None:
         check(rules.s3_bucket, name)
+        check(names.retention_days, retention_days)
         if kms_key_arn is not None and not sse_kms:
             raise Refused("kms_key_arn is only used with sse_kms=True")
         if force_destroy and protect_from_destroy:

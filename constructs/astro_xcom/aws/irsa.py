@@ -22,7 +22,6 @@ from astro_xcom.xcom import PodIdentity
 
 AUDIENCE = "sts.amazonaws.com"
 ANNOTATION = "eks.amazonaws.com/role-arn"
-LONGEST_TRUST_POLICY = 4096  # IAM's largest quota; 2048 unless it was raised
 
 
 class IrsaRoleRef(Construct):
@@ -128,11 +127,10 @@ def _trust(provider: EksOidcProvider, subjects: Sequence[str]) -> DataAwsIamPoli
 
 
 def _check_size(providers: Sequence[EksOidcProvider], subjects: Sequence[str]) -> None:
-    """IAM counts a policy without its white space; about 330 characters a provider besides the subjects."""
-    size = len(providers) * (330 + sum(len(subject) + 3 for subject in subjects))
-    if size > LONGEST_TRUST_POLICY:
+    size = rules.trust_policy_size(len(providers), subjects)
+    if size > rules.LONGEST_TRUST_POLICY:
         raise Refused(
-            f"the trust policy would have about {size} characters; IAM allows {LONGEST_TRUST_POLICY}",
+            f"the trust policy would have about {size} characters; IAM allows {rules.LONGEST_TRUST_POLICY}",
             got=f"{len(subjects)} service accounts of {len(providers)} clusters",
             hint="a role for each cluster, or workers that share a service account",
         )

@@ -21,7 +21,7 @@ from astro_xcom.azure.account import XComAccountRef
 from astro_xcom.azure.federation import FederatedIdentityRef
 from astro_xcom.names import azure as rules
 from astro_xcom.refusal import Refused
-from astro_xcom.tokens import check
+from astro_xcom.tokens import check, is_known
 from astro_xcom.xcom import XComLocation, object_url, recovery_days
 
 ROLE = "Storage Blob Data Contributor"
@@ -51,6 +51,8 @@ class XComContainerRef(Construct):
         check(rules.container, name)
         check(names.object_path, path)
         check(names.object_path, state_store_path)
+        if is_known([path, state_store_path]):
+            names.separate_paths(path, state_store_path)
         rules.connection_id(connection_id)
         super().__init__(scope, id_)
         self.name = name
@@ -138,6 +140,7 @@ class XComContainer(XComContainerRef):
         retention_days: int = 30,
         protect_from_destroy: bool = True,
     ) -> None:
+        check(names.retention_days, retention_days)
         if account.node.try_find_child("lifecycle") is not None:
             raise Refused("an account has one lifecycle: make an account for each container")
         super().__init__(

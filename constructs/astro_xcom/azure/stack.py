@@ -28,6 +28,12 @@ ENVIRONMENTS = {
     "usgovernment": (f"{AUDIENCE}USGov", "blob.core.usgovcloudapi.net"),
     "china": (f"{AUDIENCE}China", "blob.core.chinacloudapi.cn"),
 }
+# What kubelogin calls them.
+KUBELOGIN = {
+    "public": (),
+    "usgovernment": ("--environment", "AzureUSGovernmentCloud"),
+    "china": ("--environment", "AzureChinaCloud"),
+}
 AKS_SERVER_ID = "6dae42f8-4368-4678-94ff-3960e28e3630"  # what kubelogin asks a token for; the same for every cluster
 
 
@@ -69,6 +75,8 @@ class AzureXComStack(XComStack):
                 else None,
             )
         self.group: str = self.resource_group.name if self.resource_group else deployment.resource_group.name
+        self.oidc_issuers: list[AksOidcIssuer] = []
+        """Of every trusted cluster, where credentials are made."""
         self.identity = self._identity(deployment)
         self.account = self._account(deployment)
         self.storage = self._storage(deployment)
@@ -86,7 +94,7 @@ class AzureXComStack(XComStack):
             location=self.storage.location,
             pod_identity=self.identity.pod_identity,
             dependencies=[*made, *self.storage.dependencies, *self.identity.dependencies],
-            kubernetes=lambda: self._kubernetes(deployment.cluster),
+            kubernetes=lambda: self._kubernetes(deployment.cluster, deployment.environment),
         )
 
     def _account(self, deployment: AzureDeployment) -> XComAccountRef:
@@ -158,6 +166,7 @@ class AzureXComStack(XComStack):
                 self, "identity", name, resource_group=group, tenant_id=deployment.tenant_id
             )
         audience, _ = ENVIRONMENTS[deployment.environment]
+        self.oidc_issuers = [self._oidc_issuer(cluster) for cluster in deployment.clusters]
         return FederatedIdentity(
             self,
             "identity",
@@ -165,7 +174,7 @@ class AzureXComStack(XComStack):
             resource_group=group,
             location=None if identity.existing else deployment.location,
             tenant_id=deployment.tenant_id,
-            issuers=[self._oidc_issuer(cluster) for cluster in deployment.clusters],
+            issuers=self.oidc_issuers,
             subjects=self.subjects,
             audience=literal(identity.audience or audience),
             tags=self.tags,
@@ -179,11 +188,12 @@ class AzureXComStack(XComStack):
             self, id_, cluster_name=cluster.name, resource_group=cluster.resource_group, key=cluster.key
         )
 
-    def _kubernetes(self, cluster: AksCluster) -> HelmProviderKubernetes:
+    def _kubernetes(self, cluster: AksCluster, environment: str) -> HelmProviderKubernetes:
         if cluster.kubeconfig:
             return from_kubeconfig(cluster.kubeconfig)
         # The settings ask for name and resource_group, or for a kubeconfig.
-        aks = DataAzurermKubernetesCluster(
+        aks = self.oidc_issuers[0].cluster if self.oidc_issuers else None
+        aks = aks or DataAzurermKubernetesCluster(
             self, "cluster", name=str(cluster.name), resource_group_name=str(cluster.resource_group)
         )
         config = aks.kube_config.get(0)
@@ -198,6 +208,6 @@ class AzureXComStack(XComStack):
             else HelmProviderKubernetesExec(
                 api_version="client.authentication.k8s.io/v1beta1",
                 command="kubelogin",
-                args=["get-token", "--login", cluster.login, "--server-id", AKS_SERVER_ID],
+                args=["get-token", "--login", cluster.login, "--server-id", AKS_SERVER_ID, *KUBELOGIN[environment]],
             ),
         )

@@ -56,6 +56,8 @@ class XComBucketRef(Construct):
     ) -> None:
         check(names.object_path, path)
         check(names.object_path, state_store_path)
+        if is_known([path, state_store_path]):
+            names.separate_paths(path, state_store_path)
         check(names.connection_id, connection_id)
         super().__init__(scope, id_)
         self.name = name
@@ -127,6 +129,7 @@ class XComBucket(XComBucketRef):
         force_destroy: bool = False,
     ) -> None:
         check(rules.bucket, name)
+        check(names.retention_days, retention_days)
         check(rules.project_id, project)
         dual_region = None if dual_region is None else list(dual_region)
         if dual_region is not None and is_known(dual_region):

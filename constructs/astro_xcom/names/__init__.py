@@ -24,6 +24,11 @@ def slug(value: str, *, longest: int) -> str:
     return re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")[:longest].strip("-")
 
 
+def bare_bucket(value: str) -> str:
+    """The bucket of a URL; a name as it is."""
+    return re.sub(r"^[A-Za-z0-9]+://([^/@]*@)?", "", value).partition("/")[0] if "://" in value else value
+
+
 def dns_label(value: str, *, longest: int = 63) -> str:
     """A Kubernetes namespace, service account, or anything else that becomes a DNS label (RFC 1123)."""
     if not DNS_LABEL.fullmatch(value) or len(value) > longest:
@@ -69,6 +74,30 @@ def object_path(value: str) -> str:
 def contains(outer: str, inner: str) -> bool:
     """Whether every object under `inner` is also under `outer`."""
     return outer == "" or inner == outer or inner.startswith(outer + "/")
+
+
+def separate_paths(xcom_path: str, state_store_path: str | None) -> None:
+    """XComs expire and state must not, so neither path may contain the other."""
+    if state_store_path is not None and (
+        contains(xcom_path, state_store_path) or contains(state_store_path, xcom_path)
+    ):
+        raise Refused(
+            f'must not contain storage.path ("{xcom_path}") nor lie in it: XComs expire, state must not',
+            got=state_store_path,
+            hint='"state"',
+        )
+
+
+def retention_days(value: int) -> int:
+    """After how many days XComs expire."""
+    if not 1 <= value <= 36500:
+        raise Refused(
+            "must be 1-36500 days; a task that reads a value after it expired gets its path instead, without an error, "
+            "so let it outlast the longest run with its retries and re-runs",
+            got=value,
+            hint="30",
+        )
+    return value
 
 
 def connection_id(value: str) -> str:

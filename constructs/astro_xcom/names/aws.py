@@ -1,8 +1,9 @@
 """The rules of AWS names, checked before anything is written. Pure; every check returns its argument."""
 
 import re
+from collections.abc import Sequence
 
-from astro_xcom.names import slug, try_instead
+from astro_xcom.names import bare_bucket, slug, try_instead
 from astro_xcom.refusal import Refused
 
 
@@ -15,7 +16,7 @@ def s3_bucket(value: str) -> str:
         raise Refused(
             "must be 3-63 lower-case letters, digits or hyphens, starting and ending with a letter or digit",
             got=value,
-            hint=try_instead(s3_bucket, value, slug(value, longest=63), "acme-astro-xcom"),
+            hint=try_instead(s3_bucket, value, slug(bare_bucket(value), longest=63), "acme-astro-xcom"),
         )
     for prefix in ("xn--", "sthree-", "amzn-s3-demo-"):
         if value.startswith(prefix):
@@ -136,3 +137,11 @@ def eks_cluster(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", value):
         raise Refused("must be an EKS cluster's name: 1-100 letters, digits, hyphens or underscores", got=value)
     return value
+
+
+USUAL_TRUST_POLICY, LONGEST_TRUST_POLICY = 2048, 4096  # IAM's quota, and what it can be raised to
+
+
+def trust_policy_size(clusters: int, subjects: Sequence[str]) -> int:
+    """About how many characters IAM counts in a role's trust policy: 330 a cluster besides the subjects."""
+    return clusters * (330 + sum(len(subject) + 3 for subject in subjects))

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from typing_extensions import Self
 
 from astro_xcom.names import aws as rules
-from astro_xcom.refusal import Refused
+from astro_xcom.refusal import Refused, at
 from astro_xcom.settings.base import AwsRegion, Count, Flag, Settings, Tags
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage
 
@@ -49,10 +49,8 @@ class AwsStorage(Storage):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         check = rules.existing_s3_bucket if self.existing else rules.s3_bucket
-        try:
+        with at("bucket"):
             check(self.bucket)
-        except Refused as error:
-            raise Refused(error.rule, got=error.got, hint=error.hint, field="bucket") from None
         if self.kms_key_arn and self.encryption != "SSE-KMS":
             raise Refused(
                 "must be SSE-KMS to use kms_key_arn", got=self.encryption, hint='"SSE-KMS"', field="encryption"
@@ -109,9 +107,25 @@ class AwsDeployment(Deployment):
     storage: AwsStorage
     identity: AwsIdentity = Field(default_factory=AwsIdentity)
 
-    def made_storage(self) -> tuple[str, str] | None:
-        """(setting, name) of the bucket this deployment makes; None where it exists already."""
-        return None if self.storage.existing else ("storage.bucket", self.storage.bucket)
+    def made(self) -> list[tuple[str, str]]:
+        """(setting, name) of what this deployment makes and no other may make too."""
+        bucket = [] if self.storage.existing else [("storage.bucket", self.storage.bucket)]
+        role = self.identity.role_name
+        return [*super().made(), *bucket, *([("identity.role_name", f"{role} of {self.account_id}")] if role else [])]
+
+    def warnings(self) -> list[str]:
+        """What is allowed and likely to surprise, as `setting: what happens`."""
+        found = super().warnings()
+        clusters = 1 + len(self.trusted_clusters)
+        size = rules.trust_policy_size(clusters, [account.subject for account in self.agent.service_accounts()])
+        if size > rules.USUAL_TRUST_POLICY and not self.identity.existing_role:
+            found.append(
+                f"identity: the trust policy will have about {size} characters; IAM allows {rules.USUAL_TRUST_POLICY} "
+                "unless the account's quota was raised"
+            )
+        if self.storage.existing:
+            found.append("storage.existing: values expire only by the bucket's own lifecycle, which its owner sets")
+        return found
 
     @field_validator("tags")
     @classmethod

@@ -7,7 +7,7 @@ from typing_extensions import Self
 
 from astro_xcom import chart_values
 from astro_xcom.names import azure as rules
-from astro_xcom.refusal import Refused
+from astro_xcom.refusal import Refused, at
 from astro_xcom.settings.base import Flag, Settings, Tags
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage
 
@@ -85,10 +85,8 @@ class CustomerManagedKey(Settings):
 
     @model_validator(mode="after")
     def _one_vault(self) -> Self:
-        try:
+        with at("key_id"):
             rules.key_fits_vault(self.key_id, self.vault_id)
-        except Refused as error:
-            raise Refused(error.rule, got=error.got, field="key_id") from None
         return self
 
 
@@ -226,10 +224,12 @@ class AzureDeployment(Deployment):
             seen.add(cluster.key.lower())
         return clusters
 
-    def made_storage(self) -> tuple[str, str] | None:
-        """(setting, name) of the account this deployment makes; None where it exists already, or has a derived name."""
-        made = self.storage.account if self.storage.existing is None else None
-        return ("storage.account", made) if made else None
+    def made(self) -> list[tuple[str, str]]:
+        """(setting, name) of what this deployment makes and no other may make too."""
+        account = self.storage.account if self.storage.existing is None else None
+        group = None if self.resource_group.existing else f"{self.resource_group.name} of {self.subscription_id}"
+        own = [("storage.account", account), ("resource_group.name", group)]
+        return [*super().made(), *((setting, name) for setting, name in own if name)]
 
     @model_validator(mode="after")
     def _what_exists_is_elsewhere(self) -> Self:
@@ -256,10 +256,8 @@ class AzureDeployment(Deployment):
 
     @model_validator(mode="after")
     def _connection_can_be_defined(self) -> Self:
-        try:
+        with at("xcom.connection_id"):
             rules.connection_id(self.connection_id)
-        except Refused as error:
-            raise Refused(error.rule, got=error.got, hint=error.hint, field="xcom.connection_id") from None
         variable = rules.connection_variable(self.connection_id)
         for source in self.agent.sources():
             chart_values.check_variables(source, {variable: "storage and identity"})
@@ -270,8 +268,6 @@ class AzureDeployment(Deployment):
         if not self.identity.federate:
             return self
         accounts = {account.subject for account in self.agent.service_accounts()}
-        try:
+        with at("identity"):
             rules.credential_count(len(accounts), len(self.clusters))
-        except Refused as error:
-            raise Refused(error.rule, got=error.got, hint=error.hint, field="identity") from None
         return self

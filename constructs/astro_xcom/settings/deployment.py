@@ -3,11 +3,12 @@
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
+from astro_xcom import names
 from astro_xcom.refusal import Refused
 from astro_xcom.settings.agent import AgentSettings, Kubeconfig
 from astro_xcom.settings.base import Flag, ObjectPath, Settings
 from astro_xcom.settings.state import Backend, LocalState, State
-from astro_xcom.settings.xcom import StateStoreSettings, XComSettings, check_state_store
+from astro_xcom.settings.xcom import STATE_STORE_CHART, StateStoreSettings, XComSettings, check_state_store
 
 SHORT_RETENTION_DAYS = 14
 NEEDED_VALUES = ("astroDeploymentAPIURL", "secretBackend")
@@ -27,7 +28,8 @@ class Storage(Settings):
     path: ObjectPath = "xcom"
     """Folder in the bucket or container. Treat as permanent: after a change, old values read as their paths."""
     protect_from_destroy: Flag = True
-    """false: `destroy` deletes the storage and every XCom in it is lost (and the key, if one was made)."""
+    """false: `destroy` may delete the storage, every XCom in it, and a key made for it; a bucket that holds objects only with
+    force_destroy."""
 
 
 class Deployment(Settings):
@@ -43,9 +45,15 @@ class Deployment(Settings):
     state: State | None = None
     """Terraform's state. Default: a local file."""
 
-    def made_storage(self) -> tuple[str, str] | None:
-        """(setting, name) of the storage this deployment makes; None where it exists already."""
-        return None
+    def made(self) -> list[tuple[str, str]]:
+        """(setting, name) of what this deployment makes and no other may make too."""
+        if not self.agent.release:
+            return []
+        place = f"{self.agent.namespace} of {self.cluster.model_dump_json(exclude_none=True)}"
+        return [
+            ("agent.release_name", f"{self.agent.release_name} in {place}"),
+            ("agent.resource_name_prefix", f"{self.agent.resource_name_prefix} in {place}"),
+        ]
 
     def backend(self) -> Backend:
         """Where Terraform keeps its state."""
@@ -78,6 +86,11 @@ class Deployment(Settings):
             found.append(
                 f"xcom.threshold: values below {self.xcom.threshold} bytes stay in the Airflow database; "
                 "remote execution is documented for 0"
+            )
+        if self.state_store is None and names.version_key(self.agent.chart_version) >= STATE_STORE_CHART:
+            found.append(
+                f"state_store: chart {self.agent.chart_version} switches a state store on, and agents on Astro Runtime "
+                "3.3 and later have no place for it until this is set, for example to {path: state}"
             )
         if self.agent.release:
             given = self.agent.user_values()

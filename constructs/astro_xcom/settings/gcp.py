@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from typing_extensions import Self
 
 from astro_xcom.names import gcp as rules
-from astro_xcom.refusal import Refused
+from astro_xcom.refusal import Refused, at
 from astro_xcom.settings.base import Count, Flag, Settings, Tags
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage
 
@@ -98,10 +98,8 @@ class GcpStorage(Storage):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         check = rules.existing_bucket if self.existing else rules.bucket
-        try:
+        with at("bucket"):
             check(self.bucket)
-        except Refused as error:
-            raise Refused(error.rule, got=error.got, hint=error.hint, field="bucket") from None
         if self.existing:
             for field in OF_A_MADE_BUCKET:
                 if getattr(self, field) != type(self).model_fields[field].default:
@@ -192,9 +190,12 @@ class GcpDeployment(Deployment):
     storage: GcpStorage
     identity: GcpIdentity = Field(default_factory=GcpIdentity)
 
-    def made_storage(self) -> tuple[str, str] | None:
-        """(setting, name) of the bucket this deployment makes; None where it exists already."""
-        return None if self.storage.existing else ("storage.bucket", self.storage.bucket)
+    def made(self) -> list[tuple[str, str]]:
+        """(setting, name) of what this deployment makes and no other may make too."""
+        bucket = [] if self.storage.existing else [("storage.bucket", self.storage.bucket)]
+        account = self.identity.service_account_id
+        own = [("identity.service_account_id", f"{account} of {self.project}")] if account else []
+        return [*super().made(), *bucket, *own]
 
     def warnings(self) -> list[str]:
         """What is allowed and likely to surprise, as `setting: what happens`."""

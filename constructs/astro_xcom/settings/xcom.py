@@ -5,9 +5,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from astro_xcom import names, xcom
-from astro_xcom.refusal import Refused
+from astro_xcom.refusal import Refused, at
 from astro_xcom.settings.base import Count, ObjectPath, Settings
 
+STATE_STORE_CHART = (2, 3, 0)
 COMPRESSIONS = ("zip", "gzip", "bz2", "lzma", "xz", "none")
 MEANT = {"gz": "gzip", "bzip2": "bz2", "snappy": "gzip", "zstd": "gzip", "lz4": "gzip", "deflate": "gzip", "": "none"}
 
@@ -33,17 +34,6 @@ def _threshold(value: int) -> int:
     return value
 
 
-def _retention(value: int) -> int:
-    if not 1 <= value <= 36500:
-        raise Refused(
-            "must be 1-36500 days; a task that reads a value after it expired gets its path instead, without an error, "
-            "so let it outlast the longest run with its retries and re-runs",
-            got=value,
-            hint="30",
-        )
-    return value
-
-
 Compression = Annotated[xcom.Compression, BeforeValidator(_compression)]
 Threshold = Annotated[Count, AfterValidator(_threshold), Field(json_schema_extra={"minimum": 0})]
 
@@ -60,7 +50,7 @@ class XComSettings(Settings):
     """
     connection_id: Annotated[str, AfterValidator(names.connection_id)] | None = None
     """Airflow connection written into the XCom path. Default: none, the pod's own cloud identity is used."""
-    retention_days: Annotated[Count, AfterValidator(_retention), Field(json_schema_extra={"minimum": 1})] = 30
+    retention_days: Annotated[Count, AfterValidator(names.retention_days), Field(json_schema_extra={"minimum": 1})] = 30
     """XComs expire after this many days. Must outlast the longest run with retries and re-runs."""
 
     def variables(self, location: xcom.XComLocation) -> dict[str, str]:
@@ -99,14 +89,9 @@ def check_state_store(xcom_path: str, state_store: StateStoreSettings | None, ch
     """Refuse a state store that would expire with the XComs, or that the chart does not know."""
     if state_store is None:
         return
-    if names.contains(xcom_path, state_store.path) or names.contains(state_store.path, xcom_path):
-        raise Refused(
-            f'must not contain storage.path ("{xcom_path}") nor lie in it: XComs expire, state must not',
-            got=state_store.path,
-            hint='"state"',
-            field="state_store.path",
-        )
-    if names.version_key(chart_version) < (2, 3, 0):
+    with at("state_store.path"):
+        names.separate_paths(xcom_path, state_store.path)
+    if names.version_key(chart_version) < STATE_STORE_CHART:
         raise Refused(
             "must be 2.3.0 or later to use state_store", got=chart_version, hint='"2.3.3"', field="agent.chart_version"
         )
