@@ -28,8 +28,10 @@ class Storage(Settings):
     path: ObjectPath = "xcom"
     """Folder in the bucket or container. Treat as permanent: after a change, old values read as their paths."""
     protect_from_destroy: Flag = True
-    """false: `destroy` may delete the storage, every XCom in it, and a key made for it; a bucket that holds objects only with
-    force_destroy."""
+    """false: `destroy` may delete the storage, every XCom in it, and a key made for it.
+
+    A bucket that holds objects is deleted only with force_destroy.
+    """
 
 
 class Deployment(Settings):
