@@ -1,21 +1,52 @@
-"""What the benchmark times: synthesize N deployments of each cloud into a folder. `program.py OUT N [CLOUD ...]`."""
+"""What the benchmark times: synthesize into a folder. `program.py OUT N [CLOUD ... | +PROVIDER ...]`.
 
+Clouds: N deployments of each. Providers: one resource of each, with the bindings alone. Nothing: an empty stack.
+"""
+
+import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def main(out: str, count: int, clouds: list[str]) -> None:
-    """Without a cloud: an app with one empty stack, made with cdktf alone."""
-    if not clouds:
-        from cdktf import App, TerraformStack
+RESOURCES: dict[str, tuple[str, str, dict[str, Any], str, str, dict[str, Any]]] = {
+    "aws": ("AwsProvider", "provider", {"region": "us-east-1"}, "S3Bucket", "s3_bucket", {}),
+    "azurerm": (
+        "AzurermProvider", "provider", {"features": [{}]},
+        "ResourceGroup", "resource_group", {"name": "x", "location": "westeurope"},
+    ),
+    "google": (
+        "GoogleProvider", "provider", {"project": "example"},
+        "StorageBucket", "storage_bucket", {"name": "x", "location": "EU"},
+    ),
+    "helm": ("HelmProvider", "provider", {}, "Release", "release", {"name": "x", "chart": "x"}),
+}  # fmt: skip
 
-        app = App(outdir=out)
-        TerraformStack(app, "empty")
-        app.synth()
+
+def touch(out: str, providers: list[str]) -> None:
+    """One resource of each provider."""
+    if providers:
+        import astro_xcom.bindings  # noqa: F401
+    from cdktf import App, TerraformStack
+
+    app = App(outdir=out)
+    stack = TerraformStack(app, "stack")
+    for name in providers:
+        provider, module, arguments, resource, other, more = RESOURCES[name]
+        package = f"cdktf_cdktf_provider_{name}"
+        getattr(importlib.import_module(f"{package}.{module}"), provider)(stack, name, **arguments)
+        getattr(importlib.import_module(f"{package}.{other}"), resource)(stack, f"{name}-resource", **more)
+    app.synth()
+
+
+def main(out: str, count: int, what: list[str]) -> None:
+    """Synthesize what is asked for."""
+    if not what or what[0].startswith("+"):
+        touch(out, [name[1:] for name in what])
         return
-
+    clouds = what
     from astro_xcom.deployments import read_deployments
     from astro_xcom.stacks import make_stack
 

@@ -9,12 +9,19 @@ T = TypeVar("T")
 
 
 def is_known(value: Any) -> bool:
-    """Whether a value can be read now, rather than filled in by Terraform."""
+    """Whether a value can be read now, rather than filled in by Terraform.
+
+    Most values are told apart here: asking CDKTF takes a message to its process and back.
+    """
     if isinstance(value, Mapping):
         return all(is_known(item) for item in value.values())
-    if (isinstance(value, str) and "${" in value) or Token.is_unresolved(value):
-        return False
-    return not isinstance(value, (list, tuple)) or all(is_known(item) for item in value)
+    if isinstance(value, (list, tuple)):
+        return all(is_known(item) for item in value)
+    if isinstance(value, str):
+        return "${" not in value and "#{TfToken[" not in value  # the second stands for a list
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 2**53):
+        return True
+    return not Token.is_unresolved(value)
 
 
 def check(rule: Callable[[T], T], value: T | None) -> None:

@@ -169,12 +169,13 @@ class XComBucket(XComBucketRef):
             self.key = self._key()
             self.kms_key_arn = self.key.arn
         self.resource = S3Bucket(self, "bucket", bucket=name, force_destroy=force_destroy, lifecycle=self._lifecycle)
+        bucket = self.resource.bucket  # a reference, so what follows waits for the bucket
 
         # One after another: S3 refuses concurrent changes of these with OperationAborted.
         self.public_access_block = S3BucketPublicAccessBlock(
             self,
             "public-access-block",
-            bucket=self.resource.bucket,
+            bucket=bucket,
             block_public_acls=True,
             block_public_policy=True,
             ignore_public_acls=True,
@@ -184,27 +185,27 @@ class XComBucket(XComBucketRef):
         self.policy = S3BucketPolicy(
             self,
             "policy",
-            bucket=self.resource.bucket,
+            bucket=bucket,
             policy=self._tls_only().json,
             depends_on=[self.public_access_block],
         )
         self.ownership = S3BucketOwnershipControls(
             self,
             "ownership",
-            bucket=self.resource.bucket,
+            bucket=bucket,
             rule=S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced"),
             depends_on=[self.policy],
         )
         self.versioning = S3BucketVersioningA(
             self,
             "versioning",
-            bucket=self.resource.bucket,
+            bucket=bucket,
             versioning_configuration=S3BucketVersioningVersioningConfiguration(status="Enabled"),
         )
         self.encryption = S3BucketServerSideEncryptionConfigurationA(
             self,
             "encryption",
-            bucket=self.resource.bucket,
+            bucket=bucket,
             rule=[
                 S3BucketServerSideEncryptionConfigurationRuleA(
                     bucket_key_enabled=True if sse_kms else None,
@@ -219,7 +220,7 @@ class XComBucket(XComBucketRef):
         self.lifecycle = S3BucketLifecycleConfiguration(
             self,
             "lifecycle",
-            bucket=self.resource.bucket,
+            bucket=bucket,
             transition_default_minimum_object_size="all_storage_classes_128K",  # written out, else it drifts
             rule=self._lifecycle_rules(retention_days),
             depends_on=[self.versioning],

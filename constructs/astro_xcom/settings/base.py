@@ -11,7 +11,7 @@ from astro_xcom.names import aws as rules
 class Settings(BaseModel):
     """Frozen; an unknown key is an error, and so is a number or a truth value given as text."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
 
 
 Flag = StrictBool
