@@ -455,3 +455,27 @@ def test_the_json_is_the_same_lazy_and_eager(run: Run, tmp_path: Path) -> None:
     files = [str(file.relative_to(tmp_path / "eager")) for file in (tmp_path / "eager").rglob("*") if file.is_file()]
     assert "stacks/stack/cdk.tf.json" in files
     assert filecmp.cmpfiles(tmp_path / "lazy", tmp_path / "eager", files, shallow=False)[0] == files
+
+
+HINTS = """
+import typing
+real = typing.get_type_hints
+import astro_xcom.bindings
+
+def _typecheckingstub__x(a: "int") -> None: ...
+def other(a: "int") -> None: ...
+
+print(typing.get_type_hints is real)
+print(typing.get_type_hints(_typecheckingstub__x) is typing.get_type_hints(_typecheckingstub__x))
+print(typing.get_type_hints(other) is typing.get_type_hints(other))
+print(typing.get_type_hints(other) == {"a": int, "return": type(None)} == typing.get_type_hints(_typecheckingstub__x))
+"""
+
+
+@pytest.mark.parametrize(
+    ("switch", "expected"), [("0", ["False", "True", "False", "True"]), ("1", ["True", "False", "False", "True"])]
+)
+def test_only_the_annotations_of_jsiis_stubs_are_remembered(switch: str, expected: list[str]) -> None:
+    environment = {**os.environ, "ASTRO_XCOM_EAGER_BINDINGS": switch}
+    done = subprocess.run([sys.executable, "-c", HINTS], env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == expected, done.stderr
