@@ -1,0 +1,1 @@
+"""The command `astro-xcom`. Each command has a module of its own; what it does is in the package above."""

@@ -1,0 +1,43 @@
+"""The command line itself: what all commands share, and how they fail."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from astro_xcom.refusal import Refusals, Refused
+
+app = typer.Typer(
+    name="astro-xcom",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+File = Annotated[Path, typer.Option("--file", "-f", help="The deployments to read.")]
+DEPLOYMENTS = Path("deployments.yaml")
+
+
+@app.callback()
+def _options() -> None:
+    """XCom backends for Astro Remote Execution Agents."""
+
+
+def main() -> None:
+    """Run the command.
+
+    Errors go to stderr, all at once, and end with exit code 1. So do wrong options: 2 is for commands that mean
+    something by it.
+    """
+    try:
+        status = app(standalone_mode=False)
+    except typer.TyperException as error:
+        error.show()
+        status = 1
+    except typer.Abort:
+        status = 130
+    except (Refused, Refusals) as error:
+        status = str(error)
+    sys.exit(status)
