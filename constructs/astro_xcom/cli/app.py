@@ -34,7 +34,7 @@ def main() -> None:
     try:
         status = app(standalone_mode=False)
     except typer.TyperException as error:
-        error.show()
+        error.show()  # type: ignore[attr-defined]  # every one that is raised has it
         status = 1
     except typer.Abort:
         status = 130
