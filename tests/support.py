@@ -76,6 +76,12 @@ class Run:
             if resource["type"] == type_ and resource["mode"] == "managed":
                 yield resource["values"]
 
+    def data(self, type_: str) -> Iterator[Body]:
+        """What every data source of a type found."""
+        for resource in self.state["values"]["root_module"]["resources"]:
+            if resource["type"] == type_ and resource["mode"] == "data":
+                yield resource["values"]
+
     def one(self, type_: str) -> Body:
         """The one managed resource of a type."""
         (found,) = self.resources(type_)

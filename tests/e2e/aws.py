@@ -1,0 +1,217 @@
+"""AWS on loopback: moto behind a gate that enforces the applied trust, role policy, bucket policy and key.
+
+Real: the JSON, Terraform core, Helm, Airflow, boto and s3fs. Ours: the evaluation of policies and the web identity.
+"""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qs, quote
+from urllib.request import Request as HttpRequest
+from urllib.request import urlopen
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+
+from e2e import iam
+from e2e.agents import Pod
+from e2e.gate import Answer, Forward, Request
+from support import Run
+
+
+@dataclass
+class Account:
+    """What an applied stack made of an AWS account. Tests change it to see that it matters."""
+
+    bucket: str
+    region: str
+    role_arn: str
+    issuer: str
+    """Of the cluster that the pods run in. Tests put them into another one of the trusted."""
+    issuers: list[str]
+    trust: list[iam.Statement]
+    role_policy: list[iam.Statement]
+    bucket_policy: list[iam.Statement]
+    kms_key: str | None
+    audience: str = "sts.amazonaws.com"
+    """Of the tokens that the webhook asks for."""
+    cluster_key: RSAPrivateKey = field(default_factory=lambda: generate_private_key(65537, 2048))
+    """Signs the tokens of the cluster's service accounts."""
+    sessions: dict[str, str] = field(default_factory=dict)
+    """Access key -> role."""
+
+    @classmethod
+    def of(cls, run: Run) -> "Account":
+        """Take everything from the applied state."""
+        (encryption,) = run.one("aws_s3_bucket_server_side_encryption_configuration")["rule"]
+        key = encryption["apply_server_side_encryption_by_default"][0]
+        issuers = [cluster["identity"][0]["oidc"][0]["issuer"] for cluster in run.data("aws_eks_cluster")]
+        return cls(
+            bucket=run.one("aws_s3_bucket")["bucket"],
+            region=run.one("aws_s3_bucket")["region"],
+            role_arn=run.one("aws_iam_role")["arn"],
+            issuer=issuers[0],
+            issuers=issuers,
+            trust=iam.statements(run.one("aws_iam_role")["assume_role_policy"]),
+            role_policy=iam.statements(run.one("aws_iam_role_policy")["policy"]),
+            bucket_policy=iam.statements(run.one("aws_s3_bucket_policy")["policy"]),
+            kms_key=key["kms_master_key_id"] if key["sse_algorithm"] == "aws:kms" else None,
+        )
+
+    @property
+    def bucket_arn(self) -> str:
+        return f"{self.role_arn.partition(':iam:')[0]}:s3:::{self.bucket}"
+
+    def webhook(self, pod: Pod, folder: Path) -> dict[str, str]:
+        """What EKS puts into a pod whose service account names a role: the role, the region and a token file."""
+        role = pod.service_account_annotations.get("eks.amazonaws.com/role-arn")
+        if role is None:
+            return {
+                "AWS_EC2_METADATA_DISABLED": "true"
+            }  # nothing is added; the rest spares a search for a metadata server
+        token = folder / f"{pod.service_account}.token"
+        token.write_text(self.token(pod.subject))
+        return {
+            "AWS_ROLE_ARN": role,
+            "AWS_WEB_IDENTITY_TOKEN_FILE": str(token),
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+        }
+
+    def token(self, subject: str) -> str:
+        """A service account's token, signed by the cluster."""
+        claims = {"iss": self.issuer, "aud": [self.audience], "sub": subject, "exp": int(time.time()) + 3600}
+        return jwt.encode(claims, self.cluster_key, algorithm="RS256")
+
+    def decide(self, request: Request, forward: Forward) -> Answer:
+        """What AWS would answer under this account's policies."""
+        form = parse_qs(request.body.decode()) if request.method == "POST" and request.path == "/" else {}
+        if form.get("Action") == ["AssumeRoleWithWebIdentity"]:
+            return self._assume_role(request, {key: values[0] for key, values in form.items()}, forward)
+        return self._storage(request, forward)
+
+    def _assume_role(self, request: Request, form: Mapping[str, str], forward: Forward) -> Answer:
+        try:
+            claims = jwt.decode(
+                form["WebIdentityToken"],
+                self.cluster_key.public_key(),
+                ["RS256"],
+                issuer=self.issuer,
+                options={"verify_aud": False},
+            )
+        except jwt.InvalidTokenError as error:
+            return _refused(400, "InvalidIdentityToken", str(error))
+        (audience,) = claims["aud"]
+        provider = f"{self.role_arn.partition(':role/')[0]}:oidc-provider/{self.issuer.removeprefix('https://')}"
+        trusted = iam.may_assume(self.trust, provider=provider, claims={"aud": audience, "sub": claims["sub"]})
+        if form["RoleArn"] != self.role_arn or not trusted:
+            return _refused(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
+        answer = forward(request)
+        found = re.search(rb"<AccessKeyId>(\w+)</AccessKeyId>", answer.body)
+        assert found, answer
+        self.sessions[found[1].decode()] = form["RoleArn"]
+        return answer
+
+    def _storage(self, request: Request, forward: Forward) -> Answer:
+        credential = re.search(r"Credential=(\w+)/", request.headers.get("authorization", ""))
+        if not credential or self.sessions.get(credential[1]) != self.role_arn:
+            return _refused(403, "AccessDenied", "Access Denied (no session of the role)")
+        bucket, _, key = request.path.lstrip("/").partition("/")
+        needed = _permissions(request, f"{self.bucket_arn.rpartition(':::')[0]}:::{bucket}", key)
+        if self.kms_key and needed[0][0] == "s3:PutObject":
+            needed.append(("kms:GenerateDataKey", self.kms_key))
+        if denied := self._denied(needed, request):
+            return (
+                _keys_refused(request, denied) if "delete" in request.query else _refused(403, "AccessDenied", denied)
+            )
+        answer = forward(request)
+        if answer.status == 404 and key and not self._allowed("s3:ListBucket", self.bucket_arn, request):
+            return _refused(403, "AccessDenied", "who may not list may not know that a key is missing")
+        if self.kms_key and answer.status < 400 and request.method == "GET" and key:
+            denied = self._denied([("kms:Decrypt", self.kms_key)], request)
+            return _refused(403, "AccessDenied", denied) if denied else answer
+        return answer
+
+    def _denied(self, needed: list[tuple[str, str]], request: Request) -> str:
+        for action, resource in needed:
+            if not self._allowed(action, resource, request):
+                return f"not authorized to perform: {action} on resource: {resource}"
+        return ""
+
+    def _allowed(self, action: str, resource: str, request: Request) -> bool:
+        context = {"aws:SecureTransport": "true" if request.tls else "false"}
+        if request.tls:
+            context["s3:TlsVersion"] = request.tls.removeprefix("TLSv")
+        own = [] if resource == self.kms_key else self.bucket_policy
+        return iam.allowed(action, resource, context, self.role_policy, own)
+
+
+def _permissions(request: Request, bucket: str, key: str) -> list[tuple[str, str]]:
+    """The actions (and resources) that AWS documents for a call of S3's REST API."""
+    method, query, item = request.method, request.query, f"{bucket}/{key}"
+    if not key:
+        if method == "POST" and "delete" in query:
+            return [("s3:DeleteObject", f"{bucket}/{name}") for name in _keys(request.body)]
+        if method == "GET" and "location" in query:
+            return [("s3:GetBucketLocation", bucket)]
+        if method in ("GET", "HEAD"):
+            return [("s3:ListBucket", bucket)]
+        if method == "PUT" and not query:
+            return [("s3:CreateBucket", bucket)]
+    elif method in ("GET", "HEAD") and not query.keys() - {"partNumber", "x-id"}:
+        return [("s3:GetObject", item)]
+    elif (method == "PUT" and not query.keys() - {"partNumber", "uploadId", "x-id"}) or (
+        method == "POST" and query.keys() & {"uploads", "uploadId"}
+    ):
+        return [("s3:PutObject", item)]
+    elif method == "DELETE":
+        return [("s3:AbortMultipartUpload" if "uploadId" in query else "s3:DeleteObject", item)]
+    raise AssertionError(f"the gate does not know {method} {request.target}")
+
+
+def _keys(body: bytes) -> list[str]:
+    return re.findall(r"<Key>(.*?)</Key>", body.decode())
+
+
+def _refused(status: int, code: str, message: str) -> Answer:
+    text = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    body = f"<ErrorResponse>{text}</ErrorResponse>" if code == "InvalidIdentityToken" or "sts:" in message else text
+    return Answer(status, body.encode(), {"Content-Type": "application/xml"})
+
+
+def _keys_refused(request: Request, message: str) -> Answer:
+    """A batch delete answers 200 and names the keys that it refused."""
+    errors = "".join(
+        f"<Error><Key>{key}</Key><Code>AccessDenied</Code><Message>{message}</Message></Error>"
+        for key in _keys(request.body)
+    )
+    return Answer(200, f"<DeleteResult>{errors}</DeleteResult>".encode(), {"Content-Type": "application/xml"})
+
+
+OWNER = "AWS4-HMAC-SHA256 Credential=owner/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+"""moto asks who calls, and believes it."""
+
+
+class Bucket:
+    """The bucket in moto, without the gate: what its owner sees."""
+
+    def __init__(self, port: int, name: str) -> None:
+        """Makes the bucket, or empties it."""
+        self._url = f"http://127.0.0.1:{port}/{name}"
+        self._call("PUT")
+        for key in self.keys():
+            self.delete(key)
+
+    def keys(self) -> set[str]:
+        return set(_keys(self._call("GET")))
+
+    def delete(self, key: str) -> None:
+        self._call("DELETE", key)
+
+    def _call(self, method: str, key: str = "") -> bytes:
+        request = HttpRequest(f"{self._url}/{quote(key)}", method=method, headers={"Authorization": OWNER})
+        with urlopen(request) as response:
+            content: bytes = response.read()
+        return content
