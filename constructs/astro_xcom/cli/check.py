@@ -1,0 +1,271 @@
+"""`astro-xcom check`: what will be true of each deployment, and what its applied state says instead."""
+
+import difflib
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from textwrap import wrap
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from astro_xcom.cli.app import DEPLOYMENTS, File, app
+from astro_xcom.deployments import read_deployments
+from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.report import Document, Finding, Report, State, Store, check, read_state, synthesized
+from astro_xcom.settings import Deployment
+
+WIDTH = 80
+LABEL = 20
+LEGEND = "- is applied, + is what the file says; `terraform plan` shows the next apply."
+
+
+@app.command("check")
+def check_command(
+    names: Annotated[list[str] | None, typer.Argument(help="Deployments; all by default.", show_default=False)] = None,
+    file: File = DEPLOYMENTS,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            help="What is applied of ONE deployment: the output of `terraform show -json` or `terraform output -json`; "
+            "- is stdin. Differences are findings."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for machines.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings, too, end with exit code 1.")] = False,
+) -> None:
+    """Say what will be true: who is trusted, what they may do, where values go, when they expire.
+
+    Needs no cloud and no Terraform. Exit code 1: the settings are refused, or the applied state differs.
+    """
+    deployments = _chosen(read_deployments(file), names or [], file.name)
+    applied = None if state is None else _applied(state, list(deployments))
+    bodies = synthesized(deployments, file=file.name)
+    try:
+        reports = {name: check(deployments[name], body, applied) for name, body in bodies.items()}
+    except Refused as error:
+        raise Refusals([f"{_named(state)}: {error}" if state else str(error)]) from None
+    if as_json:
+        document = Document(file=file.name, deployments=dict(sorted(reports.items())))
+        sys.stdout.write(_json(document) + "\n")
+    else:
+        _print(reports)
+    found = [line for name, report in reports.items() for line in _findings(f"{file.name}: {name}", report.findings)]
+    if found:
+        sys.stdout.flush()  # else a reader of both may see them first
+        typer.echo("\n".join([*found, LEGEND]), err=True)
+    if found or (strict and any(report.warnings for report in reports.values())):
+        raise typer.Exit(1)
+
+
+def _json(document: Document) -> str:
+    return json.dumps(document.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False)
+
+
+def _chosen(deployments: Mapping[str, Deployment], names: Iterable[str], file: str) -> dict[str, Deployment]:
+    names = list(dict.fromkeys(names)) or list(deployments)
+    problems = []
+    for name in names:
+        if name not in deployments:
+            near = difflib.get_close_matches(name, deployments, n=1)
+            hint = near[0] if near else None
+            refusal = Refused(f"a deployment must be one of {', '.join(deployments)}", got=name, hint=hint)
+            problems.append(f"{file}: {refusal}")
+    if problems:
+        raise Refusals(problems)
+    return {name: deployments[name] for name in names}
+
+
+def _applied(file: Path, names: list[str]) -> State:
+    if len(names) != 1:
+        raise Refused(f"--state is of one deployment: name it, as in `astro-xcom check {names[0]} --state {file}`")
+    try:
+        return read_state(sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8"))
+    except Refused as error:
+        raise Refusals([f"{_named(file)}: {error}"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror or "").lower() if isinstance(error, OSError) else "not UTF-8 text"
+        raise Refusals([f"{_named(file)}: cannot be read: {reason}"]) from None
+
+
+def _named(file: Path) -> str:
+    return "standard input" if str(file) == "-" else str(file)
+
+
+def _findings(where: str, findings: Iterable[Finding]) -> Iterator[str]:
+    """Those with the same consequence together."""
+    for (kind, causes), alike in groupby(findings, key=lambda finding: (finding.kind, finding.causes)):
+        yield f"{where}: {kind}"
+        yield from (f"  {line}" for line in _wrapped(causes, WIDTH - 2))
+        for finding in alike:
+            if finding.item is not None:
+                yield f"    {finding.item}"
+            for sign, value in (("-", finding.applied), ("+", finding.now)):
+                if value is not None:
+                    yield f"    {sign} {_printable(value)}"
+
+
+def _print(reports: Mapping[str, Report]) -> None:
+    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+    for position, (name, report) in enumerate(reports.items()):
+        console.print(Text(f"{chr(10) if position else ''}{name}", style="bold underline"))
+        for heading, lines in _sections(report):
+            console.print(Text(f"\n{heading}", style="bold yellow" if heading == "Warnings" else "bold"))
+            for line in lines:
+                console.print(Text(line))
+
+
+def _sections(report: Report) -> Iterator[tuple[str, list[str]]]:
+    """Headings with their lines; those without lines are left out."""
+    found: list[tuple[str, Iterable[str]]] = [
+        ("Where", _where(report)),
+        ("Agents", _agents(report)),
+        ("Service accounts", _service_accounts(report)),
+        ("Identity", _identity(report)),
+        ("XComs", _store(report.xcom)),
+        ("State store", _store(report.state_store) if report.state_store else ()),
+        ("Storage", _storage(report)),
+        *((f"Environment: {place}", _variables(of)) for place, of in report.environment.items()),
+        ("Annotations of the service accounts", _rows(report.annotations)),
+        ("Labels of the pods", _rows(report.labels)),
+        ("For others to do", _list(report.for_others)),
+        ("Good to know", _list(report.always)),
+        ("Warnings", _list(report.warnings)),
+        ("Applied", _list(_applied_says(report))),
+    ]
+    listed = ((heading, list(lines)) for heading, lines in found)
+    yield from (section for section in listed if section[1])
+
+
+def _applied_says(report: Report) -> Iterator[str]:
+    number = len(report.findings)
+    differences = "no difference" if not number else "1 difference" if number == 1 else f"{number} differences"
+    if report.compared == "state":
+        yield f"Compared with the applied state: {differences}."
+    elif report.compared == "outputs":
+        yield (
+            f"Compared with the applied outputs: {differences}. Trust, permissions, lifecycle and release are not in "
+            "them: give `terraform show -json` to compare those too."
+        )
+
+
+def _where(report: Report) -> Iterator[str]:
+    yield from _row("cloud", report.cloud)
+    yield from _rows(report.place)
+    for key, value in report.terraform_state.items():
+        yield from _row("Terraform state", value) if key == "backend" else _row(key, value, indent=4)
+
+
+def _agents(report: Report) -> Iterator[str]:
+    yield from _row("namespace", report.namespace)
+    if report.release is None:
+        yield from _row("release", "none: only the values, as the output agent_values")
+    else:
+        yield from _row("release", report.release.name)
+        yield from _row("chart", f"{report.release.chart} {report.release.version}")
+
+
+def _service_accounts(report: Report) -> Iterator[str]:
+    accounts = report.service_accounts
+    alike = {str(account.trusted_through): account.trusted_through for account in accounts}
+    for account in accounts:
+        yield f"  {account.subject}"
+        yield f"    of {', '.join(account.used_by)}; made by {'the chart' if account.made_by_chart else 'its owner'}"
+        if len(alike) > 1:
+            yield from _trusted(account.trusted_through)
+    if len(alike) == 1:
+        (through,) = alike.values()
+        yield (
+            "  each is trusted through"
+            if through
+            else "  trusted by nobody yet that is known here: see For others to do"
+        )
+        yield from _trusted(through)
+
+
+def _trusted(through: Iterable[Mapping[str, str]]) -> Iterator[str]:
+    for each in through:
+        for key, value in each.items():
+            yield from _row(key, value, indent=4)
+
+
+def _identity(report: Report) -> Iterator[str]:
+    yield from _rows(report.identity)
+    yield from _row("made by", _owner(report.identity_made))
+    for permission in report.permissions:
+        yield "  may" if report.permissions_made else "  is to be allowed"
+        for action in permission.allowed:
+            yield f"    {action}"
+        for place in permission.on:
+            yield f"      on {place}"
+
+
+def _store(store: Store) -> Iterator[str]:
+    yield from _row("path", store.path)
+    if store.object_key:
+        yield from _row("an object", store.object_key)
+    yield from _prose("threshold", f"{store.threshold}: {store.threshold_means}")
+    yield from _prose("compression", f"{store.compression}: {store.compression_means}")
+    yield from _row("backend", store.backend)
+
+
+def _storage(report: Report) -> Iterator[str]:
+    yield from _rows(report.storage)
+    yield from _row("made by", _owner(report.storage_made))
+    lifecycle = report.lifecycle
+    if lifecycle is None:
+        yield from _row("lifecycle", "the owner's own")
+        return
+    for label, days, text in (
+        ("values expire", lifecycle.expire_days, f"days, below {lifecycle.below or 'everything'}"),
+        ("restorable", lifecycle.noncurrent_days, "days, as a noncurrent version"),
+        ("soft delete", lifecycle.soft_delete_days, "days more"),
+        ("unfinished uploads", lifecycle.abort_upload_days, "days"),
+    ):
+        if days is not None:
+            yield from _row(label, f"{days} {text}" if days else "off")
+
+
+def _owner(made: bool) -> str:
+    return "this deployment" if made else "somebody else; adopted"
+
+
+def _rows(values: Mapping[str, str]) -> Iterator[str]:
+    for key, value in values.items():
+        yield from _row(key, value)
+
+
+def _row(key: str, value: str, *, indent: int = 2) -> list[str]:
+    """A value in one piece, whatever its length: people copy them."""
+    front, value = " " * indent + key, _printable(value)
+    line = f"{front:<{LABEL + 2}}{value}" if len(front) < LABEL + 2 else f"{front}  {value}"
+    return [line] if len(line) <= WIDTH else [front, f"{' ' * indent}  {value}"]
+
+
+def _variables(values: Mapping[str, str]) -> Iterator[str]:
+    for name, value in values.items():
+        line = f"  {name}={_printable(value)}"
+        yield from [line] if len(line) <= WIDTH else [f"  {name}=", f"    {_printable(value)}"]
+
+
+def _printable(value: str) -> str:
+    return value if value.isprintable() else json.dumps(value)
+
+
+def _prose(key: str, text: str) -> Iterator[str]:
+    for position, line in enumerate(_wrapped(text, WIDTH - LABEL - 2)):
+        yield f"  {'' if position else key:<{LABEL}}{line}"
+
+
+def _list(texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
+        for position, line in enumerate(_wrapped(text, WIDTH - 4)):
+            yield f"  {' ' if position else '-'} {line}"
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return wrap(text, width, break_long_words=False, break_on_hyphens=False)

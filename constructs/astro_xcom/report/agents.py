@@ -1,0 +1,101 @@
+"""What the chart's values say of the agents."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from astro_xcom.chart_values import SECRETS
+from astro_xcom.report.model import CloudFacts, ServiceAccount, Store
+from astro_xcom.report.terraform import Body, Stack
+from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_VARIABLES
+
+COMPONENTS = ("dagProcessor", "triggerer", "sentinel")
+OBJECT_NAME = "<dag_id>/<run_id>/<task_id>/<uuid4>"
+SUFFIXES = {"none": "", "gzip": ".gz"}  # the others' are their names
+LOST = "a denied upload is no error: the task stays green, and the next one receives the path as its value"
+MEANINGS = {
+    "none": "values are stored as they are; a denied upload is an error",
+    "zip": f"values are wrapped in a zip file, not compressed; {LOST}",
+}
+
+
+def environment(values: Body) -> dict[str, dict[str, str]]:
+    """Where variables are set -> their values."""
+    places = {
+        "commonEnv": values["commonEnv"],
+        **{f"{component}.env": _at(values, [component, "env"]) for component in COMPONENTS},
+        **{f"workers[{worker['name']}].env": worker.get("env") for worker in values.get("workers") or ()},
+    }
+    return {place: _variables(entries) for place, entries in places.items() if isinstance(entries, list)}
+
+
+def _variables(entries: list[Any]) -> dict[str, str]:
+    return {
+        entry["name"]: entry["value"]
+        if isinstance(entry.get("value"), str)
+        else json.dumps({key: value for key, value in entry.items() if key != "name"}, sort_keys=True)
+        for entry in entries
+        if isinstance(entry, dict) and "name" in entry
+    }
+
+
+def service_accounts(stack: Stack, facts: CloudFacts) -> Iterator[ServiceAccount]:
+    """Those that are to be trusted, with who uses them."""
+    values = stack.agent_values
+    blocks = {
+        **values["serviceAccount"],
+        **{f"workers[{worker['name']}]": worker["serviceAccount"] for worker in values.get("workers") or ()},
+    }
+    for subject in stack.outputs["trusted_subjects"]:
+        name = subject.rpartition(":")[2]
+        own = {who: block for who, block in blocks.items() if isinstance(block, dict) and block.get("name") == name}
+        yield ServiceAccount(
+            subject=subject,
+            used_by=tuple(sorted(own)),
+            made_by_chart=any(block.get("create", True) for block in own.values()),
+            trusted_through=tuple(trust.through for trust in facts.trust if trust.subject == subject),
+        )
+
+
+def xcom_store(values: Body) -> Store:
+    """Where XComs go."""
+    store = _store(XCOM_VARIABLES, values, values["xcomBackend"])
+    folder = urlsplit(store.path).path.strip("/")
+    name = OBJECT_NAME + SUFFIXES.get(store.compression, f".{store.compression}")
+    return store.model_copy(update={"object_key": f"{folder}/{name}" if folder else name})
+
+
+def state_store(stack: Stack) -> Store | None:
+    """Where the agents' state goes, if this deployment keeps it."""
+    if "state_store_path" not in stack.outputs:
+        return None
+    return _store(STATE_STORE_VARIABLES, stack.agent_values, stack.agent_values["stateStoreBackend"])
+
+
+def _store(prefix: str, values: Body, backend: str) -> Store:
+    env = _variables(values["commonEnv"])
+    threshold, compression = int(env[f"{prefix}THRESHOLD"]), env.get(f"{prefix}COMPRESSION", "none")
+    below = "; smaller ones stay in the Airflow database" if threshold else ""
+    return Store(
+        path=env[f"{prefix}PATH"],
+        object_key=None,
+        threshold=threshold,
+        threshold_means=f"values of at least {threshold} bytes go there{below}"
+        if threshold
+        else "every value goes there",
+        compression=compression,
+        compression_means=MEANINGS.get(compression, f"values are compressed; {LOST}"),
+        backend=backend,
+    )
+
+
+def secret_names(values: Body) -> list[str]:
+    """The Kubernetes secrets that the values name."""
+    return [name for name in (_at(values, path.split(".")) for path in SECRETS.values()) if name]
+
+
+def _at(values: Any, path: list[str]) -> Any:
+    for key in path:
+        values = values.get(key) if isinstance(values, dict) else None
+    return values

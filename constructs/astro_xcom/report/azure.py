@@ -1,0 +1,103 @@
+"""What an Azure stack comes to."""
+
+from typing import Any
+
+from astro_xcom.azure.stack import ENVIRONMENTS
+from astro_xcom.report.model import CloudFacts, Lifecycle, Permission, Trust
+from astro_xcom.report.terraform import Body, Computed, Stack, block
+
+OUTPUTS = ("account", "container", "client_id", "principal_id", "tenant_id")
+ALWAYS = (
+    "A pod without the label azure.workload.identity/use gets no token: the annotation alone does nothing.",
+    "A new credential or role takes minutes until it works, and Azure remembers a refusal: start no runs right away.",
+    "The role lets agents make a container that is missing: one that was deleted comes back empty.",
+)
+
+
+def computed(body: Body) -> Computed:
+    """What a plan knows already: resource ids, which are made of names."""
+    subscription = f"/subscriptions/{body['provider']['azurerm'][0]['subscription_id']}"
+    return {
+        "azurerm_storage_account.id": lambda account: (
+            f"{subscription}/resourceGroups/{account['resource_group_name']}/providers/Microsoft.Storage/"
+            f"storageAccounts/{account['name']}"
+        ),
+        "azurerm_storage_container.id": lambda container: (
+            f"{container['storage_account_id']}/blobServices/default/containers/{container['name']}"
+        ),
+    }
+
+
+def facts(stack: Stack) -> CloudFacts:
+    """Identity, federated credentials, role and container."""
+    provider, outputs = stack.providers.get("azurerm", {}), stack.outputs
+    environment = provider.get("environment", "public")
+    credentials = stack.all("azurerm_federated_identity_credential")
+    access = outputs.get("access")
+    account_made = bool(stack.one("azurerm_storage_account"))
+    for_others = []
+    if access:
+        for_others.append(
+            "The owner of the identity assigns the output access to it, and makes a federated credential for each of "
+            "the output trusted_subjects and every cluster: its OIDC issuer, to the letter, and the audience "
+            f"{ENVIRONMENTS[environment][0]}."
+        )
+    if not account_made:
+        for_others.append(
+            f"The owner of the account {outputs['account']} keeps it private, and sets when blobs are deleted."
+        )
+    return CloudFacts(
+        place={
+            "subscription": provider.get("subscription_id", ""),
+            "tenant": outputs["tenant_id"],
+            "environment": environment,
+            **_location(stack),
+        },
+        storage={"account": outputs["account"], "container": outputs["container"]},
+        storage_made=bool(stack.one("azurerm_storage_container")),
+        identity={"client id": outputs["client_id"], "principal id": outputs["principal_id"]},
+        identity_made=bool(stack.one("azurerm_user_assigned_identity")),
+        trust=tuple(
+            Trust(
+                subject=credential["subject"],
+                through={"issuer": credential["issuer"], "audience": " ".join(credential["audience"])},
+            )
+            for credential in credentials
+        ),
+        permissions=tuple(
+            Permission(allowed=(grant["role"],), on=(grant["scope"],))
+            for grant in [access, *_roles(stack, outputs["principal_id"])]
+            if grant
+        ),
+        permissions_made=not access,
+        lifecycle=_lifecycle(stack) if account_made else None,
+        for_others=tuple(for_others),
+        always=ALWAYS,
+    )
+
+
+def _location(stack: Stack) -> dict[str, str]:
+    made = stack.one("azurerm_storage_account") or stack.one("azurerm_user_assigned_identity")
+    return {"location": made["location"], "resource group": made["resource_group_name"]} if made else {}
+
+
+def _roles(stack: Stack, principal_id: str) -> list[Body]:
+    return [
+        {"role": grant["role_definition_name"], "scope": grant["scope"]}
+        for grant in stack.all("azurerm_role_assignment")
+        if grant["principal_id"] == principal_id
+    ]
+
+
+def _lifecycle(stack: Stack) -> Lifecycle:
+    found: dict[str, Any] = {}
+    for rule in stack.one("azurerm_storage_management_policy").get("rule", []):
+        actions = block(rule["actions"])
+        expire = block(actions.get("base_blob")).get("delete_after_days_since_modification_greater_than")
+        version = block(actions.get("version")).get("delete_after_days_since_creation")
+        if expire is not None:
+            found |= {"expire_days": expire, "below": block(rule["filters"])["prefix_match"][0]}
+        if version is not None:
+            found["noncurrent_days"] = version
+    properties = block(stack.one("azurerm_storage_account").get("blob_properties"))
+    return Lifecycle(**found, soft_delete_days=block(properties.get("delete_retention_policy")).get("days"))

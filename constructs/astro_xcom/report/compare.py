@@ -1,0 +1,145 @@
+"""Applied state against deployments.yaml: each difference, and what it causes. Pure."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from astro_xcom.chart_values import IDENTITY_MARKS
+from astro_xcom.report.model import CloudFacts, Finding
+from astro_xcom.report.terraform import UNKNOWN, Stack
+from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_VARIABLES
+
+Flat = Mapping[str, str]
+
+NOT_TRUSTED = "its pods get no credentials until the next apply: writes fail, or are lost without an error"
+STILL_TRUSTED = "whoever may start a pod with it reads, writes and deletes XComs, until the next apply"
+RUNNING = "the agents that run now still have what is applied, until the next apply"
+
+# The first that a path starts with.
+CAUSES = {
+    f"commonEnv[{XCOM_VARIABLES}PATH]": "after the next apply, values below the old path are read as their paths",
+    f"commonEnv[{STATE_STORE_VARIABLES}PATH]": "agents do not find the state they kept, after the next apply",
+    "commonEnv[AIRFLOW_CONN_": "agents reach another account, or as another identity: until both sides agree, writes "
+    "fail or are lost without an error",
+    **dict.fromkeys(
+        (f"{place}.{mark}" for place in ("annotations", "labels") for mark in IDENTITY_MARKS),
+        "pods act as another cloud identity than the one that is granted the storage, or as none",
+    ),
+    "namespace": "the subjects of all service accounts change with it",
+    "serviceAccount.": "pods run as a service account that the cloud does not trust yet",
+    "workers[": "a worker is added, removed or changed: a new service account is not trusted before the next apply",
+    "": RUNNING,
+}
+
+
+def compare(now: Stack, facts: CloudFacts, applied: Stack, applied_facts: CloudFacts) -> Iterator[Finding]:
+    """The differences. Outputs alone tell of subjects, storage, identity and values."""
+    yield from _differences(
+        "storage",
+        facts.storage,
+        applied_facts.storage,
+        "values stay where they were written, and the next apply is refused while that storage is protected",
+    )
+    yield from _differences(
+        "identity",
+        facts.identity,
+        applied_facts.identity,
+        "the next apply makes another identity, and what others granted to the old one is lost",
+    )
+    if applied.complete:
+        trust, applied_trust = _trust(facts), _trust(applied_facts)
+    else:
+        trust, applied_trust = now.outputs["trusted_subjects"], applied.outputs["trusted_subjects"]
+    yield from _sets("trust", trust, applied_trust, missing=NOT_TRUSTED, extra=STILL_TRUSTED)
+    if applied.complete:
+        yield from _of_resources(now, facts, applied, applied_facts)
+    for path, value, applied_value in _values(now.agent_values, applied.agent_values, ""):
+        causes = next(text for front, text in CAUSES.items() if path.startswith(front))
+        yield Finding(kind="value", item=path, now=value, applied=applied_value, causes=causes)
+
+
+def _of_resources(now: Stack, facts: CloudFacts, applied: Stack, applied_facts: CloudFacts) -> Iterator[Finding]:
+    yield from _sets(
+        "permission",
+        _permissions(facts),
+        _permissions(applied_facts),
+        missing="what needs it fails until the next apply; a denied write may be lost without an error",
+        extra="the agents may do more than they need, until the next apply",
+    )
+    yield from _differences(
+        "lifecycle",
+        _lifecycle(facts),
+        _lifecycle(applied_facts),
+        "until the next apply values go sooner or later than said; one that is gone is read as its path",
+    )
+    yield from _differences(
+        "release",
+        now.release,
+        applied.release,
+        "the next apply installs, replaces or removes agents; tasks that run then are lost",
+    )
+
+
+def _trust(facts: CloudFacts) -> list[str]:
+    return [
+        f"{trust.subject} through {', '.join(f'{key} {value}' for key, value in trust.through.items())}"
+        for trust in facts.trust
+    ]
+
+
+def _permissions(facts: CloudFacts) -> list[str]:
+    return [f"{action} on {on}" for each in facts.permissions for action in each.allowed for on in each.on]
+
+
+def _lifecycle(facts: CloudFacts) -> Flat:
+    return {key: str(value) for key, value in facts.lifecycle or () if value is not None}
+
+
+def _differences(kind: str, now: Flat, applied: Flat, causes: str) -> Iterator[Finding]:
+    for key in sorted(now.keys() | applied.keys()):
+        if now.get(key) is None or applied.get(key) is None or not agree(now[key], applied[key]):
+            yield Finding(kind=kind, item=key, now=now.get(key), applied=applied.get(key), causes=causes)
+
+
+def _sets(kind: str, now: list[str], applied: list[str], *, missing: str, extra: str) -> Iterator[Finding]:
+    for item in now:
+        if not any(agree(item, other) for other in applied):
+            yield Finding(kind=kind, item=None, now=item, applied=None, causes=missing)
+    for other in applied:
+        if not any(agree(item, other) for item in now):
+            yield Finding(kind=kind, item=None, now=None, applied=other, causes=extra)
+
+
+def agree(now: str, applied: str) -> bool:
+    """Equal, as far as is known now."""
+    pattern = ".*".join(re.escape(part) for part in UNKNOWN.split(now))
+    return re.fullmatch(pattern, applied, re.DOTALL) is not None
+
+
+def _values(now: Any, applied: Any, path: str) -> Iterator[tuple[str, str | None, str | None]]:
+    """(path, now, applied) of each difference, as deep as both sides have it."""
+    now, applied = _by_name(now), _by_name(applied)
+    if isinstance(now, dict) and isinstance(applied, dict):
+        for key in sorted(now.keys() | applied.keys()):
+            where = f"{path}{key}" if key.startswith("[") or not path else f"{path}.{key}"
+            if key in now and key in applied:
+                yield from _values(now[key], applied[key], where)
+            else:
+                yield where, _text(now.get(key, ...)), _text(applied.get(key, ...))
+    elif type(now) is not type(applied):
+        yield path, json.dumps(now), json.dumps(applied)
+    elif not agree(str(_text(now)), str(_text(applied))):
+        yield path, _text(now), _text(applied)
+
+
+def _by_name(value: Any) -> Any:
+    """A list of named entries as a mapping; anything else as it is."""
+    named = isinstance(value, list) and all(isinstance(item, dict) and "name" in item for item in value)
+    return {f"[{item['name']}]": item for item in value} if named and value else value
+
+
+def _text(value: Any) -> str | None:
+    if value is ...:
+        return None
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)

@@ -1,0 +1,80 @@
+"""What a Google Cloud stack comes to."""
+
+import re
+from typing import Any
+
+from astro_xcom.report.model import CloudFacts, Lifecycle, Permission, Trust
+from astro_xcom.report.terraform import Body, Computed, Stack, block
+
+OUTPUTS = ("bucket", "service_account_email", "workload_identity_members")
+SECONDS_OF_A_DAY = 86400
+ALWAYS = (
+    "The clusters of a project have one workload identity pool: the same namespace and account name in any of them is "
+    "trusted.",
+    "A new service account or member takes minutes until it works everywhere.",
+    "The roles are granted on the whole bucket, not on the path alone.",
+)
+
+
+def computed(_: Body) -> Computed:
+    """Nothing: what a plan knows stands in the JSON."""
+    return {}
+
+
+def facts(stack: Stack) -> CloudFacts:
+    """Service account, members and bucket."""
+    outputs, bucket = stack.outputs, stack.one("google_storage_bucket")
+    email = outputs["service_account_email"]
+    members = [each["member"] for each in stack.all("google_service_account_iam_member")]
+    key = block(bucket.get("encryption")).get("default_kms_key_name")
+    for_others = []
+    if not members:
+        for_others.append(
+            f"The owner of the service account {email} gives roles/iam.workloadIdentityUser on it to "
+            f"{', '.join(outputs['workload_identity_members'])}."
+        )
+    if not bucket:
+        for_others.append(f"The owner of the bucket {outputs['bucket']} keeps it private, and sets when values expire.")
+    if key and not stack.all("google_kms_crypto_key_iam_member"):
+        for_others.append(
+            f"The owner of the key {key} grants it to the project's Cloud Storage service agent, before the bucket."
+        )
+    return CloudFacts(
+        place={
+            "project": stack.providers.get("google", {}).get("project", ""),
+            **({"location": bucket["location"]} if bucket else {}),
+        },
+        storage={"bucket": outputs["bucket"]},
+        storage_made=bool(bucket),
+        identity={"service account": email},
+        identity_made=bool(stack.one("google_service_account")),
+        trust=tuple(Trust(subject=_subject(member), through={"workloadIdentityUser": member}) for member in members),
+        permissions=tuple(
+            Permission(allowed=(grant["role"],), on=(grant["bucket"],))
+            for grant in stack.all("google_storage_bucket_iam_member")
+        ),
+        permissions_made=True,
+        lifecycle=_lifecycle(bucket) if bucket else None,
+        for_others=tuple(for_others),
+        always=ALWAYS,
+    )
+
+
+def _subject(member: str) -> str:
+    """`serviceAccount:<pool>[<namespace>/<name>]` -> the subject it stands for; anything else as it is."""
+    match = re.fullmatch(r"serviceAccount:[^\[]+\[([^/]+)/(.+)\]", member)
+    return f"system:serviceaccount:{match[1]}:{match[2]}" if match else member
+
+
+def _lifecycle(bucket: Body) -> Lifecycle:
+    found: dict[str, Any] = {}
+    for rule in bucket.get("lifecycle_rule", []):
+        condition, action = block(rule["condition"]), block(rule["action"])["type"]
+        if action == "AbortIncompleteMultipartUpload":
+            found["abort_upload_days"] = condition["age"]
+        elif condition.get("with_state") == "LIVE":
+            found |= {"expire_days": condition["age"], "below": next(iter(condition.get("matches_prefix") or ()), None)}
+        elif condition.get("with_state") == "ARCHIVED":
+            found["noncurrent_days"] = condition["days_since_noncurrent_time"]
+    soft = block(bucket.get("soft_delete_policy")).get("retention_duration_seconds")
+    return Lifecycle(**found, soft_delete_days=None if soft is None else soft // SECONDS_OF_A_DAY)

@@ -1,0 +1,171 @@
+"""The shape of a report; its JSON is what `astro-xcom check --json` prints."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Model(BaseModel):
+    """Frozen, with no other keys than these."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Trust(Model):
+    """A subject that the cloud trusts, and through what."""
+
+    subject: str
+    """The `sub` claim of a service account's tokens."""
+    through: dict[str, str]
+    """In the cloud's words: OIDC provider and audience, issuer and audience, or the member of workloadIdentityUser."""
+
+
+class Permission(Model):
+    """What the agents may do, and with what."""
+
+    allowed: tuple[str, ...]
+    """IAM actions, or a role."""
+    on: tuple[str, ...]
+    """ARNs, a resource id or a bucket."""
+
+
+class Lifecycle(Model):
+    """When values go. None: by no rule of this deployment."""
+
+    expire_days: int | None = None
+    """Values are deleted after this many days."""
+    below: str | None = None
+    """Where they expire: a prefix of object names, on Azure with the container in front."""
+    noncurrent_days: int | None = None
+    """A deleted or overwritten value stays restorable as a version for this many days."""
+    soft_delete_days: int | None = None
+    """What is deleted can be restored for this many days more."""
+    abort_upload_days: int | None = None
+    """Unfinished uploads are dropped after this many days."""
+
+
+class Release(Model):
+    """The Helm release."""
+
+    name: str
+    namespace: str
+    chart: str
+    version: str
+
+
+class CloudFacts(Model):
+    """What a cloud's part of a stack comes to."""
+
+    place: dict[str, str]
+    """Region, account, project, subscription and the like."""
+    storage: dict[str, str]
+    """The bucket, or account and container, by what the cloud calls it."""
+    storage_made: bool
+    """Whether this deployment makes it."""
+    identity: dict[str, str]
+    """The role, managed identity or service account, by what the cloud calls it."""
+    identity_made: bool
+    """Whether this deployment makes it."""
+    trust: tuple[Trust, ...]
+    """Empty where somebody else writes the trust."""
+    permissions: tuple[Permission, ...]
+    permissions_made: bool
+    """Whether this deployment grants them; else somebody else has to."""
+    lifecycle: Lifecycle | None
+    """None: that of the adopted storage."""
+    for_others: tuple[str, ...] = ()
+    """What the owners of adopted layers have to do."""
+    always: tuple[str, ...] = ()
+    """What holds for every deployment on this cloud."""
+
+
+class ServiceAccount(Model):
+    """A Kubernetes service account of the agents."""
+
+    subject: str
+    used_by: tuple[str, ...]
+    """Components of the release, as the chart's values name them."""
+    made_by_chart: bool
+    trusted_through: tuple[dict[str, str], ...]
+    """Empty where somebody else writes the trust."""
+
+
+class Store(Model):
+    """Where the agents keep XComs, or their state."""
+
+    path: str
+    object_key: str | None
+    """What an object is called in the bucket or container. None where Airflow does not document it."""
+    threshold: int
+    """Values of at least so many bytes go there."""
+    threshold_means: str
+    compression: str
+    """`none`: off."""
+    compression_means: str
+    backend: str
+    """The class that Airflow loads."""
+
+
+class Finding(Model):
+    """A difference between the applied state and deployments.yaml."""
+
+    kind: str
+    """storage, identity, trust, permission, lifecycle, release or value."""
+    item: str | None
+    """Which of that kind: `expire_days`, or the path of a chart value."""
+    now: str | None
+    """What deployments.yaml says. None: nothing."""
+    applied: str | None
+    """What the state has. None: nothing."""
+    causes: str
+    """What follows from it."""
+
+
+class Report(Model):
+    """One deployment. A text `(known after apply: ...)` stands for what only Terraform will know."""
+
+    cloud: str
+    """aws, azure or gcp."""
+    place: dict[str, str]
+    terraform_state: dict[str, str]
+    """The backend and its settings."""
+    namespace: str
+    release: Release | None
+    """None: the values are an output, and somebody else installs the chart."""
+    service_accounts: tuple[ServiceAccount, ...]
+    identity: dict[str, str]
+    identity_made: bool
+    permissions: tuple[Permission, ...]
+    permissions_made: bool
+    """Whether this deployment grants them; else somebody else has to."""
+    storage: dict[str, str]
+    storage_made: bool
+    xcom: Store
+    state_store: Store | None
+    lifecycle: Lifecycle | None
+    """None: that of the adopted storage."""
+    environment: dict[str, dict[str, str]]
+    """Of every pod (`commonEnv`) and of single components; a value from elsewhere is JSON."""
+    annotations: dict[str, str]
+    """Of the service accounts."""
+    labels: dict[str, str]
+    """Of the pods."""
+    for_others: tuple[str, ...]
+    """What must be done outside of this deployment."""
+    always: tuple[str, ...]
+    """What holds for every deployment like this; not a warning."""
+    warnings: tuple[str, ...]
+    """What is likely to surprise, as `setting: what happens`."""
+    findings: tuple[Finding, ...] = ()
+    """Differences from the applied state, if that was given."""
+    compared: Literal["nothing", "outputs", "state"] = "nothing"
+    """What was given of the applied state."""
+
+
+class Document(Model):
+    """Everything `check --json` prints."""
+
+    version: Literal[1] = 1
+    """Changes when the shape changes in a way that readers notice."""
+    file: str
+    deployments: dict[str, Report] = Field(default_factory=dict)

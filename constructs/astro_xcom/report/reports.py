@@ -1,0 +1,121 @@
+"""One deployment -> its report."""
+
+import importlib
+import json
+import posixpath
+import tempfile
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import Any, cast
+
+from astro_xcom.deployments import CLOUDS
+from astro_xcom.refusal import Refused
+from astro_xcom.report.agents import environment, secret_names, service_accounts, state_store, xcom_store
+from astro_xcom.report.compare import compare
+from astro_xcom.report.model import CloudFacts, Finding, Release, Report, ServiceAccount
+from astro_xcom.report.state import State
+from astro_xcom.report.terraform import Body, Known, Stack, planned
+from astro_xcom.settings import Deployment
+from astro_xcom.stacks import add_stacks
+from astro_xcom.terraform_text import from_stack
+
+
+def synthesized(deployments: Mapping[str, Deployment], *, file: str) -> dict[str, Body]:
+    """The Terraform JSON of each deployment. Writes nothing that stays. Raises Refusals as add_stacks does."""
+    from cdktf import App, Testing  # takes a while
+
+    with tempfile.TemporaryDirectory() as folder:
+        app = App(outdir=folder)
+        add_stacks(app, deployments, file=file)
+        return {name: json.loads(Testing.synth(cast(Any, app.node.find_child(name)))) for name in deployments}
+
+
+def check(deployment: Deployment, body: Body, state: State | None = None) -> Report:
+    """What will be true of a deployment with this Terraform JSON, and where an applied state differs.
+
+    Raises Refused for the state of something else.
+    """
+    cloud = next(name for name, settings in CLOUDS.items() if isinstance(deployment, settings))
+    of_cloud = importlib.import_module(f"astro_xcom.report.{cloud}")
+    stack = planned(body, of_cloud.computed(body), state.known(body) if state else Known())
+    facts: CloudFacts = of_cloud.facts(stack)
+    values = stack.agent_values
+    accounts = tuple(service_accounts(stack, facts))
+    release = Release(**stack.release) if stack.release else None
+    return Report(
+        cloud=cloud,
+        place=facts.place,
+        terraform_state=_backend(stack.settings),
+        namespace=values["namespace"],
+        release=release,
+        service_accounts=accounts,
+        identity=facts.identity,
+        identity_made=facts.identity_made,
+        permissions=facts.permissions,
+        permissions_made=facts.permissions_made,
+        storage=facts.storage,
+        storage_made=facts.storage_made,
+        xcom=xcom_store(values),
+        state_store=state_store(stack),
+        lifecycle=facts.lifecycle,
+        environment=environment(values),
+        annotations=values.get("annotations", {}),
+        labels=values.get("labels", {}),
+        for_others=(*facts.for_others, *_for_others(stack, accounts, release)),
+        always=(*_always(deployment), *facts.always),
+        warnings=tuple(deployment.warnings()),
+        findings=tuple(_compared(of_cloud, stack, facts, state)) if state else (),
+        compared="nothing" if state is None else "state" if state.stack.complete else "outputs",
+    )
+
+
+def _compared(of_cloud: ModuleType, stack: Stack, facts: CloudFacts, state: State) -> Iterator[Finding]:
+    missing = [name for name in of_cloud.OUTPUTS if name not in state.stack.outputs]
+    if missing:
+        raise Refused(f"is not the state of this deployment: it has no output {', '.join(missing)}")
+    try:
+        applied: CloudFacts = of_cloud.facts(state.stack)
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
+        raise Refused("has resources in another shape than `terraform show -json` gives them") from None
+    yield from compare(stack, facts, state.stack, applied)
+
+
+def _backend(terraform: Body) -> dict[str, str]:
+    """`{"backend": "s3", "bucket": ...}`; paths as deployments.yaml has them."""
+    ((kind, settings),) = terraform["backend"].items() if "backend" in terraform else [("cloud", terraform["cloud"])]
+    flat = dict(_flat(settings))
+    if kind == "local":
+        flat["path"] = posixpath.relpath(flat["path"], from_stack("."))
+    return {"backend": kind, **flat}
+
+
+def _flat(settings: Mapping[str, Any], front: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{front}{key}.")
+        else:
+            yield front + key, value if isinstance(value, str) else json.dumps(value)
+
+
+def _for_others(stack: Stack, accounts: tuple[ServiceAccount, ...], release: Release | None) -> Iterator[str]:
+    values = stack.agent_values
+    namespace = values["namespace"]
+    if release is None:
+        yield "Whoever installs the chart uses the output agent_values, as it is, and restarts the agents on a change."
+    if not stack.one("helm_release").get("create_namespace"):
+        yield f"The namespace {namespace} exists before the agents are installed."
+    secrets = ", ".join(secret_names(values))
+    if secrets:
+        yield f"The namespace {namespace} has the secrets that the values name: {secrets}."
+    for account in accounts:
+        if not account.made_by_chart:
+            name = account.subject.rpartition(":")[2]
+            yield f"The service account {name} is made in {namespace} by its owner with the annotations of this report."
+
+
+def _always(deployment: Deployment) -> Iterator[str]:
+    yield (
+        f"A task that reads a value after it expired ({deployment.xcom.retention_days} days) receives its path "
+        "instead, without an error: let it outlast the longest run with its retries and re-runs."
+    )
+    yield "The path is permanent: after a change of it, values written before are read as their paths."

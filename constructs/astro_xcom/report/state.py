@@ -1,0 +1,80 @@
+"""Reads what is applied: `terraform show -json`, or `terraform output -json`. Pure."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from astro_xcom.refusal import Refused, shown
+from astro_xcom.report.terraform import Body, Known, Stack, references_in
+from astro_xcom.yaml_files import parse
+
+NEEDED = ("xcom_path", "trusted_subjects", "agent_values")
+SHOW = "terraform show -json"
+OUTPUT = "terraform output -json"
+
+
+class State:
+    """What Terraform applied, as far as it was given."""
+
+    def __init__(self, stack: Stack, blocks: Mapping[str, Body]) -> None:
+        self.stack = stack
+        self._blocks = blocks
+
+    def known(self, body: Body) -> Known:
+        """What this tells of a synthesized stack's references."""
+        if self.stack.complete:
+            return Known(blocks=self._blocks)
+        return Known(references=dict(references_in(body, self.stack.outputs)))
+
+
+def read_state(text: str) -> State:
+    """The state of one deployment. Raises Refused for anything else, with what to give instead."""
+    rule = f"must be what `{SHOW}` or `{OUTPUT}` prints"
+    try:
+        document = json.loads(text.removeprefix("\ufeff"))
+    except (ValueError, RecursionError):
+        raise Refused(rule, got=text.strip()[:60], hint=f"`{SHOW} > state.json` in the stack's folder") from None
+    if not isinstance(document, dict):
+        raise Refused(rule, got=document)
+    if "planned_values" in document:
+        raise Refused(f"is a plan, and says nothing of what is applied; try `{SHOW}` without a file")
+    if "lineage" in document or "serial" in document:
+        raise Refused(f"is a state file as Terraform keeps it; try `{SHOW}` with its path")
+    if "format_version" in document:
+        return _shown(document)
+    if not all(isinstance(output, dict) and "value" in output for output in document.values()):
+        raise Refused(rule, got=document, hint=f"`{OUTPUT}` in the stack's folder")
+    return State(_stack(document, {}, complete=False), {})
+
+
+def _shown(document: Body) -> State:
+    values = document.get("values") or {}
+    try:
+        resources = values.get("root_module", {}).get("resources", [])
+        blocks = {resource["address"]: resource["values"] for resource in resources}
+        of_type: dict[str, list[Body]] = {}
+        for resource in resources:
+            if resource["mode"] == "managed":
+                of_type.setdefault(resource["type"], []).append(resource["values"])
+        outputs = values.get("outputs", {})
+        return State(_stack(outputs, of_type, complete=True), blocks)
+    except (AttributeError, KeyError, TypeError):
+        raise Refused(f"looks like `{SHOW}`, but its values are not in that shape", got=values) from None
+
+
+def _stack(outputs: Body, resources: Mapping[str, list[Body]], *, complete: bool) -> Stack:
+    values: dict[str, Any] = {name: output["value"] for name, output in outputs.items()}
+    missing = [name for name in NEEDED if name not in values]
+    if len(missing) == len(NEEDED):
+        has = f"it has {', '.join(sorted(values))}" if values else "it has none: is the deployment applied?"
+        raise Refused(f"must have the outputs of a deployment ({', '.join(NEEDED)}); {has}")
+    if missing:
+        raise Refused(f"must have the output {missing[0]}; apply the deployment once more, then check again")
+    try:
+        agent_values = parse(values.pop("agent_values"))
+    except (Refused, TypeError, AttributeError):
+        agent_values = None
+    if not isinstance(agent_values, dict) or not isinstance(values["trusted_subjects"], list):
+        raise Refused(f"has outputs that are not a deployment's: agent_values must be a YAML mapping, "
+                      f"trusted_subjects a list; got {shown(values['trusted_subjects'])}")  # fmt: skip
+    return Stack(resources=resources, outputs=values, agent_values=agent_values, complete=complete)

@@ -1,0 +1,770 @@
+"""`astro-xcom check`: the facts against the goldens, the differences against applied states."""
+
+import copy
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from astro_xcom.cli import app as cli
+from astro_xcom.deployments import read_deployments
+from astro_xcom.refusal import Refused
+from astro_xcom.report import Document, Report, check, read_state, synthesized
+from astro_xcom.report.terraform import Known, planned
+from support import GOLDEN, PROJECT, Applied, Body
+
+FILES = {
+    name: file
+    for file in [PROJECT / "deployments.yaml", *sorted(GOLDEN.glob("*/deployments.yaml"))]
+    for name in yaml.safe_load(file.read_text())["deployments"]
+}
+UNKNOWN = "(known after apply"
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command: arguments -> (exit code, stdout, stderr)."""
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["astro-xcom", "check", *map(str, arguments)])
+        with pytest.raises(SystemExit) as done:
+            cli.main()
+        out, err = capsys.readouterr()
+        if isinstance(done.value.code, str):  # what Python does with it
+            return 1, out, err + done.value.code
+        return done.value.code or 0, out, err
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def reports() -> dict[str, Report]:
+    """Of every deployment, before it is applied."""
+    found: dict[str, Report] = {}
+    for file in dict.fromkeys(FILES.values()):
+        deployments = read_deployments(file)
+        bodies = synthesized(deployments, file=file.name)
+        found |= {name: check(deployments[name], body) for name, body in bodies.items()}
+    return found
+
+
+def golden(name: str) -> Body:
+    body: Body = json.loads((GOLDEN / name.partition("-")[0] / f"{name}.json").read_text())
+    return body
+
+
+def agrees(shown: str, text: str) -> bool:
+    """Whether this is what Terraform JSON says, references apart."""
+    literal = re.split(r"(?<!\$)\$\{[^}]*\}", text)
+    pattern = ".+".join(re.escape(part.replace("$${", "${").replace("%%{", "%{")) for part in literal)
+    return re.fullmatch(pattern, shown, re.DOTALL) is not None
+
+
+# ---- facts
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_facts_of_outputs_and_values_are_those_of_the_golden(name: str, reports: dict[str, Report]) -> None:
+    report, body = reports[name], golden(name)
+    output = {key: entry["value"] for key, entry in body["output"].items()}
+    (values,) = [local for key, local in body["locals"].items() if key.startswith("agent-values")]
+    assert [account.subject for account in report.service_accounts] == output["trusted_subjects"]
+    assert report.xcom.path == output["xcom_path"]
+    assert (report.state_store.path if report.state_store else None) == output.get("state_store_path")
+    environment = report.environment["commonEnv"]
+    assert list(environment) == [entry["name"] for entry in values["commonEnv"]]
+    for entry in values["commonEnv"]:
+        assert agrees(environment[entry["name"]], entry["value"])
+    for shown, key in ((report.annotations, "annotations"), (report.labels, "labels")):
+        assert shown.keys() == values.get(key, {}).keys()
+        assert all(agrees(value, values[key][mark]) for mark, value in shown.items())
+    for release in body["resource"].get("helm_release", {}).values():
+        assert report.release
+        assert report.release.model_dump() == {key: release[key] for key in report.release.model_dump()}
+    assert (report.release is None) == ("helm_release" not in body["resource"])
+
+
+@pytest.mark.parametrize("name", ["aws-example", "gcp-example"])
+def test_what_the_pods_get_is_whole_before_the_first_apply(name: str, reports: dict[str, Report]) -> None:
+    values = yaml.safe_load((GOLDEN / name.partition("-")[0] / f"{name}.values.yaml").read_text())
+    assert reports[name].environment["commonEnv"] == {entry["name"]: entry["value"] for entry in values["commonEnv"]}
+    assert reports[name].annotations == values["annotations"]
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("aws")])
+def test_permissions_and_trust_on_aws_are_those_of_the_golden(name: str, reports: dict[str, Report]) -> None:
+    documents = golden(name)["data"]["aws_iam_policy_document"]
+    (access,) = [document for key, document in documents.items() if "access" in key]
+    for permission, statement in zip(reports[name].permissions, access["statement"], strict=True):
+        assert list(permission.allowed) == sorted(statement["actions"])
+        assert all(map(agrees, permission.on, sorted(statement["resources"])))
+    trust = [statement for key, document in documents.items() if "trust" in key for statement in document["statement"]]
+    for account in reports[name].service_accounts:
+        for through, statement in zip(account.trusted_through, trust, strict=True):
+            conditions = {each["variable"].rpartition(":")[2]: each["values"] for each in statement["condition"]}
+            assert account.subject in conditions["sub"]
+            assert [through["audience"]] == conditions["aud"]
+            assert agrees(through["OIDC provider"], statement["principals"][0]["identifiers"][0])
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("azure")])
+def test_trust_and_role_on_azure_are_those_of_the_golden(name: str, reports: dict[str, Report]) -> None:
+    resources = golden(name)["resource"]
+    credentials = list(resources.get("azurerm_federated_identity_credential", {}).values())
+    shown = [
+        (account.subject, through) for account in reports[name].service_accounts for through in account.trusted_through
+    ]
+    assert len(shown) == len(credentials)
+    for credential in credentials:
+        assert any(
+            subject == credential["subject"]
+            and agrees(through["issuer"], credential["issuer"])
+            and [through["audience"]] == credential["audience"]
+            for subject, through in shown
+        )
+    (permission,) = reports[name].permissions
+    assert permission.allowed == ("Storage Blob Data Contributor",)
+    assert permission.on[0].startswith("/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/")
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("gcp")])
+def test_members_and_roles_on_google_cloud_are_those_of_the_golden(name: str, reports: dict[str, Report]) -> None:
+    resources, report = golden(name)["resource"], reports[name]
+    members = [each["member"] for each in resources.get("google_service_account_iam_member", {}).values()]
+    shown = [each["workloadIdentityUser"] for account in report.service_accounts for each in account.trusted_through]
+    assert sorted(shown) == sorted(members)
+    roles = [each["role"] for each in resources["google_storage_bucket_iam_member"].values()]
+    assert sorted(role for permission in report.permissions for role in permission.allowed) == sorted(roles)
+
+
+LIFECYCLES: dict[str, Body | None] = {
+    "aws-maximal": {"expire_days": 90, "below": "team/xcom/", "noncurrent_days": 7, "abort_upload_days": 7},
+    "azure-maximal": {
+        "expire_days": 3,
+        "below": "shared-xcom/team/xcom/",
+        "noncurrent_days": 3,
+        "soft_delete_days": 3,
+    },
+    "gcp-maximal": {
+        "expire_days": 90,
+        "below": "team/xcom/",
+        "noncurrent_days": 7,
+        "abort_upload_days": 7,
+        "soft_delete_days": 14,
+    },
+    "aws-existing": None,
+    "azure-existing": None,
+    "azure-existing-identity": None,
+    "gcp-existing": None,
+}
+
+
+@pytest.mark.parametrize("name", LIFECYCLES)
+def test_when_values_go(name: str, reports: dict[str, Report]) -> None:
+    lifecycle = reports[name].lifecycle
+    assert (lifecycle and lifecycle.model_dump(exclude_none=True)) == LIFECYCLES[name]
+
+
+def test_an_object_has_the_suffix_of_its_compression(reports: dict[str, Report]) -> None:
+    assert reports["aws-example"].xcom.object_key == "xcom/<dag_id>/<run_id>/<task_id>/<uuid4>.zip"
+    assert reports["aws-maximal"].xcom.object_key == "team/xcom/<dag_id>/<run_id>/<task_id>/<uuid4>.gz"
+    assert reports["azure-existing"].xcom.object_key == "<dag_id>/<run_id>/<task_id>/<uuid4>.zip"
+
+
+def test_the_state_backend_is_named_as_in_the_file(reports: dict[str, Report]) -> None:
+    assert reports["aws-existing-role"].terraform_state == {"backend": "local", "path": "states/adopted.tfstate"}
+    assert reports["gcp-maximal"].terraform_state == {
+        "backend": "gcs",
+        "bucket": "acme-terraform-state",
+        "prefix": "xcom/max",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("aws-existing-role", ["access_policy", "trusted_subjects", "agent_values"]),
+        ("aws-existing", ["owner of the bucket acme.shared", "namespace astro exists", "astro-pull-secret"]),
+        ("aws-maximal", ["shared-triggerer is made in astro"]),
+        ("azure-existing-identity", ["federated credential", "api://AzureADTokenExchange", "account acmeshared"]),
+        ("gcp-existing-account", ["workloadIdentityUser", "[astro/prod-triggerer]", "keyRings/data/cryptoKeys/xcom"]),
+        ("gcp-existing", ["owner of the bucket shared.acme.example"]),
+    ],
+)
+def test_owners_are_told_what_to_do(name: str, words: list[str], reports: dict[str, Report]) -> None:
+    text = "\n".join(reports[name].for_others)
+    assert [word for word in words if word not in text] == []
+
+
+def test_what_is_granted_here_and_what_is_not(reports: dict[str, Report]) -> None:
+    granted = {name: (report.permissions_made, report.identity_made) for name, report in reports.items()}
+    assert granted["aws-existing-role"] == granted["azure-existing-identity"] == (False, False)
+    assert granted["gcp-existing-account"] == granted["azure-existing"] == (True, False)
+    assert granted["aws-example"] == granted["azure-example"] == granted["gcp-example"] == (True, True)
+
+
+def test_a_workspace_is_shown_with_its_project(tmp_path: Path, run: Run) -> None:
+    content = yaml.safe_load((GOLDEN / "gcp" / "deployments.yaml").read_text())
+    hcp = {"organization": "acme", "project": "data", "workspace": "xcom"}
+    deployment = {**content["deployments"]["gcp-existing"], "state": {"hcp": hcp}}
+    (tmp_path / "deployments.yaml").write_text(yaml.safe_dump({**content, "deployments": {"gcp-existing": deployment}}))
+    document = json.loads(run("-f", tmp_path / "deployments.yaml", "--json")[1])
+    assert document["deployments"]["gcp-existing"]["terraform_state"] == {
+        "backend": "cloud",
+        "hostname": "app.terraform.io",
+        "organization": "acme",
+        "workspaces.name": "xcom",
+        "workspaces.project": "data",
+    }
+
+
+def test_what_a_plan_does_not_know_says_whose_it_is(reports: dict[str, Report]) -> None:
+    assert reports["azure-example"].identity["client id"] == f"{UNKNOWN}: client_id of azure-example-xcom)"
+    (through,) = reports["aws-example"].service_accounts[0].trusted_through
+    assert through["OIDC provider"] == f"{UNKNOWN}: arn of issuer of data-prod)"
+    assert reports["aws-existing"].identity["role"] == (
+        f"arn:aws-us-gov:iam::{UNKNOWN}: account_id of aws_caller_identity):role/aws-existing-xcom"
+    )
+
+
+def test_warnings_are_those_of_the_deployment(reports: dict[str, Report]) -> None:
+    for name, report in reports.items():
+        assert list(report.warnings) == read_deployments(FILES[name])[name].warnings()
+
+
+def test_text_of_terraform_is_read_as_terraform_reads_it() -> None:
+    body = {
+        "locals": {
+            "document": {"text": '${"{"}TfToken[ $${x} %%{y}', "json": "${jsonencode(local.nested)}"},
+            "nested": {"b": "<&>", "a": "${data.cloud_thing.it.deep[0].id}"},
+        },
+        "data": {"cloud_thing": {"it": {"name": "it"}}},
+        "output": {"agent_values": {"value": "${yamlencode(local.document)}"}},
+        "terraform": {},
+    }
+    values = planned(
+        body, {}, Known(blocks={"data.cloud_thing.it": {"name": "it", "deep": [{"id": "7"}]}})
+    ).agent_values
+    assert values == {"text": "{TfToken[ ${x} %{y}", "json": '{"a":"7","b":"\\u003c\\u0026\\u003e"}'}
+    other = planned(body, {}, Known(blocks={"data.cloud_thing.it": {"name": "old", "deep": [{"id": "7"}]}}))
+    assert json.loads(other.agent_values["json"])["a"] == f"{UNKNOWN}: id of it)"
+
+
+# ---- the command
+
+
+def test_json_is_stable_sorted_and_as_documented(run: Run) -> None:
+    code, out, err = run("--json")
+    assert (code, err) == (0, "")
+    assert run("--json")[1] == out
+    document = json.loads(out)
+    assert out == json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    schema = Document.model_json_schema(mode="serialization")
+    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema).validate(document)
+    assert Document.model_validate(document).model_dump(mode="json") == document
+    assert sorted(document["deployments"]) == ["aws-example", "azure-example", "gcp-example"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_text_fits_80_columns_and_never_cuts_what_people_copy(
+    name: str, run: Run, reports: dict[str, Report], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = run(name, "--file", FILES[name])
+    report = reports[name]
+    assert code == 0
+    whole = [
+        *(account.subject for account in report.service_accounts),
+        *(text for account in report.service_accounts for each in account.trusted_through for text in each.values()),
+        *(text for permission in report.permissions for text in (*permission.allowed, *permission.on)),
+        *report.identity.values(),
+        *report.storage.values(),
+        *report.environment["commonEnv"].values(),
+        *report.annotations.values(),
+        report.xcom.path,
+        report.xcom.object_key or "",
+        report.xcom.backend,
+        *(word for text in report.for_others for word in text.split()),
+        report.state_store.backend if report.state_store else "",
+    ]
+    lines = out.splitlines()
+    assert [text for text in whole if not any(text in line for line in lines)] == []
+    long = [line.strip().removeprefix("on ") for line in lines if len(line) > 80]
+    assert [line for line in long if line not in whole and line not in report.terraform_state.values()] == []
+    assert "…" not in out
+    assert "\x1b" not in out
+    assert "TfToken" not in out
+    assert "${" not in out.replace("${HOME}", "")
+
+
+def test_every_section_is_there(run: Run) -> None:
+    out = run("aws-maximal", "-f", FILES["aws-maximal"])[1]
+    headings = [line for line in out.splitlines() if line and not line.startswith(" ")]
+    assert headings == [
+        "aws-maximal",
+        "Where",
+        "Agents",
+        "Service accounts",
+        "Identity",
+        "XComs",
+        "State store",
+        "Storage",
+        "Environment: commonEnv",
+        "Annotations of the service accounts",
+        "Labels of the pods",
+        "For others to do",
+        "Good to know",
+        "Warnings",
+    ]
+
+
+def test_warnings_are_errors_only_when_strict(run: Run) -> None:
+    warned = ("aws-maximal", "-f", FILES["aws-maximal"])
+    assert run(*warned)[0] == 0
+    assert run(*warned, "--strict")[0] == 1
+    assert run("aws-example", "-f", FILES["aws-example"], "--strict")[0] == 0
+
+
+def test_nothing_is_left_behind(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("-f", PROJECT / "deployments.yaml")[0] == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_environment_of_one_component_is_shown(run: Run, tmp_path: Path) -> None:
+    content = yaml.safe_load((GOLDEN / "gcp" / "deployments.yaml").read_text())
+    deployment = content["deployments"]["gcp-existing"]
+    secret = {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}
+    deployment["agent"]["values"] |= {
+        "triggerer": {"env": [{"name": "LEVEL", "value": "a\nb"}, secret], "serviceAccount": "not one"},
+        "dagProcessor": {"env": "not a list"},
+        "stateStoreBackend": "of.their.Own",
+    }
+    file = tmp_path / "deployments.yaml"
+    file.write_text(yaml.safe_dump({**content, "deployments": {"gcp-existing": deployment}}))
+    code, out, _ = run("-f", file)
+    assert code == 0
+    assert "Environment: triggerer.env" in out
+    assert '  LEVEL="a\\nb"\n' in out
+    assert '  KEY={"valueFrom": {"secretKeyRef": {"key": "b", "name": "a"}}}\n' in out
+
+
+# ---- bad input
+
+
+def test_unknown_names_are_refused_with_the_near_match(run: Run) -> None:
+    code, out, err = run("aws-exampel", "nothing", "gcp-example")
+    there = "a deployment must be one of aws-example, azure-example, gcp-example"
+    assert (code, out) == (1, "")
+    assert err.splitlines() == [
+        f'deployments.yaml: {there}; got "aws-exampel"; try aws-example',
+        f'deployments.yaml: {there}; got "nothing"',
+    ]
+
+
+def test_refused_settings_are_reported_and_nothing_is_shown(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "deployments.yaml"
+    file.write_text(FILES["aws-example"].read_text().replace("acme-astro-xcom}", "Acme_X}"))
+    code, out, err = run("--json", "-f", file)
+    assert (code, out) == (1, "")
+    assert "aws-example.storage.bucket: must be" in err
+
+
+def test_a_state_is_of_one_deployment(run: Run) -> None:
+    code, out, err = run("--state", "state.json")
+    assert (code, out) == (1, "")
+    assert "name it" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "must be what `terraform show -json` or `terraform output -json` prints"),
+        ("not JSON", 'got "not JSON"'),
+        ("[1]", "got [1]"),
+        ("[" * 100_000, "must be what"),
+        ("{}", "it has none: is the deployment applied?"),
+        ('{"format_version": "1.0"}', "it has none: is the deployment applied?"),
+        ('{"format_version": "1.0", "values": {"root_module": 3}}', "not in that shape"),
+        ('{"format_version": "1.2", "planned_values": {}}', "is a plan"),
+        ('{"version": 4, "serial": 2, "lineage": "x"}', "is a state file"),
+        ('{"aws-example": {"bucket": "x"}}', "try `terraform output -json`"),
+        ('{"vpc_id": {"value": "vpc-1"}}', "it has vpc_id"),
+        ('{"xcom_path": {"value": "s3://x"}}', "must have the output trusted_subjects"),
+    ],
+)
+def test_another_json_than_a_state_is_refused(text: str, words: str) -> None:
+    with pytest.raises(Refused, match=re.escape(words)):
+        read_state(text)
+
+
+def test_a_state_that_cannot_be_read_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "utf16").write_text("{}", encoding="utf-16")
+    for name, words in (("absent", "no such file"), (".", "is a directory"), ("utf16", "not UTF-8 text")):
+        code, out, err = run("aws-example", "--state", tmp_path / name)
+        assert (code, out) == (1, "")
+        assert f"{tmp_path / name}: cannot be read: {words}" in err
+
+
+# ---- differences
+
+
+def made(name: str) -> tuple[Any, Body, Body]:
+    """(deployment, its JSON, what `terraform show -json` would say of it, with made-up values for what is unknown)."""
+    from astro_xcom.report import aws, azure, gcp  # all the clouds' providers
+
+    deployments = read_deployments(FILES[name])
+    body = synthesized({name: deployments[name]}, file="deployments.yaml")[name]
+    cloud = {"aws": aws, "azure": azure, "gcp": gcp}[name.partition("-")[0]]
+    stack = planned(body, cloud.computed(body), Known())
+    outputs = {**stack.outputs, "agent_values": json.dumps(stack.agent_values)}
+    state = {
+        "format_version": "1.0",
+        "values": {
+            "outputs": {key: {"value": value} for key, value in outputs.items()},
+            "root_module": {
+                "resources": [
+                    {"mode": "managed", "type": type_, "address": f"{type_}.{key}", "values": values}
+                    for type_, of in stack.resources.items()
+                    for key, values in zip(body["resource"][type_], of, strict=True)
+                ]
+            },
+        },
+    }
+    state = json.loads(re.sub(r"\(known after apply[^()]*\)", "made-up", json.dumps(state)))
+    return deployments[name], body, state
+
+
+def resource(state: Body, type_: str) -> Body:
+    found: Body = next(each for each in state["values"]["root_module"]["resources"] if each["type"] == type_)
+    return found
+
+
+def changed_values(key: str, value: Any) -> Callable[[Body], None]:
+    def change(state: Body) -> None:
+        output = state["values"]["outputs"]["agent_values"]
+        output["value"] = json.dumps({**json.loads(output["value"]), key: value})
+
+    return change
+
+
+def environment(name: str, value: str) -> Callable[[Body], None]:
+    def change(state: Body) -> None:
+        output = state["values"]["outputs"]["agent_values"]
+        values = json.loads(output["value"])
+        (entry,) = [entry for entry in values["commonEnv"] if entry["name"] == name]
+        entry["value"] = value
+        output["value"] = json.dumps(values)
+
+    return change
+
+
+def output(name: str, value: Any) -> Callable[[Body], None]:
+    return lambda state: state["values"]["outputs"][name].update(value=value)
+
+
+def attribute(type_: str, key: str, value: Any) -> Callable[[Body], None]:
+    return lambda state: resource(state, type_)["values"].update({key: value})
+
+
+def without(type_: str) -> Callable[[Body], None]:
+    return lambda state: state["values"]["root_module"]["resources"].remove(resource(state, type_))
+
+
+def replaced(type_: str, key: str, old: str, new: str) -> Callable[[Body], None]:
+    def change(state: Body) -> None:
+        values = resource(state, type_)["values"]
+        assert old in values[key]
+        values[key] = values[key].replace(old, new)
+
+    return change
+
+
+XCOM = "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_"
+SUBJECT = "system:serviceaccount:astro:prod-aws-triggerer"
+TRUST = f"{SUBJECT} through OIDC provider {UNKNOWN}: arn of issuer of data-prod), audience sts.amazonaws.com"
+MADE_UP = "through OIDC provider made-up, audience sts.amazonaws.com"
+
+DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None, str | None, str | None]], str]] = [
+    (
+        "aws-example",
+        replaced("aws_iam_role", "assume_role_policy", SUBJECT, "system:serviceaccount:astro:old"),
+        [
+            ("trust", None, TRUST, None),
+            ("trust", None, None, f"system:serviceaccount:astro:old {MADE_UP}"),
+        ],
+        "no credentials",
+    ),
+    (
+        "aws-example",
+        replaced("aws_iam_role", "assume_role_policy", "sts.amazonaws.com", "other"),
+        [],
+        "no credentials",
+    ),
+    (
+        "aws-example",
+        replaced("aws_iam_role_policy", "policy", "s3:PutObject", "s3:*"),
+        [
+            ("permission", None, "s3:PutObject on arn:aws:s3:::acme-astro-xcom/state/*", None),
+            ("permission", None, "s3:PutObject on arn:aws:s3:::acme-astro-xcom/xcom/*", None),
+            ("permission", None, None, "s3:* on arn:aws:s3:::acme-astro-xcom/state/*"),
+            ("permission", None, None, "s3:* on arn:aws:s3:::acme-astro-xcom/xcom/*"),
+        ],
+        "fails until the next apply",
+    ),
+    (
+        "azure-example",
+        attribute("azurerm_role_assignment", "role_definition_name", "Reader"),
+        [
+            ("permission", None, "Storage Blob Data Contributor on /subscriptions/00000000-0000-0000-0000-000000000000"
+             "/resourceGroups/astro-xcom/providers/Microsoft.Storage/storageAccounts/acmeastroxcom/blobServices/default"
+             "/containers/xcom", None),
+            ("permission", None, None, "Reader on /subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups"
+             "/astro-xcom/providers/Microsoft.Storage/storageAccounts/acmeastroxcom/blobServices/default/containers"
+             "/xcom"),
+        ],
+        "fails until the next apply",
+    ),
+    (
+        "gcp-example",
+        attribute("google_service_account_iam_member", "member", "allUsers"),
+        [
+            ("trust", None, "system:serviceaccount:astro:prod-gcp-dag-processor through workloadIdentityUser "
+             "serviceAccount:acme-data.svc.id.goog[astro/prod-gcp-dag-processor]", None),
+            ("trust", None, None, "allUsers through workloadIdentityUser allUsers"),
+        ],
+        "no credentials",
+    ),
+    (
+        "gcp-example",
+        attribute("google_storage_bucket", "soft_delete_policy", [{"retention_duration_seconds": 604800}]),
+        [("lifecycle", "soft_delete_days", "0", "7")],
+        "sooner or later",
+    ),
+    (
+        "aws-example",
+        without("aws_s3_bucket"),
+        [
+            ("lifecycle", "abort_upload_days", "7", None),
+            ("lifecycle", "below", "xcom/", None),
+            ("lifecycle", "expire_days", "30", None),
+            ("lifecycle", "noncurrent_days", "7", None),
+        ],
+        "sooner or later",
+    ),
+    ("gcp-example", output("bucket", "acme-old"), [("storage", "bucket", "acme-astro-xcom-gcp", "acme-old")], "stay"),
+    (
+        "aws-example",
+        output("role_arn", "arn:aws:iam::111122223333:role/old"),
+        [("identity", "role", "arn:aws:iam::111122223333:role/aws-example-xcom", "arn:aws:iam::111122223333:role/old")],
+        "another identity",
+    ),
+    ("aws-example", attribute("helm_release", "version", "2.3.0"), [("release", "version", "2.3.3", "2.3.0")], "tasks"),
+    (
+        "aws-example",
+        without("helm_release"),
+        [
+            ("release", "chart", "astro-remote-execution-agent", None),
+            ("release", "name", "astro-agent", None),
+            ("release", "namespace", "astro", None),
+            ("release", "version", "2.3.3", None),
+        ],
+        "installs",
+    ),
+    (
+        "aws-example",
+        environment(f"{XCOM}PATH", "s3://acme-astro-xcom/old"),
+        [("value", f"commonEnv[{XCOM}PATH].value", "s3://acme-astro-xcom/xcom", "s3://acme-astro-xcom/old")],
+        "read as their paths",
+    ),
+    (
+        "aws-example",
+        environment("AIRFLOW__COMMON_IO__STATE_STORE_OBJECTSTORAGE_PATH", "s3://acme-astro-xcom/old"),
+        [("value", "commonEnv[AIRFLOW__COMMON_IO__STATE_STORE_OBJECTSTORAGE_PATH].value",
+          "s3://acme-astro-xcom/state", "s3://acme-astro-xcom/old")],
+        "do not find the state",
+    ),
+    (
+        "aws-example",
+        environment(f"{XCOM}THRESHOLD", "1"),
+        [("value", f"commonEnv[{XCOM}THRESHOLD].value", "0", "1")],
+        "run now",
+    ),
+    (
+        "aws-example",
+        changed_values("annotations", {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/other"}),
+        [("value", "annotations.eks.amazonaws.com/role-arn", "arn:aws:iam::111122223333:role/aws-example-xcom",
+          "arn:aws:iam::111122223333:role/other")],
+        "another cloud identity",
+    ),
+    (
+        "azure-example",
+        changed_values("labels", {}),
+        [("value", "labels.azure.workload.identity/use", "true", None)],
+        "or as none",
+    ),
+    ("gcp-example", changed_values("namespace", "old"), [("value", "namespace", "astro", "old")], "subjects"),
+    ("gcp-example", changed_values("logLevel", "DEBUG"), [("value", "logLevel", None, "DEBUG")], "run now"),
+    ("gcp-example", changed_values("createNamespace", "false"),
+     [("value", "createNamespace", "false", '"false"')], "run"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "change", "expected", "causes"), DIFFERENCES)
+def test_each_difference_is_a_finding_with_what_it_causes(
+    name: str, change: Callable[[Body], None], expected: list[tuple[str, ...]], causes: str
+) -> None:
+    deployment, body, state = made(name)
+    assert check(deployment, body, read_state(json.dumps(state))).findings == ()
+    change(state)
+    findings = check(deployment, body, read_state(json.dumps(state))).findings
+    if expected:
+        assert [(each.kind, each.item, each.now, each.applied) for each in findings] == expected
+    assert causes in findings[0].causes
+
+
+def test_outputs_alone_tell_of_subjects_storage_identity_and_values() -> None:
+    deployment, body, state = made("aws-example")
+    outputs = state["values"]["outputs"]
+    report = check(deployment, body, read_state(json.dumps(outputs)))
+    assert (report.findings, report.compared) == ((), "outputs")
+    old = copy.deepcopy(outputs)
+    old["trusted_subjects"]["value"][-1] = "system:serviceaccount:astro:old"
+    old["bucket"]["value"] = "acme-old"
+    findings = check(deployment, body, read_state(json.dumps(old))).findings
+    assert [(each.kind, each.now, each.applied) for each in findings] == [
+        ("storage", "acme-astro-xcom", "acme-old"),
+        ("trust", "system:serviceaccount:astro:prod-aws-sentinel", None),
+        ("trust", None, "system:serviceaccount:astro:old"),
+    ]
+
+
+def test_it_says_what_outputs_cannot_tell(run: Run, tmp_path: Path) -> None:
+    _, _, state = made("aws-example")
+    (tmp_path / "outputs.json").write_text(json.dumps(state["values"]["outputs"]))
+    code, out, _ = run("aws-example", "--state", tmp_path / "outputs.json")
+    assert code == 0
+    assert "Compared with the applied outputs: no difference." in out
+    assert "give `terraform show" in out
+
+
+def test_the_state_of_another_cloud_is_refused() -> None:
+    deployment, body, _ = made("aws-example")
+    _, _, other = made("gcp-example")
+    with pytest.raises(Refused, match="is not the state of this deployment: it has no output role_arn"):
+        check(deployment, body, read_state(json.dumps(other)))
+
+
+def test_a_trust_that_somebody_widened_is_found() -> None:
+    deployment, body, state = made("aws-example")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/x"},
+        "Condition": {"StringLike": {"x:sub": "system:serviceaccount:*:*"}},
+    }
+    role = resource(state, "aws_iam_role")["values"]
+    policy = json.loads(role["assume_role_policy"])
+    anybody = {"Effect": "Allow", "Principal": "*"}
+    role["assume_role_policy"] = json.dumps({"Statement": [*policy["Statement"], statement, anybody]})
+    findings = check(deployment, body, read_state(json.dumps(state))).findings
+    assert [each.applied for each in findings] == [
+        "StringLike system:serviceaccount:*:* through OIDC provider arn:aws:iam::111122223333:oidc-provider/x, "
+        "audience any",
+        "any service account through OIDC provider *, audience any",
+    ]
+
+
+def test_findings_go_to_stderr_and_end_with_1(run: Run, tmp_path: Path) -> None:
+    _, _, state = made("aws-example")
+    environment(f"{XCOM}PATH", "s3://acme-astro-xcom/old")(state)
+    file = tmp_path / "state.json"
+    file.write_text(json.dumps(state))
+    code, out, err = run("aws-example", "--state", file)
+    assert code == 1
+    assert "/old" not in out
+    assert out.endswith("Applied\n  - Compared with the applied state: 1 difference.\n")
+    assert err.splitlines() == [
+        "deployments.yaml: aws-example: value",
+        "  after the next apply, values below the old path are read as their paths",
+        f"    commonEnv[{XCOM}PATH].value",
+        "    - s3://acme-astro-xcom/old",
+        "    + s3://acme-astro-xcom/xcom",
+        "- is applied, + is what the file says; `terraform plan` shows the next apply.",
+    ]
+    code, out, _ = run("aws-example", "--state", file, "--json")
+    assert code == 1
+    assert json.loads(out)["deployments"]["aws-example"]["findings"][0]["applied"] == "s3://acme-astro-xcom/old"
+
+
+def test_a_state_can_come_from_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO("{}"))
+    code, out, err = run("aws-example", "--state", "-")
+    assert (code, out) == (1, "")
+    assert err.startswith("standard input: must have the outputs")
+
+
+# ---- applied, with real Terraform core and providers that only echo
+
+
+@pytest.mark.terraform
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_applied_as_it_is_described_has_no_finding(
+    name: str, stacks: dict[str, Path], applied: Applied, run: Run, tmp_path: Path
+) -> None:
+    state = applied(stacks[name]).state
+    for number, document in enumerate((state, state["values"]["outputs"])):
+        file = tmp_path / f"{number}.json"
+        file.write_text(json.dumps(document))
+        code, out, err = run(name, "-f", FILES[name], "--state", file, "--json")
+        assert (code, err) == (0, "")
+        assert UNKNOWN not in out or document is not state
+
+
+@pytest.mark.terraform
+@pytest.mark.parametrize("name", ["aws-example", "azure-example", "gcp-example"])
+def test_applied_values_are_filled_in(name: str, stacks: dict[str, Path], applied: Applied) -> None:
+    done = applied(stacks[name])
+    deployment = read_deployments(FILES[name])[name]
+    body = synthesized({name: deployment}, file="deployments.yaml")[name]
+    for document in (done.state, done.state["values"]["outputs"]):
+        report = check(deployment, body, read_state(json.dumps(document)))
+        assert report.annotations == done.agent_values["annotations"]
+        assert report.environment["commonEnv"] == {
+            entry["name"]: entry["value"] for entry in done.agent_values["commonEnv"]
+        }
+        shown = next(iter(report.identity.values()))
+        assert shown in (done.output(key) for key in ("role_arn", "client_id", "service_account_email")
+                         if key in done.state["values"]["outputs"])  # fmt: skip
+
+
+@pytest.mark.terraform
+@pytest.mark.parametrize("name", ["aws-example", "azure-example", "gcp-example"])
+def test_changed_settings_differ_from_what_is_applied(
+    name: str, stacks: dict[str, Path], applied: Applied, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "state.json").write_text(json.dumps(applied(stacks[name]).state))
+    content = yaml.safe_load(FILES[name].read_text())
+    content["defaults"]["agent"]["values_files"] = [str(PROJECT / "examples" / "agent-values.yaml")]
+    content["defaults"]["xcom"]["retention_days"] = 60
+    content["deployments"][name]["storage"]["path"] = "other"
+    content["deployments"][name]["agent"]["resource_name_prefix"] = "renamed"
+    file = tmp_path / "deployments.yaml"
+    file.write_text(yaml.safe_dump(content))
+    code, out, err = run(name, "-f", file, "--state", tmp_path / "state.json", "--json")
+    assert code == 1
+    findings = json.loads(out)["deployments"][name]["findings"]
+    kinds = {"trust", "lifecycle", "value", *(["permission"] if name == "aws-example" else [])}
+    assert {finding["kind"] for finding in findings} == kinds
+    assert "system:serviceaccount:astro:renamed-triggerer" in err
+    assert "- 30\n" in err
