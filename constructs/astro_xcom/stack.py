@@ -5,9 +5,13 @@ from typing import Any
 
 from cdktf import (
     AzurermBackend,
+    CloudBackend,
     GcsBackend,
     ITerraformDependable,
     LocalBackend,
+    NamedCloudWorkspace,
+    NamedRemoteWorkspace,
+    RemoteBackend,
     S3Backend,
     TerraformOutput,
     TerraformStack,
@@ -17,7 +21,7 @@ from constructs import Construct
 
 from astro_xcom.agent import AgentRelease, AgentValues
 from astro_xcom.service_accounts import subjects
-from astro_xcom.settings import AzurermState, Deployment, GcsState, LocalState, S3State
+from astro_xcom.settings import AzurermState, Deployment, GcsState, HcpState, LocalState, RemoteState, S3State
 from astro_xcom.settings.state import Backend
 from astro_xcom.terraform_text import from_stack, literal
 from astro_xcom.xcom import PodIdentity, XComLocation
@@ -95,6 +99,20 @@ class XComStack(TerraformStack):
             )
         elif isinstance(backend, GcsState):
             GcsBackend(self, bucket=backend.bucket, prefix=own)
+        elif isinstance(backend, HcpState):
+            CloudBackend(
+                self,
+                organization=backend.organization,
+                hostname=backend.hostname,
+                workspaces=NamedCloudWorkspace(own, backend.project),
+            )
+        elif isinstance(backend, RemoteState):
+            RemoteBackend(
+                self,
+                organization=backend.organization,
+                hostname=backend.hostname,
+                workspaces=NamedRemoteWorkspace(own),
+            )
         elif isinstance(backend, LocalState):
             # From the stack's folder to the project's: the same bytes on every machine, and outside of what
             # synthesis may delete.

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from cdktf import TerraformStack, TerraformVariable, Testing
 
@@ -142,8 +144,9 @@ def test_sse_kms_makes_a_rotated_kept_key_with_an_alias_and_grants_it(stack: Ter
     grant = statements(body, "access-identity")["Key"]
     assert grant["actions"] == ["kms:Decrypt", "kms:GenerateDataKey"]
     assert grant["resources"] == [rule["apply_server_side_encryption_by_default"]["kms_master_key_id"]]
-    (administration,) = statements(body, "key-policy").values()
-    assert administration["principals"][0]["identifiers"][0].endswith(":root")
+    (administration,) = json.loads(key["policy"])["Statement"]
+    assert (administration["Effect"], administration["Action"], administration["Resource"]) == ("Allow", "kms:*", "*")
+    assert administration["Principal"]["AWS"].endswith(":root")
 
 
 def test_an_existing_key_is_used_and_granted(stack: TerraformStack) -> None:
@@ -152,6 +155,33 @@ def test_an_existing_key_is_used_and_granted(stack: TerraformStack) -> None:
     body = synth(stack)
     assert not of_type(body, "aws_kms_key")
     assert statements(body, "access-identity")["Key"]["resources"] == [arn]
+
+
+def test_access_logs_and_notifications_are_off_until_asked_for(stack: TerraformStack) -> None:
+    storage = XComBucket(stack, "storage", name="acme-xcom")
+    assert (storage.logging, storage.notification) == (None, None)
+    assert not {"aws_s3_bucket_logging", "aws_s3_bucket_notification"} & set(synth(stack)["resource"])
+
+
+def test_access_logs_go_to_the_given_bucket_below_this_ones_name(stack: TerraformStack) -> None:
+    storage = XComBucket(stack, "storage", name="acme-xcom", access_log_bucket="acme.logs")
+    logging = only(synth(stack), "aws_s3_bucket_logging")
+    assert (logging["target_bucket"], logging["target_prefix"]) == ("acme.logs", "acme-xcom/")
+    assert logging["bucket"].startswith("${aws_s3_bucket.")
+    assert storage.logging in storage.dependencies
+
+
+def test_eventbridge_hears_of_objects_when_asked_to(stack: TerraformStack) -> None:
+    storage = XComBucket(stack, "storage", name="acme-xcom", eventbridge_notifications=True)
+    assert only(synth(stack), "aws_s3_bucket_notification")["eventbridge"] is True
+    assert storage.notification in storage.dependencies
+
+
+@pytest.mark.parametrize(("bucket", "message"), [("acme-xcom", "must be another bucket"), ("Acme", "a bucket's name")])
+def test_a_bucket_that_cannot_take_access_logs_is_refused(stack: TerraformStack, bucket: str, message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        XComBucket(stack, "storage", name="acme-xcom", access_log_bucket=bucket)
+    XComBucket(stack, "storage", name="acme-xcom")  # the id is still free
 
 
 def test_an_existing_bucket_makes_no_bucket_and_grants(stack: TerraformStack) -> None:
@@ -204,3 +234,62 @@ def test_two_paths_of_a_bucket_are_granted_to_one_role_side_by_side(stack: Terra
         XComBucket.from_name(stack, team, "acme-xcom", path=team).grant_read_write(identity)
     names = [policy["name"] for policy in of_type(synth(stack), "aws_iam_role_policy")]
     assert sorted(names) == ["one-acme-xcom", "two-acme-xcom"]
+
+
+def named_role(stack: TerraformStack, id_: str) -> IrsaRole:
+    provider = EksOidcProvider(stack, f"{id_}-oidc", arn=PROVIDER)
+    return IrsaRole(stack, id_, name=id_, oidc_providers=[provider], subjects=["system:serviceaccount:astro:worker"])
+
+
+def test_a_role_granted_a_folder_reaches_no_other_and_what_is_there_expires(stack: TerraformStack) -> None:
+    storage = XComBucket(stack, "storage", name="acme-xcom", state_store_path="state", sse_kms=True)
+    folders = {name: storage.folder(name) for name in ("ingest", "reports")}
+    for name, folder in folders.items():
+        folder.grant_read_write(named_role(stack, f"{name}-role"))
+    body = synth(stack)
+    for name, folder in folders.items():
+        found = statements(body, f"access-{name}-role")
+        assert [resource.partition(":s3:::")[2] for resource in found["Objects"]["resources"]] == [
+            f"acme-xcom/xcom/{name}/*",
+            f"acme-xcom/state/{name}/*",
+        ]
+        assert set(found) == {"Objects", "Bucket", "Key"}
+        assert folder.location.url == f"s3://acme-xcom/xcom/{name}"
+        assert folder.location.state_store_url == f"s3://acme-xcom/state/{name}"
+        assert storage.resource in folder.dependencies
+    assert rules(body)["expire-xcoms"]["filter"] == [{"prefix": "xcom/"}]
+    assert len(of_type(body, "aws_s3_bucket")) == 1
+    assert {policy["name"] for policy in of_type(body, "aws_iam_role_policy")} == {
+        "folder-ingest-acme-xcom",
+        "folder-reports-acme-xcom",
+    }
+
+
+def test_one_role_can_be_granted_several_folders(stack: TerraformStack) -> None:
+    storage = XComBucket.from_name(stack, "storage", "acme-xcom", path="", connection_id="aws_default")
+    shared = role(stack)
+    for name in ("ingest", "reports"):
+        storage.folder(name).grant_read_write(shared)
+    assert len(of_type(synth(stack), "aws_iam_role_policy")) == 2
+    assert storage.folder("other").location.url == "s3://aws_default@acme-xcom/other"
+    assert storage.folder("more").location.state_store_url is None
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "Ingest", "..", "x" * 49])
+def test_a_folder_has_a_simple_name(stack: TerraformStack, name: str) -> None:
+    with pytest.raises(Refused, match="1-48 lower-case letters"):
+        XComBucket(stack, "storage", name="acme-xcom").folder(name)
+
+
+def test_granting_twice_is_granting_once(stack: TerraformStack) -> None:
+    storage, granted = XComBucket(stack, "storage", name="acme-xcom"), role(stack)
+    assert storage.grant_read_write(granted) is storage.grant_read_write(granted)
+    assert len(of_type(synth(stack), "aws_iam_role_policy")) == 1
+
+
+def test_two_granted_roles_need_two_ids(stack: TerraformStack) -> None:
+    storage = XComBucket(stack, "storage", name="acme-xcom")
+    team = TerraformStack(stack, "team")
+    storage.grant_read_write(named_role(stack, "agents"))
+    with pytest.raises(Refused, match='each role granted here needs an id of its own; got "agents"'):
+        storage.grant_read_write(named_role(team, "agents"))

@@ -8,6 +8,9 @@ from support import of_type, only, resolved, synth
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
 SUBNET = f"{SUBSCRIPTION}/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/data/subnets/agents"
 VAULT = f"{SUBSCRIPTION}/resourceGroups/keys/providers/Microsoft.KeyVault/vaults/acme-keys"
+ZONE = (
+    f"{SUBSCRIPTION}/resourceGroups/net/providers/Microsoft.Network/privateDnsZones/privatelink.blob.core.windows.net"
+)
 KEY = "https://acme-keys.vault.azure.net/keys/xcom"
 ACCOUNT = f"{SUBSCRIPTION}/resourceGroups/data/providers/Microsoft.Storage/storageAccounts/acmexcom"
 
@@ -109,6 +112,41 @@ def test_a_key_filled_in_later_is_split_by_terraform(stack: TerraformStack) -> N
     )
 
 
+def test_public_network_access_can_be_switched_off(stack: TerraformStack) -> None:
+    account(stack, public_network_access=False)
+    assert only(synth(stack), "azurerm_storage_account")["public_network_access_enabled"] is False
+
+
+def test_a_private_endpoint_leads_to_the_blobs_of_the_account(stack: TerraformStack) -> None:
+    made = account(stack, private_endpoint_subnet=SUBNET, private_dns_zone=ZONE, tags={"team": "data"})
+    endpoint = only(synth(stack), "azurerm_private_endpoint")
+    connection = endpoint["private_service_connection"]
+    assert (endpoint["name"], endpoint["subnet_id"]) == ("acmexcom-blob", SUBNET)
+    assert (endpoint["resource_group_name"], endpoint["location"]) == ("data", "westeurope")
+    assert connection["private_connection_resource_id"].startswith("${azurerm_storage_account.")
+    assert (connection["subresource_names"], connection["is_manual_connection"]) == (["blob"], False)
+    assert endpoint["private_dns_zone_group"] == {"name": "blob", "private_dns_zone_ids": [ZONE]}
+    assert endpoint["tags"] == {"team": "data"}
+    assert "lifecycle" not in endpoint
+    assert made.private_endpoint in made.dependencies
+
+
+def test_a_zone_that_somebody_else_adds_stays(stack: TerraformStack) -> None:
+    account(stack, private_endpoint_subnet=SUBNET)
+    endpoint = only(synth(stack), "azurerm_private_endpoint")
+    assert "private_dns_zone_group" not in endpoint
+    assert endpoint["lifecycle"] == {"ignore_changes": ["private_dns_zone_group"]}
+
+
+def test_the_blobs_access_logs_go_to_the_given_account(stack: TerraformStack) -> None:
+    made = account(stack, access_log_storage_account_id=ACCOUNT)
+    logs = only(synth(stack), "azurerm_monitor_diagnostic_setting")
+    assert logs["storage_account_id"] == ACCOUNT
+    assert logs["target_resource_id"].endswith(".id}/blobServices/default")
+    assert [log["category"] for log in logs["enabled_log"]] == ["StorageRead", "StorageWrite", "StorageDelete"]
+    assert made.access_logs in made.dependencies
+
+
 def test_without_a_key_of_ones_own_there_is_no_identity(stack: TerraformStack) -> None:
     account(stack)
     assert set(synth(stack)["resource"]) == {"azurerm_storage_account"}
@@ -123,6 +161,13 @@ def test_without_a_key_of_ones_own_there_is_no_identity(stack: TerraformStack) -
         ({"replication": "Standard_ZRS"}, "try ZRS"),
         ({"subnets": ["agents"]}, "resource id of a subnet"),
         ({"ip_rules": ["10.0.0.0/8"]}, "must be public"),
+        ({"private_endpoint_subnet": "endpoints"}, "resource id of a subnet"),
+        (
+            {"private_endpoint_subnet": SUBNET, "private_dns_zone": ZONE.replace("blob", "file")},
+            "zone for blob storage",
+        ),
+        ({"private_dns_zone": ZONE}, "only used with private_endpoint_subnet"),
+        ({"access_log_storage_account_id": "acmelogs"}, "resource id of a storage account"),
         ({"customer_managed_key_id": KEY}, "together"),
         ({"key_vault_id": VAULT}, "together"),
         ({"customer_managed_key_id": KEY, "key_vault_id": f"{VAULT}-2"}, "key of the vault acme-keys-2"),

@@ -224,3 +224,66 @@ def test_what_azure_or_airflow_would_refuse_is_refused(
     with pytest.raises(Refused, match=message):
         XComContainer(stack, "storage", account=account, **changes)  # type: ignore[arg-type]
     XComContainer(stack, "storage", account=account)  # the id is still free
+
+
+def user(stack: TerraformStack, id_: str) -> FederatedIdentity:
+    return FederatedIdentity(
+        stack,
+        id_,
+        name=id_,
+        resource_group="data",
+        location="westeurope",
+        issuers=[AksOidcIssuer(stack, f"{id_}-oidc", issuer=ISSUER)],
+        subjects=["system:serviceaccount:astro:worker"],
+    )
+
+
+def test_agents_can_share_a_container_by_folders(stack: TerraformStack, account: XComAccount) -> None:
+    storage = XComContainer(
+        stack, "storage", account=account, state_store_path="state", account_host="blob.example.com"
+    )
+    for name in ("ingest", "reports"):
+        agents = user(stack, f"{name}-agents")
+        folder = storage.folder(name, identity=agents)
+        assert folder.location.url == f"abfs://wasb_xcom@xcom/xcom/{name}"
+        assert folder.location.state_store_url == f"abfs://wasb_xcom@xcom/state/{name}"
+        grant = folder.grant_read_write(agents)
+        assert {storage.resource, grant} <= set(folder.dependencies)
+    body = synth(stack)
+    assert len(of_type(body, "azurerm_storage_container")) == 1
+    assert rules(body)["expire-xcoms"]["filters"]["prefix_match"] == ["xcom/xcom/"]
+    grants = of_type(body, "azurerm_role_assignment")
+    assert len(grants) == 2
+    assert len({grant["principal_id"] for grant in grants}) == 2
+    assert len({grant["scope"] for grant in grants}) == 1
+    extras = [value for key, value in body["locals"].items() if "folder" in key and "extra" in key]
+    assert {extra["account_host"] for extra in extras} == {"blob.example.com"}
+    assert len({extra["managed_identity_client_id"] for extra in extras}) == 2
+
+
+def test_an_identity_granted_several_folders_gets_the_role_once(stack: TerraformStack, account: XComAccount) -> None:
+    storage, shared = XComContainer(stack, "storage", account=account), user(stack, "agents")
+    for folder in (storage.folder("ingest"), storage.folder("reports"), storage):
+        assert folder.grant_read_write(shared) in folder.dependencies
+    assert len(of_type(synth(stack), "azurerm_role_assignment")) == 1
+
+
+def test_a_folder_has_a_simple_name(stack: TerraformStack, account: XComAccount) -> None:
+    with pytest.raises(Refused, match="1-48 lower-case letters"):
+        XComContainer(stack, "storage", account=account).folder("a/b")
+
+
+def test_two_granted_identities_need_two_ids(stack: TerraformStack, account: XComAccount) -> None:
+    storage, team = XComContainer(stack, "storage", account=account), TerraformStack(stack, "team")
+    storage.grant_read_write(user(stack, "agents"))
+    with pytest.raises(Refused, match='each identity granted here needs an id of its own; got "agents"'):
+        storage.folder("ingest").grant_read_write(user(team, "agents"))
+
+
+def test_a_folder_grants_nothing_to_an_identity_that_is_used_as_it_is(
+    stack: TerraformStack, account: XComAccount
+) -> None:
+    theirs = FederatedIdentity.from_name(stack, "theirs", "astro-xcom", resource_group="data")
+    folder = XComContainer(stack, "storage", account=account).folder("ingest", identity=theirs)
+    assert folder.grant_read_write(theirs) is None
+    assert None not in folder.dependencies

@@ -21,6 +21,10 @@ GOOD: Yaml = {
     "agent": {"namespace": "astro", "resource_name_prefix": "prod"},
     "storage": {"account": "acmexcom"},
 }
+SUBNET = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/net/providers/Microsoft.Network"
+    "/virtualNetworks/data/subnets/endpoints"
+)
 BAD: list[Yaml] = yaml.safe_load((PROJECT / "tests" / "bad_settings_azure.yaml").read_text(encoding="utf-8"))
 
 
@@ -81,6 +85,19 @@ def test_an_owner_of_the_identity_counts_the_credentials(tmp_path: Path) -> None
     workers = [{"name": f"w{number}"} for number in range(18)]
     identity = {"name": "agents", "existing": True, "resource_group": "ids", "federate": False}
     assert deployment(tmp_path, agent__values={"workers": workers}, identity=identity).identity.federate is False
+
+
+def test_an_account_that_nobody_reaches_is_warned_of(tmp_path: Path) -> None:
+    endpoint = {"subnet": SUBNET}
+    said = [
+        line for line in deployment(tmp_path, storage__public_network_access=False).warnings() if "storage." in line
+    ]
+    assert len(said) == 1
+    assert said[0].startswith("storage.public_network_access: without a private endpoint")
+    changes = {"storage__public_network_access": False, "storage__private_endpoint": endpoint}
+    assert not [line for line in deployment(tmp_path, **changes).warnings() if "storage." in line]
+    changes["storage__network"] = {"ip_rules": ["198.51.100.7"]}
+    assert [line for line in deployment(tmp_path, **changes).warnings() if line.startswith("storage.network: has no")]
 
 
 @pytest.mark.parametrize("tags", [50, 51])

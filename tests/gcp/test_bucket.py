@@ -1,7 +1,7 @@
 import pytest
 from cdktf import TerraformStack, TerraformVariable, Testing
 
-from astro_xcom.gcp import WorkloadIdentity, XComBucket
+from astro_xcom.gcp import WorkloadIdentity, WorkloadIdentityRef, XComBucket
 from astro_xcom.refusal import Refused
 from support import Body, of_type, only, resolved, synth
 
@@ -188,6 +188,14 @@ def test_a_key_that_its_owner_granted_is_only_used(stack: TerraformStack) -> Non
     assert "data" not in body
 
 
+def test_access_logs_go_to_the_given_bucket_or_nowhere(stack: TerraformStack) -> None:
+    bucket(stack, access_log_bucket="acme.logs")
+    assert only(synth(stack), "google_storage_bucket")["logging"] == {"log_bucket": "acme.logs"}
+    other = TerraformStack(Testing.app(), "other")
+    bucket(other)
+    assert "logging" not in only(synth(other), "google_storage_bucket")
+
+
 def test_an_existing_bucket_gets_members_and_no_settings(stack: TerraformStack) -> None:
     storage = XComBucket.from_name(stack, "storage", "acme.shared", path="")
     storage.grant_read_write(WorkloadIdentity.from_email(stack, "identity", EMAIL))
@@ -230,6 +238,8 @@ def test_protection_can_be_switched_off_and_then_the_bucket_emptied(stack: Terra
         ({"kms_key_name": KEY, "customer_managed_key": True, "location": "EU"}, "must be a key in europe"),
         ({"kms_key_name": f"{KEY}/cryptoKeyVersions/1", "customer_managed_key": True}, "without a version"),
         ({"soft_delete_days": 3}, "0 .off. or 7-90"),
+        ({"access_log_bucket": "acme-xcom"}, "must be another bucket"),
+        ({"access_log_bucket": "gs://logs"}, "must be a bucket's name"),
         ({"retention_days": 0}, "must be 1-36500 days"),
         ({"key_rotation_days": 91}, "must be 1-90"),
         ({"path": "/xcom"}, 'try "xcom"'),
@@ -267,3 +277,42 @@ def test_a_key_cannot_be_made_for_a_location_filled_in_later(stack: TerraformSta
     location = TerraformVariable(stack, "l", type="string").string_value
     with pytest.raises(Refused, match="location must be known"):
         bucket(stack, location=location, customer_managed_key=True)
+
+
+def account(stack: TerraformStack, id_: str, email: str = EMAIL) -> WorkloadIdentityRef:
+    return WorkloadIdentity.from_email(stack, id_, email)
+
+
+def test_agents_can_share_a_bucket_by_folders(stack: TerraformStack) -> None:
+    storage = bucket(stack, state_store_path="state", connection_id="gcp")
+    for name in ("ingest", "reports"):
+        folder = storage.folder(name)
+        assert folder.location.url == f"gs://gcp@acme-xcom/xcom/{name}"
+        assert folder.location.state_store_url == f"gs://gcp@acme-xcom/state/{name}"
+        assert folder.location.env == storage.location.env
+        granted = folder.grant_read_write(account(stack, f"{name}-agents"))
+        assert {storage.resource, *granted} <= set(folder.dependencies)
+    body = synth(stack)
+    assert len(of_type(body, "google_storage_bucket")) == 1
+    assert conditions(body)[0][1]["matches_prefix"] == ["xcom/"]
+    assert len(of_type(body, "google_storage_bucket_iam_member")) == 4
+
+
+def test_an_account_granted_several_folders_gets_each_member_once(stack: TerraformStack) -> None:
+    storage, shared = bucket(stack), account(stack, "agents")
+    for folder in (storage.folder("ingest"), storage.folder("reports"), storage):
+        granted = folder.grant_read_write(shared)
+        assert set(granted) <= set(folder.dependencies)
+    assert len(of_type(synth(stack), "google_storage_bucket_iam_member")) == 2
+
+
+def test_a_folder_has_a_simple_name(stack: TerraformStack) -> None:
+    with pytest.raises(Refused, match="1-48 lower-case letters"):
+        bucket(stack).folder("a/b")
+
+
+def test_two_granted_accounts_need_two_ids(stack: TerraformStack) -> None:
+    storage, team = bucket(stack), TerraformStack(stack, "team")
+    storage.grant_read_write(account(stack, "agents"))
+    with pytest.raises(Refused, match='each service account granted here needs an id of its own; got "agents"'):
+        storage.folder("ingest").grant_read_write(account(team, "agents", "reports@acme-data.iam.gserviceaccount.com"))

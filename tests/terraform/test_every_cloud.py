@@ -51,7 +51,7 @@ MARKS = {
 """The annotation of a service account that holds the cloud's identity."""
 RELEASED = [f"{cloud}-{kind}" for cloud in ("aws", "azure", "gcp") for kind in ("example", "maximal", "existing")]
 EXAMPLES = ["aws-example", "azure-example", "gcp-example"]
-UNPROTECTED = ["aws-maximal", "azure-maximal", "gcp-maximal"]
+UNPROTECTED = ["aws-maximal", "azure-maximal", "gcp-existing-account"]
 """Stacks whose storage may be destroyed."""
 
 

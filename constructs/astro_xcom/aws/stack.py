@@ -70,6 +70,8 @@ class AwsXComStack(XComStack):
             retention_days=deployment.xcom.retention_days,
             sse_kms=storage.encryption == "SSE-KMS",
             kms_key_arn=storage.kms_key_arn,
+            access_log_bucket=storage.access_log_bucket,
+            eventbridge_notifications=storage.eventbridge_notifications,
             protect_from_destroy=storage.protect_from_destroy,
             force_destroy=storage.force_destroy,
         )

@@ -3,6 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 from cdktf import Fn, ITerraformDependable, TerraformResourceLifecycle
+from cdktf_cdktf_provider_azurerm.monitor_diagnostic_setting import (
+    MonitorDiagnosticSetting,
+    MonitorDiagnosticSettingEnabledLog,
+)
+from cdktf_cdktf_provider_azurerm.private_endpoint import (
+    PrivateEndpoint,
+    PrivateEndpointPrivateDnsZoneGroup,
+    PrivateEndpointPrivateServiceConnection,
+)
 from cdktf_cdktf_provider_azurerm.role_assignment import RoleAssignment
 from cdktf_cdktf_provider_azurerm.storage_account import (
     StorageAccount,
@@ -22,6 +31,7 @@ from astro_xcom.tokens import check, is_known
 from astro_xcom.xcom import LONGEST_RECOVERY_DAYS
 
 KEY_ROLE = "Key Vault Crypto Service Encryption User"
+ACCESS_LOGS = ("StorageRead", "StorageWrite", "StorageDelete")
 NAME_IN_ID = 8  # the position of the account's name in its resource id
 
 
@@ -47,9 +57,11 @@ class XComAccount(XComAccountRef):
 
     With `customer_managed_key_id` (the URL of a key without a version) makes an identity that is granted the key of the
     vault `key_vault_id` before the account is made. With `subnets` or `ip_rules` only those, and what `bypass` names,
-    reach the account. `recovery_days` is how long deleted blobs and containers can be restored. The provider needs
-    `storage_use_azuread`. Raises Refused for names Azure refuses. Destroying fails while `protect_from_destroy` is on.
-    Changing name, location or resource group replaces the account.
+    reach the account; without `public_network_access` only private endpoints do. With `private_endpoint_subnet` makes
+    one, which the agents find in `private_dns_zone`. `access_log_storage_account_id`, an account of the same region,
+    gets the logs of who reads, writes and deletes blobs. `recovery_days` is how long deleted blobs and containers can
+    be restored. The provider needs `storage_use_azuread`. Raises Refused for names Azure refuses. Destroying fails
+    while `protect_from_destroy` is on. Changing name, location or resource group replaces the account.
     """
 
     managed = True
@@ -67,6 +79,10 @@ class XComAccount(XComAccountRef):
         subnets: Sequence[str] = (),
         ip_rules: Sequence[str] = (),
         bypass: Sequence[str] = ("AzureServices",),
+        public_network_access: bool = True,
+        private_endpoint_subnet: str | None = None,
+        private_dns_zone: str | None = None,
+        access_log_storage_account_id: str | None = None,
         customer_managed_key_id: str | None = None,
         key_vault_id: str | None = None,
         tags: Mapping[str, str] | None = None,
@@ -80,6 +96,11 @@ class XComAccount(XComAccountRef):
             check(rules.subnet_id, subnet)
         for ip_rule in ip_rules:
             check(rules.ip_rule, ip_rule)
+        check(rules.subnet_id, private_endpoint_subnet)
+        check(rules.blob_private_dns_zone_id, private_dns_zone)
+        if private_dns_zone is not None and private_endpoint_subnet is None:
+            raise Refused("private_dns_zone is only used with private_endpoint_subnet")
+        check(rules.storage_account_id, access_log_storage_account_id)
         check(rules.key_id, customer_managed_key_id)
         check(rules.key_vault_id, key_vault_id)
         if (customer_managed_key_id is None) != (key_vault_id is None):
@@ -126,6 +147,7 @@ class XComAccount(XComAccountRef):
             local_user_enabled=False,
             shared_access_key_enabled=False,
             default_to_oauth_authentication=True,
+            public_network_access_enabled=None if public_network_access else False,
             blob_properties=StorageAccountBlobProperties(
                 versioning_enabled=True,
                 delete_retention_policy=StorageAccountBlobPropertiesDeleteRetentionPolicy(days=recovery_days),
@@ -155,6 +177,23 @@ class XComAccount(XComAccountRef):
         )
         self.account_id = self.resource.id
         self.dependencies += [*filter(None, [self.key_identity]), *grants, self.resource]
+        self.private_endpoint: PrivateEndpoint | None = None
+        if private_endpoint_subnet is not None:
+            self.private_endpoint = self._private_endpoint(
+                private_endpoint_subnet, private_dns_zone, resource_group=resource_group, location=location, tags=tags
+            )
+            self.dependencies.append(self.private_endpoint)
+        self.access_logs: MonitorDiagnosticSetting | None = None
+        if access_log_storage_account_id is not None:
+            self.access_logs = MonitorDiagnosticSetting(
+                self,
+                "access-logs",
+                name="access-logs",
+                target_resource_id=f"{self.account_id}/blobServices/default",
+                storage_account_id=access_log_storage_account_id,
+                enabled_log=[MonitorDiagnosticSettingEnabledLog(category=category) for category in ACCESS_LOGS],
+            )
+            self.dependencies.append(self.access_logs)
 
     @staticmethod
     def from_id(scope: Construct, id_: str, account_id: str) -> XComAccountRef:
@@ -162,6 +201,31 @@ class XComAccount(XComAccountRef):
         check(rules.storage_account_id, account_id)
         name = account_id.rpartition("/")[2] if is_known(account_id) else _part(account_id, NAME_IN_ID)
         return XComAccountRef(scope, id_, name=name, account_id=account_id)
+
+    def _private_endpoint(
+        self, subnet: str, zone: str | None, *, resource_group: str, location: str, tags: Mapping[str, str] | None
+    ) -> PrivateEndpoint:
+        name = f"{self.name}-blob"
+        return PrivateEndpoint(
+            self,
+            "private-endpoint",
+            name=name,
+            resource_group_name=resource_group,
+            location=location,
+            subnet_id=subnet,
+            private_service_connection=PrivateEndpointPrivateServiceConnection(
+                name=name,
+                private_connection_resource_id=self.account_id,
+                is_manual_connection=False,
+                subresource_names=["blob"],
+            ),
+            private_dns_zone_group=PrivateEndpointPrivateDnsZoneGroup(name="blob", private_dns_zone_ids=[zone])
+            if zone
+            else None,
+            # A policy of the organisation may add the group, and then the next apply would take it away.
+            lifecycle=None if zone else TerraformResourceLifecycle(ignore_changes=["private_dns_zone_group"]),
+            tags=tags,
+        )
 
 
 def _part(resource_id: str, position: int) -> str:

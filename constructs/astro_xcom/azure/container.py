@@ -25,6 +25,7 @@ from astro_xcom.tokens import check, is_known
 from astro_xcom.xcom import XComLocation, object_url, recovery_days
 
 ROLE = "Storage Blob Data Contributor"
+FOLDER_NAME = 48  # as on the other clouds
 
 
 class XComContainerRef(Construct):
@@ -57,7 +58,10 @@ class XComContainerRef(Construct):
         super().__init__(scope, id_)
         self.name = name
         self.path = path
+        self.state_store_path = state_store_path
+        self.connection_id = connection_id
         self.account = account
+        self.account_host = account_host
         self.role_scope = (
             account.account_id
             if role_scope == "account"
@@ -73,9 +77,28 @@ class XComContainerRef(Construct):
         )
         self.dependencies: list[ITerraformDependable] = [*account.dependencies]
         """What has to exist before an agent starts."""
+        self._grants: dict[FederatedIdentityRef, RoleAssignment | None] = {}
+
+    def folder(self, name: str, *, identity: FederatedIdentityRef | None = None) -> "XComContainerRef":
+        """The folder `<path>/<name>`, for agents of their own. Keeps values apart, not rights: those are shared.
+
+        Its Airflow connection names `identity`. Its XComs expire with those of the path. `name`, a DNS label, is part
+        of addresses. Makes no resource.
+        """
+        return _XComFolder(self, name, identity)
 
     def grant_read_write(self, identity: FederatedIdentityRef) -> RoleAssignment | None:
-        """Let an identity read, write and delete XComs. Makes nothing when the identity's roles are somebody else's."""
+        """Let an identity read, write and delete XComs. Makes nothing when the identity's roles are somebody else's.
+
+        Granting twice is granting once. Raises Refused for two identities of the same id: it is part of addresses.
+        """
+        if identity not in self._grants:
+            if any(identity.node.id == other.node.id for other in self._grants):
+                raise Refused("each identity granted here needs an id of its own", got=identity.node.id)
+            self._grants[identity] = self._grant(identity)
+        return self._grants[identity]
+
+    def _grant(self, identity: FederatedIdentityRef) -> RoleAssignment | None:
         if not identity.managed:
             return None
         grant = RoleAssignment(
@@ -113,6 +136,33 @@ class XComContainerRef(Construct):
         connection = {"conn_type": "azure", "login": self.account.name, "extra": encoded}
         text: str = Fn.jsonencode(TerraformLocal(self, "connection", connection).expression)
         return text
+
+
+class _XComFolder(XComContainerRef):
+    """A folder of a container. Grants are the container's: Azure refuses the same role for the same identity again."""
+
+    def __init__(self, container: XComContainerRef, name: str, identity: FederatedIdentityRef | None) -> None:
+        names.dns_label(name, longest=FOLDER_NAME)
+        super().__init__(
+            container,
+            f"folder-{name}",
+            account=container.account,
+            name=container.name,
+            path=f"{container.path}/{name}" if container.path else name,
+            state_store_path=f"{container.state_store_path}/{name}" if container.state_store_path else None,
+            connection_id=container.connection_id,
+            identity=identity,
+            account_host=container.account_host,
+        )
+        self.container = container
+        self.role_scope = container.role_scope
+        self.dependencies = [*container.dependencies]
+
+    def _grant(self, identity: FederatedIdentityRef) -> RoleAssignment | None:
+        grant = self.container.grant_read_write(identity)
+        if grant is not None:
+            self.dependencies.append(grant)
+        return grant
 
 
 class XComContainer(XComContainerRef):

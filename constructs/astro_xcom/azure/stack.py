@@ -106,7 +106,7 @@ class AzureXComStack(XComStack):
                 f"{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/{storage.account}"
             )
             return XComAccount.from_id(self, "storage-account", account_id)
-        network, key = storage.network, storage.customer_managed_key
+        network, endpoint, key = storage.network, storage.private_endpoint, storage.customer_managed_key
         return XComAccount(
             self,
             "storage-account",
@@ -119,6 +119,10 @@ class AzureXComStack(XComStack):
             subnets=network.subnets if network else (),
             ip_rules=network.ip_rules if network else (),
             bypass=network.bypass if network else (),
+            public_network_access=storage.public_network_access,
+            private_endpoint_subnet=endpoint.subnet if endpoint else None,
+            private_dns_zone=endpoint.private_dns_zone if endpoint else None,
+            access_log_storage_account_id=storage.access_log_storage_account_id,
             customer_managed_key_id=key.key_id if key else None,
             key_vault_id=key.vault_id if key else None,
             tags=self.tags,

@@ -16,6 +16,7 @@ from cdktf_cdktf_provider_google.storage_bucket import (
     StorageBucketLifecycleRule,
     StorageBucketLifecycleRuleAction,
     StorageBucketLifecycleRuleCondition,
+    StorageBucketLogging,
     StorageBucketSoftDeletePolicy,
     StorageBucketVersioning,
 )
@@ -35,6 +36,7 @@ BUCKET_ROLE = "roles/storage.legacyBucketReader"
 KEY_ROLE = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
 ABORT_UPLOADS_AFTER_DAYS = 7
 SECONDS_OF_A_DAY = 86400
+FOLDER_NAME = 48  # as on the other clouds
 
 # Without it the client first asks another API what kind of bucket this is; where that cannot be reached, each
 # operation waits for half a minute or more.
@@ -63,6 +65,7 @@ class XComBucketRef(Construct):
         self.name = name
         self.path = path
         self.state_store_path = state_store_path
+        self.connection_id = connection_id
         self.location = XComLocation(
             url=object_url("gs", name, path, connection_id=connection_id),
             state_store_url=None
@@ -73,9 +76,27 @@ class XComBucketRef(Construct):
         self.dependencies: list[ITerraformDependable] = []
         """What has to exist before an agent starts."""
         self._bucket = name
+        self._grants: dict[WorkloadIdentityRef, Sequence[StorageBucketIamMember]] = {}
+
+    def folder(self, name: str) -> "XComBucketRef":
+        """The folder `<path>/<name>`, for agents of their own. Keeps values apart, not rights: those are the bucket's.
+
+        Its XComs expire with those of the path. `name`, a DNS label, is part of addresses. Makes no resource.
+        """
+        return _XComFolder(self, name)
 
     def grant_read_write(self, identity: WorkloadIdentityRef) -> Sequence[StorageBucketIamMember]:
-        """Let a service account read, write and delete objects of the bucket, and see the bucket. Adds members only."""
+        """Let a service account read, write and delete objects of the bucket, and see the bucket. Adds members only.
+
+        Granting twice is granting once. Raises Refused for two accounts of the same id: it is part of addresses.
+        """
+        if identity not in self._grants:
+            if any(identity.node.id == other.node.id for other in self._grants):
+                raise Refused("each service account granted here needs an id of its own", got=identity.node.id)
+            self._grants[identity] = self._grant(identity)
+        return self._grants[identity]
+
+    def _grant(self, identity: WorkloadIdentityRef) -> Sequence[StorageBucketIamMember]:
         grants = [
             StorageBucketIamMember(
                 self,
@@ -91,6 +112,28 @@ class XComBucketRef(Construct):
         return grants
 
 
+class _XComFolder(XComBucketRef):
+    """A folder of a bucket. Grants are the bucket's: a second member of the same role would be one and the same."""
+
+    def __init__(self, bucket: XComBucketRef, name: str) -> None:
+        names.dns_label(name, longest=FOLDER_NAME)
+        super().__init__(
+            bucket,
+            f"folder-{name}",
+            name=bucket.name,
+            path=f"{bucket.path}/{name}" if bucket.path else name,
+            state_store_path=f"{bucket.state_store_path}/{name}" if bucket.state_store_path else None,
+            connection_id=bucket.connection_id,
+        )
+        self.bucket = bucket
+        self.dependencies += bucket.dependencies
+
+    def _grant(self, identity: WorkloadIdentityRef) -> Sequence[StorageBucketIamMember]:
+        grants = self.bucket.grant_read_write(identity)
+        self.dependencies += grants
+        return grants
+
+
 class XComBucket(XComBucketRef):
     """A private, versioned, encrypted bucket whose XComs expire.
 
@@ -101,6 +144,8 @@ class XComBucket(XComBucketRef):
 
     What expires stays restorable as a version for up to a week. `soft_delete_days` (0, or 7-90) keeps it, at the full
     price of storage, for that much longer, against whoever may delete versions; Cloud Storage's own default is 7.
+
+    `access_log_bucket` gets Cloud Storage's usage logs: it must let cloud-storage-analytics@google.com create objects.
 
     Destroying fails while `protect_from_destroy` is on; a bucket that holds objects is deleted only with
     `force_destroy`. Of a key made here the versions are destroyed, but its name and that of its ring (the bucket's)
@@ -125,6 +170,7 @@ class XComBucket(XComBucketRef):
         key_rotation_days: int = 90,
         grant_kms_key: bool = True,
         soft_delete_days: int = 0,
+        access_log_bucket: str | None = None,
         protect_from_destroy: bool = True,
         force_destroy: bool = False,
     ) -> None:
@@ -136,6 +182,9 @@ class XComBucket(XComBucketRef):
             rules.dual_region(dual_region)
         check(rules.kms_key_name, kms_key_name)
         check(rules.soft_delete_days, soft_delete_days)
+        check(rules.existing_bucket, access_log_bucket)
+        if access_log_bucket == name:
+            raise Refused("access_log_bucket must be another bucket: each log would be logged in turn", got=name)
         if is_known(location) and is_known(dual_region):
             rules.bucket_location(location, dual_region)
         if kms_key_name is not None and not customer_managed_key:
@@ -176,6 +225,7 @@ class XComBucket(XComBucketRef):
             soft_delete_policy=StorageBucketSoftDeletePolicy(
                 retention_duration_seconds=soft_delete_days * SECONDS_OF_A_DAY
             ),
+            logging=None if access_log_bucket is None else StorageBucketLogging(log_bucket=access_log_bucket),
             encryption=None if kms_key_name is None else StorageBucketEncryption(default_kms_key_name=kms_key_name),
             lifecycle_rule=self._lifecycle_rules(retention_days),
             force_destroy=force_destroy,

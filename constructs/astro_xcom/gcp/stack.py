@@ -78,6 +78,7 @@ class GcpXComStack(XComStack):
             key_rotation_days=storage.key_rotation_days,
             grant_kms_key=storage.grant_kms_key,
             soft_delete_days=storage.soft_delete_days,
+            access_log_bucket=storage.access_log_bucket,
             protect_from_destroy=storage.protect_from_destroy,
             force_destroy=storage.force_destroy,
         )

@@ -266,6 +266,17 @@ def subnet_id(value: str) -> str:
     )
 
 
+def blob_private_dns_zone_id(value: str) -> str:
+    """The resource id of the private DNS zone in which private endpoints of blob storage are found."""
+    zone = r"privatelink\.blob\.core\.(windows\.net|usgovcloudapi\.net|chinacloudapi\.cn)"
+    return _resource_id(
+        value,
+        rf"Microsoft\.Network/privateDnsZones/{zone}",
+        "a private DNS zone for blob storage",
+        "Microsoft.Network/privateDnsZones/privatelink.blob.core.windows.net",
+    )
+
+
 def key_vault_id(value: str) -> str:
     """The resource id of a key vault."""
     return _resource_id(

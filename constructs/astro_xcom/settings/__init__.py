@@ -7,6 +7,7 @@ from astro_xcom.settings.azure import (
     AzureDeployment,
     AzureIdentity,
     AzureNetwork,
+    AzurePrivateEndpoint,
     AzureResourceGroup,
     AzureStorage,
     CustomerManagedKey,
@@ -14,7 +15,7 @@ from astro_xcom.settings.azure import (
 from astro_xcom.settings.base import Settings
 from astro_xcom.settings.deployment import Deployment
 from astro_xcom.settings.gcp import GcpDeployment, GcpIdentity, GcpStorage, GkeCluster
-from astro_xcom.settings.state import AzurermState, GcsState, LocalState, S3State, State
+from astro_xcom.settings.state import AzurermState, GcsState, HcpState, LocalState, RemoteState, S3State, State
 from astro_xcom.settings.xcom import StateStoreSettings, XComSettings
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "AzureDeployment",
     "AzureIdentity",
     "AzureNetwork",
+    "AzurePrivateEndpoint",
     "AzureResourceGroup",
     "AzureStorage",
     "AzurermState",
@@ -37,8 +39,10 @@ __all__ = [
     "GcpStorage",
     "GcsState",
     "GkeCluster",
+    "HcpState",
     "Kubeconfig",
     "LocalState",
+    "RemoteState",
     "S3State",
     "Settings",
     "State",

@@ -43,6 +43,13 @@ class AwsStorage(Storage):
     encryption: Literal["SSE-S3", "SSE-KMS"] = "SSE-S3"
     kms_key_arn: Annotated[str, AfterValidator(rules.kms_key_arn)] | None = None
     """Key for SSE-KMS. Default: SSE-KMS makes a key of its own; an existing bucket needs its key's ARN here."""
+    access_log_bucket: Annotated[str, AfterValidator(rules.existing_s3_bucket)] | None = None
+    """An existing bucket of the same region and account that gets S3's server access logs, under `<bucket>/`.
+
+    Its policy must let logging.s3.amazonaws.com put objects. Default: no access logs.
+    """
+    eventbridge_notifications: Flag = False
+    """true: S3 tells Amazon EventBridge of every object that is written or deleted."""
     force_destroy: Flag = False
     """true: `destroy` empties the bucket first. Must be applied before the destroy."""
 
@@ -51,6 +58,15 @@ class AwsStorage(Storage):
         check = rules.existing_s3_bucket if self.existing else rules.s3_bucket
         with at("bucket"):
             check(self.bucket)
+        for field in ("access_log_bucket", "eventbridge_notifications"):
+            if self.existing and getattr(self, field):
+                raise Refused("is not used for an existing bucket: remove it", got=getattr(self, field), field=field)
+        if self.access_log_bucket == self.bucket:
+            raise Refused(
+                "must be another bucket: each log would be logged in turn",
+                got=self.access_log_bucket,
+                field="access_log_bucket",
+            )
         if self.kms_key_arn and self.encryption != "SSE-KMS":
             raise Refused(
                 "must be SSE-KMS to use kms_key_arn", got=self.encryption, hint='"SSE-KMS"', field="encryption"

@@ -13,6 +13,16 @@ from astro_xcom.settings.deployment import Cluster, Deployment, Storage
 
 MOST_TAGS = 50
 
+# What an existing account has already.
+OF_A_MADE_ACCOUNT = {
+    "replication",
+    "network",
+    "public_network_access",
+    "private_endpoint",
+    "access_log_storage_account_id",
+    "customer_managed_key",
+}
+
 Guid = Annotated[str, AfterValidator(rules.guid)]
 ResourceGroupName = Annotated[str, AfterValidator(rules.resource_group)]
 
@@ -75,6 +85,18 @@ class AzureNetwork(Settings):
         return self
 
 
+class AzurePrivateEndpoint(Settings):
+    """A private address of the account's blob storage, in a subnet."""
+
+    subnet: Annotated[str, AfterValidator(rules.subnet_id)]
+    """By resource id, in the deployment's location."""
+    private_dns_zone: Annotated[str, AfterValidator(rules.blob_private_dns_zone_id)] | None = None
+    """The zone privatelink.blob..., by resource id, in which the agents' network looks the address up.
+
+    Default: somebody else, a policy perhaps, adds the address to it.
+    """
+
+
 class CustomerManagedKey(Settings):
     """An existing key that encrypts the account. Its vault needs purge protection and Azure RBAC."""
 
@@ -106,6 +128,13 @@ class AzureStorage(Storage):
     ] = "LRS"
     network: AzureNetwork | None = None
     """Default: any network; who has the role still needs a token."""
+    public_network_access: Flag = True
+    """false: only private endpoints reach the account, `network` or not."""
+    private_endpoint: AzurePrivateEndpoint | None = None
+    """A private address to make for the blobs. Default: none."""
+    access_log_storage_account_id: Annotated[str, AfterValidator(rules.storage_account_id)] | None = None
+    """An existing account of the same region, by resource id, that gets the logs StorageRead, StorageWrite and
+    StorageDelete of the blobs. Default: no access logs."""
     customer_managed_key: CustomerManagedKey | None = None
     """Default: keys of Microsoft's."""
     role_scope: Literal["container", "account"] = "container"
@@ -122,11 +151,17 @@ class AzureStorage(Storage):
         if self.existing is not None:
             if self.account is None:
                 raise Refused("is required for an existing account", field="account")
-            unused = sorted({"replication", "network", "customer_managed_key"} & self.model_fields_set)
+            unused = sorted(OF_A_MADE_ACCOUNT & self.model_fields_set)
             if unused:
                 raise Refused(
                     f"the account is used as it is: remove {', '.join(unused)}", got=self.existing, field="existing"
                 )
+        if self.account and (self.access_log_storage_account_id or "").endswith(f"/{self.account}"):
+            raise Refused(
+                "must be another account: Azure keeps no log of an account in itself",
+                got=self.access_log_storage_account_id,
+                field="access_log_storage_account_id",
+            )
         return self
 
 
@@ -195,6 +230,13 @@ class AzureDeployment(Deployment):
     def warnings(self) -> list[str]:
         """What is allowed and likely to surprise, as `setting: what happens`."""
         found = super().warnings()
+        if not self.storage.public_network_access and self.storage.private_endpoint is None:
+            found.append(
+                "storage.public_network_access: without a private endpoint, and none is made here, nobody reaches the "
+                "account"
+            )
+        if not self.storage.public_network_access and self.storage.network is not None:
+            found.append("storage.network: has no effect while public_network_access is false")
         for cluster in self.clusters:
             if cluster.issuer and ".oic." in cluster.issuer and not cluster.issuer.endswith("/"):
                 found.append(f"cluster: the issuer {cluster.issuer} has no closing '/': the issuers of AKS have one")

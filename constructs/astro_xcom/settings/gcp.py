@@ -21,6 +21,7 @@ OF_A_MADE_BUCKET = (
     "key_rotation_days",
     "grant_kms_key",
     "soft_delete_days",
+    "access_log_bucket",
 )
 
 
@@ -80,6 +81,11 @@ class GcpStorage(Storage):
 
     Every expired value is stored, and paid for, that much longer; Cloud Storage's own default is 7.
     """
+    access_log_bucket: Annotated[str, AfterValidator(rules.existing_bucket)] | None = None
+    """An existing bucket that gets Cloud Storage's usage logs, named after the bucket.
+
+    It must let cloud-storage-analytics@google.com create objects. Default: no access logs.
+    """
     force_destroy: Flag = False
     """true: `destroy` empties the bucket first. Must be applied before the destroy."""
 
@@ -111,6 +117,12 @@ class GcpStorage(Storage):
         else:
             rules.bucket_location(self.location, self.dual_region)
             self._key_fits(self.location)
+        if self.access_log_bucket == self.bucket:
+            raise Refused(
+                "must be another bucket: each log would be logged in turn",
+                got=self.access_log_bucket,
+                field="access_log_bucket",
+            )
         if self.force_destroy and (self.existing or self.protect_from_destroy):
             raise Refused(
                 "only for a bucket made here, together with protect_from_destroy: false",

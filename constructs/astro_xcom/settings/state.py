@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import Self
 
-from astro_xcom.names import aws as rules
+from astro_xcom.names import aws, azure, gcp, hcp
 from astro_xcom.refusal import Refused
 from astro_xcom.settings.base import AwsRegion, Settings
 
@@ -26,6 +26,8 @@ class Backend(Settings):
     """What it is when left out."""
     place: ClassVar[tuple[str, ...]] = ()
     """The fields that name the place."""
+    kind: ClassVar[str | None] = None
+    """What several backends have in common that can name the same place."""
 
     def own_name(self, deployment: str) -> str:
         """The state's own name in that place."""
@@ -34,7 +36,7 @@ class Backend(Settings):
     def identity(self, deployment: str) -> tuple[str, ...]:
         """Equal for two deployments that would share one state."""
         place = [str(getattr(self, field)) for field in self.place]
-        return (type(self).__name__, *place, posixpath.normpath(self.own_name(deployment)))
+        return (self.kind or type(self).__name__, *place, posixpath.normpath(self.own_name(deployment)))
 
 
 class LocalState(Backend):
@@ -49,20 +51,20 @@ class S3State(Backend):
     """An S3 bucket, encrypted and locked by a lock file (Terraform 1.10+)."""
 
     own, default, place = "key", "astro-xcom/{}.tfstate", ("bucket",)
-    bucket: Annotated[str, AfterValidator(rules.existing_s3_bucket)]
+    bucket: Annotated[str, AfterValidator(aws.existing_s3_bucket)]
     region: AwsRegion
     key: Annotated[str, Field(min_length=1)] | None = None
     """Default: `astro-xcom/<deployment>.tfstate`."""
-    kms_key_arn: Annotated[str, AfterValidator(rules.kms_key_arn)] | None = None
+    kms_key_arn: Annotated[str, AfterValidator(aws.kms_key_arn)] | None = None
 
 
 class AzurermState(Backend):
     """A blob container, locked by a lease; reached with Microsoft Entra ID rather than an account key."""
 
     own, default, place = "key", "astro-xcom/{}.tfstate", ("storage_account_name", "container_name")
-    storage_account_name: Annotated[str, Field(min_length=1)]
-    container_name: Annotated[str, Field(min_length=1)]
-    resource_group_name: Annotated[str, Field(min_length=1)] | None = None
+    storage_account_name: Annotated[str, AfterValidator(azure.storage_account)]
+    container_name: Annotated[str, AfterValidator(azure.container)]
+    resource_group_name: Annotated[str, AfterValidator(azure.resource_group)] | None = None
     key: Annotated[str, Field(min_length=1)] | None = None
     """Default: `astro-xcom/<deployment>.tfstate`."""
 
@@ -71,9 +73,27 @@ class GcsState(Backend):
     """A Cloud Storage bucket, locked by Terraform."""
 
     own, default, place = "prefix", "astro-xcom/{}", ("bucket",)
-    bucket: Annotated[str, Field(min_length=1)]
+    bucket: Annotated[str, AfterValidator(gcp.existing_bucket)]
     prefix: Annotated[str, Field(min_length=1)] | None = None
     """Default: `astro-xcom/<deployment>`."""
+
+
+class RemoteState(Backend):
+    """A workspace of HCP Terraform or Terraform Enterprise, through the older backend `remote`."""
+
+    own, default, place, kind = "workspace", "{}", ("hostname", "organization"), "workspace"
+    organization: Annotated[str, AfterValidator(hcp.organization)]
+    workspace: Annotated[str, AfterValidator(hcp.workspace)] | None = None
+    """Default: the deployment's name."""
+    hostname: Annotated[str, AfterValidator(hcp.hostname)] = hcp.HOSTNAME
+    """For Terraform Enterprise, and for HCP Terraform Europe."""
+
+
+class HcpState(RemoteState):
+    """A workspace of HCP Terraform or Terraform Enterprise, through a `cloud` block."""
+
+    project: Annotated[str, AfterValidator(hcp.project)] | None = None
+    """Where a workspace is made that does not exist yet. Default: the organization's default project."""
 
 
 class State(Settings):
@@ -83,10 +103,12 @@ class State(Settings):
     s3: S3State | None = None
     azurerm: AzurermState | None = None
     gcs: GcsState | None = None
+    hcp: HcpState | None = None
+    remote: RemoteState | None = None
 
     def backend(self) -> Backend:
         """The one backend."""
-        given = [self.local, self.s3, self.azurerm, self.gcs]
+        given: list[Backend | None] = [backend for _, backend in self]
         return next(backend for backend in given if backend is not None)
 
     @model_validator(mode="after")

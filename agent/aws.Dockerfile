@@ -1,0 +1,12 @@
+# docker build -f agent/aws.Dockerfile --build-arg TAG=<runtime>-python-<python>-astro-agent-<agent>-base -t my-agent agent
+# The tag must fit your Deployment's Astro Runtime; images without -base install packages.txt and requirements.txt instead.
+ARG TAG=3.2-2-python-3.12-astro-agent-1.6.0-base
+FROM images.astronomer.cloud/baseimages/astro-remote-execution-agent:${TAG}
+
+USER root
+COPY requirements-aws.txt /tmp/requirements.txt
+RUN pip install --no-cache-dir -r /tmp/requirements.txt
+USER astro
+
+# An installation can succeed and still lack what each write needs.
+RUN python -c "import aiobotocore, s3fs; import airflow.providers.common.io.xcom.backend"

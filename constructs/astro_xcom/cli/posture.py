@@ -1,0 +1,70 @@
+"""`astro-xcom posture`: files that tell security scanners what is accepted, and why."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from astro_xcom.cli.app import DEPLOYMENTS, File, app
+from astro_xcom.deployments import CLOUDS, read_deployments
+from astro_xcom.posture import accepted, checkov_config, trivy_ignore
+from astro_xcom.refusal import Refusals, Refused
+
+MARK = "# Written by astro-xcom posture"
+
+
+@app.command()
+def posture(
+    stacks: Annotated[
+        list[str] | None, typer.Argument(metavar="STACK", help="Deployments; all by default.", show_default=False)
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", file_okay=False, help="The folder to write to.")] = Path(),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that others wrote.")] = False,
+    file: File = DEPLOYMENTS,
+) -> None:
+    """Write .checkov.yaml and .trivyignore: what checkov and trivy find in these deployments and why it is accepted.
+
+    A finding that is not in them is news. Needs no cloud, no Terraform and no scanner.
+    """
+    deployments = read_deployments(file)
+    names = list(dict.fromkeys(stacks or deployments))
+    problems = [f"{file.name}: {_unknown(name, deployments)}" for name in names if name not in deployments]
+    if problems:
+        raise Refusals(problems)
+    clouds = [cloud for cloud, kind in CLOUDS.items() if any(isinstance(deployments[name], kind) for name in names)]
+    checkov, trivy = accepted("checkov", clouds), accepted("trivy", clouds)
+    heading = (
+        f"{MARK} for {', '.join(clouds)}: checks that deployments fail on purpose.\n"
+        "# They are switched off for all that is scanned with this file: scan these stacks alone with it.\n"
+    )
+    _write(
+        {
+            output / ".checkov.yaml": heading + checkov_config(checkov),
+            output / ".trivyignore": f"{heading}\n{trivy_ignore(trivy)}",
+        },
+        force=force,
+    )
+    for name, found in ((".checkov.yaml", checkov), (".trivyignore", trivy)):
+        number = f"{len(found)} check{'' if len(found) == 1 else 's'}"
+        typer.echo(f"{output / name}: {number} accepted on {', '.join(clouds)}")
+
+
+def _unknown(name: str, known: Iterable[str]) -> Refused:
+    near = difflib.get_close_matches(name, known, n=1)
+    return Refused(f"is not a deployment; there are {', '.join(known)}", got=name, hint=near[0] if near else None)
+
+
+def _write(texts: dict[Path, str], *, force: bool) -> None:
+    """All of them, or none if one is somebody else's."""
+    try:
+        theirs = [path for path in texts if path.exists() and not path.read_bytes().startswith(MARK.encode())]
+        if theirs and not force:
+            hint = "--output with another folder, or --force"
+            raise Refusals([f"{path}: {Refused('was not written by this command', hint=hint)}" for path in theirs])
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise Refusals([f"{error.filename}: cannot be written: {str(error.strerror).lower()}"]) from None

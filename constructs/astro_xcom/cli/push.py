@@ -1,0 +1,123 @@
+"""`astro-xcom push`: upload one stack to HCP Terraform and follow its run."""
+
+import importlib.util
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from astro_xcom.cli.app import DEPLOYMENTS, File, app
+from astro_xcom.cli.source import From, chosen, given_stacks
+from astro_xcom.hcp import api
+from astro_xcom.hcp.bundle import archive, check_self_contained
+from astro_xcom.hcp.push import Push, Variable, Wishes
+from astro_xcom.hcp.run import CHANGES, UNCHANGED
+from astro_xcom.hcp.stack_files import body
+from astro_xcom.hcp.target import target
+from astro_xcom.hcp.token import find_token
+from astro_xcom.refusal import Refusals, Refused
+
+SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIALS|(ACCESS|PRIVATE|ACCOUNT)_KEY")
+
+
+@app.command()
+def push(
+    stack: Annotated[str, typer.Argument(help="The stack: a deployment's name.")],
+    file: File = DEPLOYMENTS,
+    source: From = None,
+    organization: Annotated[str | None, typer.Option(help="If the deployment has no state.hcp.")] = None,
+    project: Annotated[str | None, typer.Option(help="Where a new workspace is made.")] = None,
+    workspace: Annotated[str | None, typer.Option(help="By default the stack's name.")] = None,
+    hostname: Annotated[str | None, typer.Option(help="By default app.terraform.io.")] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Set this variable of the environment in the workspace. May be repeated."),
+    ] = None,
+    sensitive_env: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="The same, and nobody can read it there.")
+    ] = None,
+    plan_only: Annotated[bool, typer.Option("--plan-only", help="A plan that cannot be applied.")] = False,
+    auto_apply: Annotated[bool, typer.Option("--auto-apply", help="Apply without asking.")] = False,
+    message: Annotated[str | None, typer.Option(help="Of the run. The archive's SHA-256 is added.")] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Leave the run to itself once it is made.")] = False,
+    timeout: Annotated[float, typer.Option(metavar="MINUTES", help="Then the run is left to itself.", min=0)] = 60,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for machines.")] = False,
+) -> None:
+    """Upload a stack to its workspace, which is made if need be, and run it there.
+
+    Exit code 0: nothing to change, or applied (with --no-wait: the run is made). 1: an error, or the run ended without
+    being applied. 2: changes are planned and not applied. 130: interrupted; the run goes on.
+    """
+    if importlib.util.find_spec("pytfe") is None:
+        raise Refused("push needs the package pytfe", hint="pip install 'cdktf-astro-xcom[hcp]'")
+    if plan_only and auto_apply:
+        raise Refused("--plan-only and --auto-apply exclude one another")
+    wished = _variables(env or [], sensitive_env or [], os.environ)
+    files = chosen(given_stacks(file, source), stack)
+    check_self_contained(stack, files)
+    parsed = body(files)
+    to = target(stack, parsed, organization=organization, project=project, workspace=workspace, hostname=hostname)
+    token = find_token(to.hostname, os.environ, Path.home())
+    for command in _commands(parsed):
+        typer.echo(
+            f"{stack}: warning: Helm calls `{command}`, which HCP Terraform's own workers may lack"
+            f"{'; cluster.authentication: token needs no command' if command == 'aws' else ''}",
+            err=True,
+        )
+    pushed = Push(api.Api(to.hostname, token, api.PATIENCE), to, stack, archive(files), _say)
+    digest = f"sha256 {pushed.report.archive_sha256}"
+    wishes = Wishes(
+        message=f"astro-xcom push {stack}, {digest}" if message is None else f"{message} ({digest})",
+        variables=wished,
+        plan_only=plan_only,
+        auto_apply=auto_apply,
+        wait=not no_wait,
+        longest_wait=timeout * 60,
+    )
+    _go(pushed, wishes)
+    report = pushed.report
+    if as_json:
+        typer.echo(report.as_json())
+    for line in (report.summary(), f"{stack}: {report.result}: {report.run_url or report.workspace_url}"):
+        if line:
+            typer.echo(line, err=as_json or report.exit_code not in (UNCHANGED, CHANGES))
+    raise typer.Exit(report.exit_code)
+
+
+def _go(pushed: Push, wishes: Wishes) -> None:
+    report = pushed.report
+    try:
+        pushed.go(wishes)
+    except (api.Failed, Refused) as error:
+        report.result = str(error)
+    except KeyboardInterrupt:
+        report.exit_code, report.result = 130, "interrupted; the run goes on" if report.run else "interrupted"
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _variables(names: Iterable[str], sensitive: Iterable[str], environment: Mapping[str, str]) -> tuple[Variable, ...]:
+    found = [*((name, False) for name in names), *((name, True) for name in sensitive)]
+    problems = []
+    for name, hidden in found:
+        option = "--sensitive-env" if hidden else "--env"
+        if name not in environment:
+            problems.append(f"{option} {name}: is not set in the environment")
+        elif SECRET.search(name) and not hidden:
+            problems.append(f"{option} {name}: looks like a secret; try --sensitive-env {name}")
+    if problems:
+        raise Refusals(problems)
+    return tuple(Variable(name=name, value=environment[name], sensitive=hidden) for name, hidden in found)
+
+
+def _commands(parsed: dict[str, Any]) -> list[str]:
+    """What Helm's provider calls to get a token of the cluster."""
+    providers = parsed.get("provider", {}).get("helm", [])
+    return [
+        provider["kubernetes"]["exec"]["command"] for provider in providers if "exec" in provider.get("kubernetes", {})
+    ]

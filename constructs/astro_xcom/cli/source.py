@@ -1,0 +1,49 @@
+"""Where the commands that hand stacks over take them from."""
+
+import difflib
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from astro_xcom.deployments import read_deployments
+from astro_xcom.hcp.stack_files import StackFiles, read_stacks
+from astro_xcom.refusal import Refused
+from astro_xcom.stacks import add_stacks
+
+From = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        help="Take the stacks from a folder that `astro-xcom export` or `cdktf synth` wrote, instead of synthesizing "
+        "the deployments.",
+        show_default=False,
+    ),
+]
+
+
+def given_stacks(file: Path, folder: Path | None) -> dict[str, StackFiles]:
+    """The stacks of a folder, or else those that the deployments of a file give. Writes nothing."""
+    if folder is not None:
+        return read_stacks(folder)
+    deployments = read_deployments(file)
+    from cdktf import App  # only for a good file: it takes a while
+
+    for name, deployment in deployments.items():
+        for warning in deployment.warnings():
+            typer.echo(f"{file.name}: warning: {name}.{warning}", err=True)
+    with tempfile.TemporaryDirectory() as out:
+        app = App(outdir=out)
+        add_stacks(app, deployments, file=file.name)
+        app.synth()
+        return read_stacks(Path(out))
+
+
+def chosen(stacks: Mapping[str, StackFiles], name: str) -> StackFiles:
+    """One of the stacks."""
+    if name not in stacks:
+        near = difflib.get_close_matches(name, stacks, n=1)
+        raise Refused(f"is not a stack; there are {', '.join(stacks)}", got=name, hint=near[0] if near else None)
+    return stacks[name]

@@ -1,0 +1,164 @@
+"""HCP Terraform's API: one request at a time, repeated where that is safe."""
+
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long things may take, in seconds."""
+
+    request: float = 30
+    """One request: to connect, and between two parts of the answer."""
+    pauses: tuple[float, ...] = (1, 2, 4, 8, 15, 30)
+    """Between the attempts of one request."""
+    longest_pause: float = 60
+    """What is taken of a pause that the server asks for."""
+    polls: tuple[float, ...] = (1, 2, 3, 5)
+    """Between two looks at an upload or a run; the last one stays."""
+    upload: float = 300
+    """Until HCP Terraform has unpacked an upload."""
+
+
+PATIENCE = Patience()
+
+
+class Failed(Exception):
+    """The server said no, or nothing for too long. Reads as a sentence and never holds the token."""
+
+    def __init__(self, text: str, *, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class _Throttled(Exception):
+    """The server did nothing, because it is asked too often."""
+
+    def __init__(self, pause: float | None) -> None:
+        super().__init__("it is asked too often (429)")
+        self.pause = pause
+
+
+class _OutcomeUnknown(Exception):
+    """The server may have done what it was asked, or not."""
+
+
+class Api:
+    """JSON:API over https with the token of one host."""
+
+    def __init__(self, hostname: str, token: str, patience: Patience) -> None:
+        from pytfe import TFEClient, TFEConfig
+
+        self.hostname, self.patience, self._token = hostname, patience, token
+        # No retries by pytfe: it repeats whatever got no answer, which would make a second run, and gives up on 500.
+        # No ca_bundle: httpx heeds SSL_CERT_FILE by itself.
+        address = f"https://{hostname}"
+        config = TFEConfig(address=address, token=token, timeout=patience.request, max_retries=0, ca_bundle=None)
+        self._client = TFEClient(config)
+
+    def get(self, path: str, **params: str) -> Json:
+        """Read a document."""
+        return self._attempts(lambda: self._request("GET", path, params=params))
+
+    def patch(self, path: str, document: Json) -> Json:
+        """Set something to a given value."""
+        return self._attempts(lambda: self._request("PATCH", path, json_body=document))
+
+    def make(self, path: str, document: Json, find: Callable[[], Json | None]) -> Json:
+        """Make something, once: when the answer got lost, `find` looks for it before it is asked for again.
+
+        Returns the resource itself.
+        """
+
+        def attempt() -> Json:
+            try:
+                made: Json = self._request("POST", path, json_body=document)["data"]
+                return made
+            except Failed as error:
+                found = find() if error.status in (409, 422) else None  # somebody else was quicker
+                if found is None:
+                    raise
+                return found
+
+        return self._attempts(attempt, find)
+
+    def upload(self, url: str, content: bytes, find: Callable[[], Json | None]) -> None:
+        """Put content at a URL that the server named. That URL is a secret too, and in no message."""
+        from pytfe.errors import AuthError, NotFound, TFEError
+
+        def attempt() -> Json:
+            try:
+                self._client.configuration_versions.upload_tar_gzip(url, io.BytesIO(content))
+            except (AuthError, NotFound) as error:
+                raise Failed(self._clean(str(error), url)) from None
+            except TFEError as error:
+                raise _OutcomeUnknown(self._clean(str(error), url)) from None
+            return {}
+
+        self._attempts(attempt, find)
+
+    def text(self, url: str) -> str:
+        """What stands at a URL that the server named. One attempt; the token is not sent there."""
+        from pytfe.errors import TFEError
+
+        try:
+            return self._client.runs.t.request("GET", url, include_auth=False).text
+        except TFEError as error:
+            raise Failed(self._clean(str(error), url)) from None
+
+    def _attempts(self, attempt: Callable[[], Json], find: Callable[[], Json | None] = lambda: None) -> Json:
+        pauses = iter(self.patience.pauses)
+        while True:
+            pause = next(pauses, None)
+            try:
+                return attempt()
+            except _Throttled as error:
+                problem: Exception = error
+                if pause is not None:
+                    time.sleep(max(pause, min(error.pause or 0, self.patience.longest_pause)))
+            except _OutcomeUnknown as error:
+                problem = error
+                if pause is not None:
+                    time.sleep(pause)
+                found = find()
+                if found is not None:
+                    return found
+            if pause is None:
+                times = len(self.patience.pauses) + 1
+                raise Failed(f"{self.hostname} did not do it in {times} attempts: {problem}")
+
+    def _request(self, method: str, path: str, **options: Any) -> Json:
+        """One attempt, through pytfe's transport: its models refuse states of runs that they do not know."""
+        from pytfe.errors import RateLimited, ServerError, TFEError
+
+        try:
+            document = self._client.runs.t.request(method, f"/api/v2/{path}", **options).json()
+        except RateLimited as error:
+            raise _Throttled(error.retry_after) from None
+        except ServerError as error:
+            raise _OutcomeUnknown(f"{method} {path}: {self._clean(str(error))}") from None
+        except TFEError as error:
+            text = f"{method} {path}: {self._clean(str(error))}{HINTS.get(error.status or 0, '')}"
+            raise Failed(text, status=error.status) from None
+        except ValueError:
+            document = None
+        if not isinstance(document, dict) or "data" not in document:
+            raise Failed(f"{self.hostname} answered with something else than JSON:API: is it HCP Terraform?")
+        return document
+
+    def _clean(self, text: str, *secrets: str) -> str:
+        for secret in (self._token, *secrets):
+            text = text.replace(secret, "***")
+        return text
+
+
+HINTS = {
+    401: " (401: the token is not valid there, or no longer)",
+    403: " (403: the token may not do this)",
+    404: " (404: it does not exist, or the token may not see it; runs need the token of a user or a team)",
+}

@@ -1,0 +1,71 @@
+"""Which workspace a stack belongs to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from astro_xcom.names import hcp as rules
+from astro_xcom.refusal import Refusals, Refused
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A workspace by name; `project` is where it is made if it does not exist."""
+
+    organization: str
+    workspace: str
+    project: str | None = None
+    hostname: str = rules.HOSTNAME
+
+    @property
+    def url(self) -> str:
+        """The workspace's page."""
+        return f"https://{self.hostname}/app/{self.organization}/workspaces/{self.workspace}"
+
+
+def target(stack: str, parsed: dict[str, Any], **options: str | None) -> Target:
+    """The workspace that the stack's JSON names, filled up with options (the fields of Target).
+
+    Raises Refusals for a stack that keeps its state elsewhere, and for options that say something else than the JSON.
+    """
+    terraform = parsed.get("terraform", {})
+    backend = terraform.get("backend", {})
+    elsewhere = [name for name in backend if name != "remote"]
+    if elsewhere:
+        raise Refused(
+            f"{stack}: keeps its state in {elsewhere[0]}; HCP Terraform starts with a state of its own and would make "
+            "everything again",
+            hint="state: {hcp: {organization: ...}}",
+        )
+    block = terraform.get("cloud") or backend.get("remote") or {}
+    said = {
+        "organization": block.get("organization"),
+        "workspace": block.get("workspaces", {}).get("name"),
+        "project": block.get("workspaces", {}).get("project"),
+        "hostname": block.get("hostname"),
+    }
+    problems = []
+    chosen: dict[str, str] = {}
+    for name, rule in RULES.items():
+        inside, given = said[name], options.get(name)
+        try:
+            if given is not None and inside not in (None, given):
+                raise Refused(f'must be what the stack says ("{inside}"), or left out', got=given)
+            value = inside if given is None else given
+            if value is not None:
+                chosen[name] = rule(value)
+            elif name == "organization":
+                raise Refused("is needed, since the stack names none", hint="state: {hcp: {organization: ...}}")
+        except Refused as error:
+            problems.append(f"{stack}: --{name}: {error}")
+    if problems:
+        raise Refusals(problems)
+    return Target(**{"workspace": stack, **chosen})
+
+
+RULES: dict[str, Callable[[str], str]] = {
+    "organization": rules.organization,
+    "project": rules.project,
+    "workspace": rules.workspace,
+    "hostname": rules.hostname,
+}

@@ -1,0 +1,18 @@
+"""Our bucket, their service account: agents that have an identity already get storage (Google Cloud)."""
+
+from astro_xcom.gcp import WorkloadIdentity, XComBucket
+from cdktf import App, TerraformOutput, TerraformStack
+from cdktf_cdktf_provider_google.provider import GoogleProvider
+from cdktf_cdktf_provider_google.service_account import ServiceAccount
+
+app = App()
+stack = TerraformStack(app, "xcom-storage")
+GoogleProvider(stack, "google", project="acme-data")
+
+airflow = ServiceAccount(stack, "airflow", account_id="airflow-agents")  # who may use it stays yours to say
+
+storage = XComBucket(stack, "storage", name="acme-astro-xcom", location="us-central1", retention_days=60)
+storage.grant_read_write(WorkloadIdentity.from_email(stack, "agents", airflow.email))
+
+TerraformOutput(stack, "xcom_path", value=storage.location.url)
+app.synth()

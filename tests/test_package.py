@@ -1,0 +1,208 @@
+"""The package as other teams get it: built, installed into an empty environment with one extra alone, and used."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from email.message import Message
+from email.parser import Parser
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from support import GOLDEN, PROJECT, Body
+
+PACKAGE = PROJECT / "constructs" / "astro_xcom"
+# Extra -> the example that needs nothing else.
+EXAMPLES = {
+    "": "environment_only",
+    "aws": "aws_own_bucket",
+    "azure": "azure_two_clusters",
+    "gcp": "gcp_own_service_account",
+    "agent": "agents_only",
+    "hcp": "environment_only",
+    "node": "environment_only",
+}
+PROVIDERS = {"aws": ["aws"], "azure": ["azurerm"], "gcp": ["google"], "agent": ["helm"]}
+
+# Every deployment whose golden we have, as main.py would synthesize it.
+EVERYTHING = """
+import sys
+from pathlib import Path
+
+from astro_xcom.deployments import read_deployments
+from astro_xcom.stacks import make_stack
+from cdktf import App
+
+app = App(outdir="cdktf.out")
+for file in sys.argv[1:]:
+    for name, deployment in read_deployments(Path(file)).items():
+        make_stack(app, name, deployment)
+app.synth()
+"""
+
+Install = Callable[..., Path]
+
+
+def run(*command: object, cwd: Path, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run([str(part) for part in command], cwd=cwd, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def uv(*arguments: object, cwd: Path) -> str:
+    """Builds and installs as pip does, but with hard links: an environment takes seconds and little disk."""
+    return run(sys.executable, "-m", "uv", "--quiet", "--no-python-downloads", *arguments, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `make dist` makes: the sdist, and the wheel made from it."""
+    folder = tmp_path_factory.mktemp("dist")
+    uv("build", "--no-create-gitignore", "--out-dir", folder, PROJECT / "constructs", cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> Path:
+    (wheel,) = dist.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        return Parser().parsestr(archive.read(name).decode())
+
+
+@pytest.fixture
+def install(wheel: Path, tmp_path: Path) -> Iterator[Install]:
+    """Installs the wheel with an extra, and nothing else of ours, into an empty environment; returns its Python."""
+    environment = tmp_path / "environment"
+    python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+    def install(extra: str, *arguments: object) -> Path:
+        uv("venv", "--python", sys.executable, environment, cwd=tmp_path)
+        named = f"cdktf-astro-xcom[{extra}]" if extra else "cdktf-astro-xcom"
+        uv("pip", "install", "--python", python, f"{named} @ {wheel.as_uri()}", *arguments, cwd=tmp_path)
+        return python
+
+    yield install
+    shutil.rmtree(environment, ignore_errors=True)
+
+
+def kept(body: Body) -> Body:
+    """What a golden of an example pins."""
+    found = {key: body[key] for key in ("resource", "data", "output") if key in body}
+    return json.loads(json.dumps(found), object_hook=lambda value: {k: v for k, v in value.items() if k != "//"})  # type: ignore[no-any-return]
+
+
+def made(folder: Path) -> dict[str, Body]:
+    stacks = sorted((folder / "cdktf.out" / "stacks").iterdir())
+    return {stack.name: kept(json.loads((stack / "cdk.tf.json").read_text())) for stack in stacks}
+
+
+def goldens(*folders: Path) -> dict[str, Body]:
+    files = [file for folder in folders for file in folder.glob("*.json")]
+    return {file.stem: kept(json.loads(file.read_text())) for file in files}
+
+
+def test_the_package_has_the_license_of_the_project() -> None:
+    assert (PROJECT / "constructs" / "LICENSE").read_text() == (PROJECT / "LICENSE").read_text()
+
+
+def test_the_program_in_its_readme_synthesizes(tmp_path: Path) -> None:
+    (program,) = re.findall(
+        r"^```python\n(.*?)^```", (PROJECT / "constructs" / "README.md").read_text(), re.DOTALL | re.M
+    )
+    run(sys.executable, "-W", "error", "-c", program, cwd=tmp_path)
+    assert set(made(tmp_path)) == {"shared-xcom"}
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_what_it_needs_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert {"astro_xcom/bindings.js", "astro_xcom/py.typed"} <= names
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"astro_xcom", "cdktf_astro_xcom"}
+    modules = {str(file.relative_to(PACKAGE.parent)) for file in PACKAGE.rglob("*.py")}
+    assert {name for name in names if name.endswith(".py")} == modules
+
+
+@pytest.mark.slow
+def test_its_page_in_an_index_says_what_it_is(metadata: Message) -> None:
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["License-File"] == "LICENSE"
+    assert metadata["Requires-Python"] == ">=3.10"
+    assert metadata["Summary"]
+    assert metadata["Keywords"]
+    assert "Typing :: Typed" in (metadata.get_all("Classifier") or [])
+    assert "pip install" in str(metadata.get_payload())
+
+
+@pytest.mark.slow
+def test_it_requires_whatever_it_imports(metadata: Message) -> None:
+    required = {Requirement(text).name for text in metadata.get_all("Requires-Dist") or []}
+    imported: set[str] = set()
+    for file in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [str(node.module)]
+            imported |= {name.partition(".")[0] for name in names}
+    distributions = packages_distributions()
+    others = imported - sys.stdlib_module_names - {"astro_xcom"}
+    undeclared = {name for name in others if not required & {_normal(it) for it in distributions.get(name, [name])}}
+    assert undeclared == set()
+
+
+def _normal(distribution: str) -> str:
+    return distribution.lower().replace("_", "-").replace(".", "-")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("extra", EXAMPLES)
+def test_one_extra_alone_is_enough(extra: str, install: Install, tmp_path: Path) -> None:
+    python = install(extra)
+    installed = run(
+        python, "-c", "import importlib.metadata as m; print(*(d.name for d in m.distributions()))", cwd=tmp_path
+    )
+    front = "cdktf-cdktf-provider-"
+    providers = [name.removeprefix(front) for name in map(_normal, installed.split()) if name.startswith(front)]
+    assert providers == PROVIDERS.get(extra, [])
+    env = dict(os.environ)  # with JSII_NODE, which our own bindings set
+    if extra == "node":
+        del env["JSII_NODE"]
+        env["PATH"] = ""
+    run(python, "-I", PROJECT / "examples" / f"{EXAMPLES[extra]}.py", cwd=tmp_path, env=env)
+    assert made(tmp_path) == goldens(GOLDEN / "examples" / EXAMPLES[extra])
+
+
+@pytest.mark.slow
+def test_every_extra_has_been_tried(metadata: Message) -> None:
+    assert {*(metadata.get_all("Provides-Extra") or []), ""} == set(EXAMPLES)
+
+
+@pytest.mark.slow
+def test_the_command_needs_no_extra(install: Install, tmp_path: Path) -> None:
+    assert "astro-xcom" in run(install("").with_name("astro-xcom"), "--help", cwd=tmp_path)
+
+
+@pytest.mark.slow
+def test_the_oldest_allowed_versions_make_the_same(metadata: Message, install: Install, tmp_path: Path) -> None:
+    requirements = [Requirement(text) for text in metadata.get_all("Requires-Dist") or []]
+    ranges = [f"{requirement.name}{requirement.specifier}" for requirement in requirements]
+    python = install("aws,azure,gcp,agent,hcp,node", "--resolution", "lowest-direct", *ranges)
+    clouds = [GOLDEN / cloud for cloud in ("aws", "azure", "gcp")]
+    files = [PROJECT / "deployments.yaml", *(cloud / "deployments.yaml" for cloud in clouds)]
+    run(python, "-I", "-c", EVERYTHING, *files, cwd=tmp_path)
+    assert made(tmp_path) == goldens(*clouds)

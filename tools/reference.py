@@ -1,0 +1,186 @@
+"""Write docs/settings.md from the settings and docs/commands.md from the commands' help: python tools/reference.py."""
+
+import importlib
+import itertools
+import pkgutil
+import re
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer.main
+from pydantic import AfterValidator, BaseModel
+from pydantic.fields import FieldInfo
+
+from astro_xcom import cli
+from astro_xcom.deployments import CLOUDS
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+TITLES = {"aws": "AWS", "azure": "Azure", "gcp": "Google Cloud"}
+TYPES = {"string": "text", "integer": "whole number", "boolean": "`true` or `false`", "object": "mapping"}
+
+SETTINGS = """\
+# Settings
+
+Every key of `deployments.yaml`. An unknown key, a wrong type and an impossible name are errors, all of them reported at
+once. [deployments.schema.json](deployments.schema.json) tells the same to editors.
+
+```yaml
+defaults: {}      # lies under every deployment: mappings merge, anything else replaces
+deployments:
+  aws-example: {} # the name is the stack's, and part of default names: 1-48 lower-case letters, digits and hyphens
+```
+
+Below a mapping that may be left out, "required" means: when that mapping is given. Text that looks like a number, such
+as an account id, needs quotes. The classes behind the keys are in `astro_xcom.settings`
+([constructs](constructs.md#settings)).
+"""
+COMMANDS = """\
+# Commands
+
+`make setup` installs `astro-xcom` in `.venv/bin`; so does installing the package. Errors go to stderr, all at once, and
+end with exit code 1; nothing is written then. What comes of `check` is explained on the
+[first page](../README.md#check-what-will-be-true), `export`, `bundle` and `push` under
+[HCP Terraform](hcp-terraform.md), `posture` under [Security posture](posture.md).
+"""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the reference."""
+
+    name: str
+    value: str
+    default: str
+    about: str
+
+    def row(self) -> str:
+        """As a row of a table."""
+        return f"| `{self.name}` | {self.value} | {self.default} | {self.about} |"
+
+
+def settings_page() -> str:
+    """Every setting: those that all clouds share, then each cloud's own."""
+    found = {cloud: list(settings(model)) for cloud, model in CLOUDS.items()}
+    shared = [each for each in found["aws"] if all(each in others for others in found.values())]
+    parts = [SETTINGS, "## Every cloud\n", *_settings_table(shared)]
+    for cloud, each in found.items():
+        parts += [f"## {TITLES[cloud]}\n", f"`cloud: {cloud}`. {_first_line(CLOUDS[cloud])}\n"]
+        parts += _settings_table(setting for setting in each if setting not in shared)
+    return "\n".join(parts)
+
+
+def settings(model: type[BaseModel], prefix: str = "") -> Iterator[Setting]:
+    """The settings of a model, those within it after it; `cloud`, which chooses the model, is left out."""
+    schema = model.model_json_schema()
+    own = [name for name in model.__annotations__ if name in model.model_fields]
+    for name in dict.fromkeys([*own, *model.model_fields]):
+        field = model.model_fields[name]
+        if name == "cloud":
+            continue
+        shape = schema["properties"][name]
+        within = _model(field.annotation) if "$ref" in str(shape) else None
+        if within and "items" in shape:
+            like = next(other for other, one in model.model_fields.items() if one.annotation is within)
+            value = f"list of mappings, each like `{prefix}{like}`"
+        else:
+            value = "mapping" if within else _value(shape)
+        about = field.description or (_first_line(within) if within else next(_rules(field), ""))
+        yield Setting(f"{prefix}{name}", value, _default(field), " ".join(about.split()))
+        if value == "mapping" and within:
+            yield from settings(within, f"{prefix}{name}.")
+
+
+def commands_page() -> str:
+    """Every command with its arguments and options, as --help has them."""
+    for module in pkgutil.iter_modules(cli.__path__, "astro_xcom.cli."):
+        importlib.import_module(module.name)
+    app = importlib.import_module("astro_xcom.cli.app").app
+    parts = [COMMANDS]
+    for name, command in sorted(typer.main.get_command(app).commands.items()):  # type: ignore[attr-defined]
+        about = [" ".join(part.split()) for part in (command.help or "").split("\n\n")]
+        rows = [f"| {_names(each)} | {_given(each)} | {_plain(each.help or '')} |" for each in command.params]
+        parts += [f"## astro-xcom {name}\n", *(f"{_plain(part)}\n" for part in about)]
+        parts += ["| | default | |", "|---|---|---|", *rows, ""]
+    return "\n".join(parts)
+
+
+def _settings_table(found: Iterable[Setting]) -> list[str]:
+    return ["| setting | value | default | |", "|---|---|---|---|", *(each.row() for each in found), ""]
+
+
+def _model(annotation: Any) -> type[BaseModel] | None:
+    """The settings that a field holds, alone, in a list, or optionally."""
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        return annotation if issubclass(annotation, BaseModel) else None
+    return next(filter(None, map(_model, typing.get_args(annotation))), None)
+
+
+def _value(schema: Mapping[str, Any]) -> str:
+    """What may be given, in words."""
+    given = next((each for each in schema.get("anyOf", []) if each.get("type") != "null"), schema)
+    if "enum" in given or "const" in given:
+        return ", ".join(f"`{each}`" for each in given.get("enum", [given.get("const")]))
+    if given["type"] == "array":
+        return f"list of {_value(given['items'])}"
+    if given["type"] == "object" and given.get("additionalProperties", {}) == {"type": "string"}:
+        return "mapping of text"
+    least, most = given.get("minimum"), given.get("maximum")
+    limits = "" if least is None else f", at least {least}" if most is None else f", {least}-{most}"
+    return f"{TYPES[given['type']]}{limits}"
+
+
+def _rules(field: FieldInfo) -> Iterator[str]:
+    """What the checks of a text say it is."""
+    alternatives = [getattr(each, "__metadata__", ()) for each in typing.get_args(field.annotation)]
+    for check in itertools.chain(field.metadata, *alternatives):
+        if isinstance(check, AfterValidator) and check.func.__doc__:
+            yield _first_line(check.func)
+
+
+def _first_line(documented: Any) -> str:
+    return str(documented.__doc__).strip().partition("\n")[0]
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    default = field.get_default(call_default_factory=True)
+    if default in (None, (), {}) or isinstance(default, BaseModel):
+        return ""
+    if isinstance(default, tuple):
+        return f"`[{', '.join(map(str, default))}]`"
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+def _plain(text: str) -> str:
+    """Text of a terminal as Markdown: outside of code a `<` would start HTML."""
+    return re.sub(r"`[^`]*`|<", lambda found: "&lt;" if found[0] == "<" else found[0], text)
+
+
+def _names(parameter: Any) -> str:
+    metavar = parameter.metavar or parameter.name.upper()
+    if parameter.param_type_name == "argument":
+        return f"`{metavar}`"
+    names = ", ".join(f"`{each}`" for each in [*parameter.opts, *parameter.secondary_opts])
+    return names if parameter.is_flag else f"{names} `{metavar}`"
+
+
+def _given(parameter: Any) -> str:
+    if parameter.required:
+        return "required"
+    default = parameter.default
+    return "" if default in (None, False, []) else f"`{default}`"
+
+
+def main() -> None:
+    """Write both pages."""
+    (DOCS / "settings.md").write_text(settings_page(), encoding="utf-8", newline="\n")
+    (DOCS / "commands.md").write_text(commands_page(), encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()
