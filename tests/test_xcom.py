@@ -56,6 +56,13 @@ def test_no_compression_leaves_its_variable_out() -> None:
     }
 
 
+def test_without_a_word_on_compression_the_storage_decides() -> None:
+    plain = XComLocation(url="gs://acme/xcom", compression="none")
+    assert "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_COMPRESSION" not in XComSettings().variables(plain)
+    variables = XComSettings(compression="gzip").variables(plain)
+    assert variables["AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_COMPRESSION"] == "gzip"
+
+
 def test_a_state_store_has_its_own_threshold_and_compression() -> None:
     store = StateStoreSettings(path="state", threshold=10, compression="xz").variables(LOCATION)
     assert store["AIRFLOW__COMMON_IO__STATE_STORE_OBJECTSTORAGE_THRESHOLD"] == "10"

@@ -129,13 +129,22 @@ def unreported() -> Iterator[list[str]]:
         sys.unraisablehook = before
 
 
+EXPIRED = "its object was there and is gone: it expired (retention too short?) or was deleted"
+NEVER_STORED = (
+    "its object never appeared: the upload was refused, or cut off when the task ended (gcsfs 2026.8.2 and later do so "
+    "with compression: leave XCOM_OBJECTSTORAGE_COMPRESSION out)"
+)
+RETURNED = "returned by a task that ends at once"
+"""Only such a task shows whether an upload outlives it."""
+
+
 def is_path(value: Any) -> bool:
     """Whether a value looks like what Airflow keeps in its database instead of a value."""
     return isinstance(value, str) and value.partition("://")[0] in IDENTITY and value not in values().values()
 
 
-def why_a_path(path: str) -> str:
-    """Why Airflow gives the path instead of the value, some time after it was pushed."""
+def why_a_path(path: str, *, seen: bool) -> str:
+    """Why Airflow gives the path instead of the value. `seen`: whether the value was read since it was pushed."""
     if not path.startswith(base_path().rstrip("/") + "/"):
         return (
             f"it was pushed below another path than this worker's ({base_path()}): "
@@ -143,7 +152,7 @@ def why_a_path(path: str) -> str:
         )
     try:
         if not ObjectStoragePath(path).exists():
-            return "its object was there and is gone: it expired (retention too short?) or was deleted"
+            return EXPIRED if seen else NEVER_STORED
         with ObjectStoragePath(path).open("rb", compression=None) as file:
             start = file.read(8)
     except Exception as error:
@@ -155,15 +164,14 @@ def why_a_path(path: str) -> str:
     return f"its object holds no JSON (it starts with {start!r}): something else wrote it"
 
 
-def problem(name: str, got: Any) -> str | None:
+def problem(name: str, got: Any, expected: Any, *, seen: bool) -> str | None:
     """What is wrong with a value that was pulled, if anything."""
-    expected = values()[name]
     if got == expected and type(got) is type(expected):
         return None
     if got is None:
         return f"{name}: nothing came back: the push did not happen, or its XCom was deleted"
     if is_path(got):
-        return f"{name}: its path came back instead of the value: {why_a_path(got)}; path {got}"
+        return f"{name}: its path came back instead of the value: {why_a_path(got, seen=seen)}; path {got}"
     return f"{name}: another value came back: {str(got)[:80]!r} instead of {str(expected)[:80]!r}"
 
 
@@ -175,7 +183,7 @@ def fail(problems: list[str]) -> None:
 
 @dag(schedule=None, catchup=False, tags=["xcom"], doc_md=__doc__, default_args={"retries": 0})
 def xcom_check() -> None:
-    """Settings, then push, then pull and compare."""
+    """Settings, then push and return, then pull and compare."""
 
     @task(queue=PUSH_QUEUE)
     def settings() -> None:
@@ -198,27 +206,34 @@ def xcom_check() -> None:
                     gc.collect()  # a file that is still open fails when it is closed
             if is_path(got) and errors:
                 problems.append(f"{name}: its upload failed, and Airflow said nothing: {cause(errors[0], scheme())}")
-            elif wrong := problem(name, got):
+            elif wrong := problem(name, got, value, seen=False):
                 problems.append(wrong)
         fail(problems)
+
+    @task(queue=PUSH_QUEUE)
+    def hand_over() -> str:
+        return RETURNED
 
     @task(queue=PULL_QUEUE)
     def pull() -> None:
         ti = get_current_context()["ti"]
         fail(wrong_settings())
         problems = []
-        for name in values():
+        for task_id, name, expected in (
+            ("hand_over", "return_value", RETURNED),
+            *(("push", name, value) for name, value in values().items()),
+        ):
             try:
-                got = ti.xcom_pull(task_ids="push", key=name)
+                got = ti.xcom_pull(task_ids=task_id, key=name)
             except Exception as error:
                 problems.append(f"{name}: cannot be pulled: {cause(error, scheme())}")
                 continue
-            if wrong := problem(name, got):
+            if wrong := problem(name, got, expected, seen=task_id == "push"):
                 problems.append(wrong)
         fail(problems)
-        print(f"{len(values())} values came back as they were pushed")  # noqa: T201
+        print(f"{len(values()) + 1} values came back as they were pushed")  # noqa: T201
 
-    settings() >> push() >> pull()
+    settings() >> push() >> hand_over() >> pull()
 
 
 xcom_check()

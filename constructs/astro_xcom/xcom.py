@@ -24,6 +24,8 @@ class XComLocation:
     state_store_url: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     """More variables this storage needs, such as an Airflow connection."""
+    compression: Compression = "zip"
+    """What is safe here, for settings that do not say."""
 
 
 @dataclass(frozen=True, kw_only=True)

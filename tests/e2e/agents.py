@@ -1,5 +1,6 @@
 """Agents as processes: real Airflow, with the environment of a rendered pod."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -12,7 +13,8 @@ from typing import Any
 from support import Body
 
 RUN_TASKS = ("worker", "triggerer")
-PROCESS = Path(__file__).with_name("agent_process.py")
+INSIDE = Path(__file__).parent / "inside"
+"""What runs in the agents' own environment. Apart, so that it does not find our aws, azure and gcp when it imports."""
 
 
 class AgentError(Exception):
@@ -99,6 +101,11 @@ class Agent:
         """Clear the task that pushed it."""
         self._do("purge", stored=stored)
 
+    def end(self) -> None:
+        """End as a task's process does, without waiting for anything that goes on in it."""
+        with contextlib.suppress(AgentError):
+            self._do("end")
+
     def _do(self, command: str, **arguments: Any) -> Any:
         if not self.backend:
             self._start()
@@ -109,7 +116,7 @@ class Agent:
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
-            [self._python, PROCESS],
+            [self._python, INSIDE / "agent_process.py"],
             env={"PATH": os.environ["PATH"], "HOME": str(self._home), "AIRFLOW_HOME": str(self._home), **self._env},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

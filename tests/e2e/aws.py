@@ -5,7 +5,8 @@ Real: the JSON, Terraform core, Helm, Airflow, boto and s3fs. Ours: the evaluati
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, quote
@@ -17,7 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 
 from e2e import iam
 from e2e.agents import Pod
-from e2e.gate import Answer, Forward, Request
+from e2e.certificates import Certificates
+from e2e.gate import Answer, Forward, Gate, Request
+from e2e.world import Deploy, World
 from support import Run
 
 
@@ -59,6 +62,11 @@ class Account:
             bucket_policy=iam.statements(run.one("aws_s3_bucket_policy")["policy"]),
             kms_key=key["kms_master_key_id"] if key["sse_algorithm"] == "aws:kms" else None,
         )
+
+    def take_away(self, action: str) -> None:
+        """Grant everything but one action."""
+        for statement in self.role_policy:
+            statement["Action"] = [kept for kept in iam.items(statement["Action"]) if kept != action]
 
     @property
     def bucket_arn(self) -> str:
@@ -144,6 +152,8 @@ class Account:
         context = {"aws:SecureTransport": "true" if request.tls else "false"}
         if request.tls:
             context["s3:TlsVersion"] = request.tls.removeprefix("TLSv")
+        if "prefix" in request.query:
+            context["s3:prefix"] = request.query["prefix"]
         own = [] if resource == self.kms_key else self.bucket_policy
         return iam.allowed(action, resource, context, self.role_policy, own)
 
@@ -190,7 +200,11 @@ def _keys_refused(request: Request, message: str) -> Answer:
     return Answer(200, f"<DeleteResult>{errors}</DeleteResult>".encode(), {"Content-Type": "application/xml"})
 
 
-OWNER = "AWS4-HMAC-SHA256 Credential=owner/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+OWNER = {
+    "Authorization": "AWS4-HMAC-SHA256 "
+    "Credential=owner/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0",
+    "Content-Type": "application/octet-stream",
+}
 """moto asks who calls, and believes it."""
 
 
@@ -207,11 +221,49 @@ class Bucket:
     def keys(self) -> set[str]:
         return set(_keys(self._call("GET")))
 
+    def get(self, key: str) -> bytes:
+        return self._call("GET", key)
+
+    def put(self, key: str, content: bytes) -> None:
+        self._call("PUT", key, content)
+
     def delete(self, key: str) -> None:
         self._call("DELETE", key)
 
-    def _call(self, method: str, key: str = "") -> bytes:
-        request = HttpRequest(f"{self._url}/{quote(key)}", method=method, headers={"Authorization": OWNER})
+    def _call(self, method: str, key: str = "", content: bytes | None = None) -> bytes:
+        request = HttpRequest(f"{self._url}/{quote(key)}", method=method, data=content, headers=OWNER)
         with urlopen(request) as response:
-            content: bytes = response.read()
-        return content
+            answer: bytes = response.read()
+        return answer
+
+
+@dataclass
+class Aws(World):
+    """A deployment on AWS."""
+
+    account: Account
+    bucket: "Bucket"
+
+
+OpenAws = Callable[..., AbstractContextManager[Aws]]
+
+
+@contextmanager
+def opened(
+    name: str, *, deploy: Deploy, moto: int, certificates: Certificates, python: Path, folder: Path, tls: bool = True
+) -> Iterator[Aws]:
+    """Deploy and serve on loopback, over https unless `tls` is off."""
+    deployed = deploy(name)
+    account = Account.of(deployed.run)
+    bucket = Bucket(moto, account.bucket)
+    with Gate(moto, account.decide, certificates if tls else None) as gate:
+        yield Aws(
+            account=account,
+            bucket=bucket,
+            identity=account,
+            store=bucket,
+            pods=deployed.pods,
+            python=python,
+            emulator={"AWS_ENDPOINT_URL": gate.url, "AWS_CA_BUNDLE": str(certificates.ca)},
+            folder=folder,
+        )

@@ -46,6 +46,12 @@ def check(writer: Agent, reader: Agent, store: Store, *, threshold: int) -> None
         if left := store.keys() & made:
             raise Broken(f"purge of {name}: {', '.join(left)} is still there")
 
+    last = "written when its task ended"
+    stored = _step(writer, "last write", "write", last)
+    writer.end()
+    if (got := _step(reader, "last read", "read", stored)) != last:
+        raise Broken(f"last read: got {str(got)[:120]!r} instead of the value: it was lost when its task ended")
+
 
 def _step(agent: Agent, what: str, method: str, *arguments: Any) -> Any:
     try:

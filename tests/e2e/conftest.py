@@ -4,13 +4,19 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from e2e.aws import Aws, OpenAws, opened
+from e2e.azure import Azure, OpenAzure
+from e2e.azure import opened as opened_on_azure
 from e2e.certificates import Certificates
+from e2e.gcp import Gcp, OpenGcp
+from e2e.gcp import opened as opened_on_gcp
 from e2e.world import Deploy, deployer
-from environments import environment
+from environments import NODE, environment, node_environment
 from support import PROJECT, Applied
 
 HERE = Path(__file__).parent
@@ -53,6 +59,109 @@ def moto(emulators: Path) -> Iterator[int]:
     yield port
     server.kill()
     server.wait()
+
+
+@pytest.fixture
+def open_aws(
+    deploy: Deploy, moto: int, certificates: Certificates, agents_python: Callable[[str], Path], tmp_path: Path
+) -> OpenAws:
+    """Opens a deployment on AWS by its name."""
+    return partial(
+        opened, deploy=deploy, moto=moto, certificates=certificates, python=agents_python("aws"), folder=tmp_path
+    )
+
+
+@pytest.fixture
+def aws(open_aws: OpenAws) -> Iterator[Aws]:
+    """The example's deployment on AWS."""
+    with open_aws("aws-example") as world:
+        yield world
+
+
+@pytest.fixture(scope="session")
+def gcs(emulators: Path) -> Iterator[int]:
+    """The port of an emulator of Cloud Storage."""
+    port = free_port()
+    options = ["--in-memory", "--quiet", "--host", "127.0.0.1", "--port", str(port)]
+    server = subprocess.Popen(
+        [emulators / "gcp-storage-emulator", "start", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    wait_for(port, server)
+    yield port
+    server.kill()
+    server.wait()
+
+
+@pytest.fixture(scope="session")
+def azurite(certificates: Certificates) -> Iterator[Callable[[str], int]]:
+    """Starts an emulator of Blob Storage that has one storage account, by the account's name; its port."""
+    program = node_environment(HERE / "azurite", name="azurite") / "azurite" / "dist" / "src" / "blob" / "main.js"
+    servers: dict[str, tuple[int, subprocess.Popen[bytes]]] = {}
+
+    def start(account: str) -> int:
+        if account not in servers:
+            port = free_port()
+            tls = ["--cert", str(certificates.server), "--key", str(certificates.server_key), "--oauth", "basic"]
+            options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"]
+            servers[account] = (
+                port,
+                subprocess.Popen(
+                    [NODE, program, "--blobPort", str(port), *tls, *options],
+                    env={"AZURITE_ACCOUNTS": f"{account}:bm8ga2V5"},
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                ),
+            )
+            wait_for(port, servers[account][1])
+        return servers[account][0]
+
+    yield start
+    for _, server in servers.values():
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture
+def open_azure(
+    deploy: Deploy,
+    azurite: Callable[[str], int],
+    certificates: Certificates,
+    agents_python: Callable[[str], Path],
+    tmp_path: Path,
+) -> OpenAzure:
+    """Opens a deployment on Azure by its name."""
+    return partial(
+        opened_on_azure,
+        deploy=deploy,
+        azurite=azurite,
+        certificates=certificates,
+        python=agents_python("azure"),
+        folder=tmp_path,
+    )
+
+
+@pytest.fixture
+def azure(open_azure: OpenAzure) -> Iterator[Azure]:
+    """The example's deployment on Azure."""
+    with open_azure("azure-example") as world:
+        yield world
+
+
+@pytest.fixture
+def open_gcp(
+    deploy: Deploy, gcs: int, certificates: Certificates, agents_python: Callable[[str], Path], tmp_path: Path
+) -> OpenGcp:
+    """Opens a deployment on Google Cloud by its name."""
+    return partial(
+        opened_on_gcp, deploy=deploy, gcs=gcs, certificates=certificates, python=agents_python("gcp"), folder=tmp_path
+    )
+
+
+@pytest.fixture
+def gcp(open_gcp: OpenGcp) -> Iterator[Gcp]:
+    """The example's deployment on Google Cloud."""
+    with open_gcp("gcp-example") as world:
+        yield world
 
 
 def free_port() -> int:

@@ -4,9 +4,11 @@ Emulators grant everything to everybody. The gate asks `decide` about each reque
 """
 
 import http.client
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
@@ -56,8 +58,14 @@ Decide = Callable[[Request, Forward], Answer]
 class Gate:
     """Serves on loopback while it is open: `with Gate(...) as gate`."""
 
-    def __init__(self, upstream: int, decide: Decide, certificates: Certificates | None) -> None:
-        self._upstream, self._decide = upstream, decide
+    def __init__(
+        self, upstream: int, decide: Decide, certificates: Certificates | None, *, upstream_tls: bool = False
+    ) -> None:
+        self._upstream, self.decide = upstream, decide
+        self._connect: Callable[..., http.client.HTTPConnection] = http.client.HTTPConnection
+        if certificates and upstream_tls:
+            context = ssl.create_default_context(cafile=str(certificates.ca))
+            self._connect = partial(http.client.HTTPSConnection, context=context)
         self.requests: list[str] = []
         """`PUT /bucket/key 403`, in order."""
         gate = self
@@ -99,13 +107,14 @@ class Gate:
             body=_body(handler),
             tls=handler.connection.version() if self._tls else None,
         )
-        answer = self._decide(request, self._forward)
+        answer = self.decide(request, self._forward)
         self.requests.append(f"{request.method} {request.target} {answer.status}")
         handler.send_response(answer.status)
         for key, value in answer.headers.items():
             if key.lower() not in HOP_BY_HOP | {"content-length", "date", "server"}:
                 handler.send_header(key, value)
-        length = answer.headers.get("Content-Length", "0") if request.method == "HEAD" else str(len(answer.body))
+        lengths = [value for key, value in answer.headers.items() if key.lower() == "content-length"]
+        length = next(iter(lengths), "0") if request.method == "HEAD" else str(len(answer.body))
         if answer.status != 204:
             handler.send_header("Content-Length", length)
         handler.end_headers()
@@ -113,7 +122,7 @@ class Gate:
             handler.wfile.write(answer.body)
 
     def _forward(self, request: Request) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self._upstream, timeout=60)
+        connection = self._connect("127.0.0.1", self._upstream, timeout=60)
         kept = {key: value for key, value in request.headers.items() if key not in HOP_BY_HOP}
         kept.pop("expect", None)
         kept["content-length"] = str(len(request.body))

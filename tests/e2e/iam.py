@@ -28,8 +28,8 @@ def may_assume(trust: list[Statement], *, provider: str, claims: Context) -> boo
     context = {f"{host}:{claim}": value for claim, value in claims.items()}
     return any(
         statement["Effect"] == "Allow"
-        and "sts:AssumeRoleWithWebIdentity" in _list(statement["Action"])
-        and provider in _list(statement["Principal"]["Federated"])
+        and "sts:AssumeRoleWithWebIdentity" in items(statement["Action"])
+        and provider in items(statement["Principal"]["Federated"])
         and _conditions(statement, context)
         for statement in trust
     )
@@ -40,8 +40,8 @@ def _matching(policy: list[Statement], action: str, resource: str, context: Cont
         known = {"Sid", "Effect", "Action", "Resource", "Principal", "Condition"}
         assert statement.keys() <= known, f"this evaluator does not know {statement.keys() - known}"
         if (
-            any(_like(pattern, action) for pattern in _list(statement["Action"]))
-            and any(_like(pattern, resource) for pattern in _list(statement["Resource"]))
+            any(_like(pattern, action) for pattern in items(statement["Action"]))
+            and any(_like(pattern, resource) for pattern in items(statement["Resource"]))
             and _conditions(statement, context)
         ):
             yield statement
@@ -50,11 +50,12 @@ def _matching(policy: list[Statement], action: str, resource: str, context: Cont
 def _conditions(statement: Statement, context: Context) -> bool:
     tests = {
         "StringEquals": lambda came, wanted: came in wanted,
+        "StringLike": lambda came, wanted: any(_like(pattern, came) for pattern in wanted),
         "Bool": lambda came, wanted: came in wanted,
         "NumericLessThan": lambda came, wanted: any(float(came) < float(limit) for limit in wanted),
     }
     return all(
-        key in context and tests[operator](context[key], _list(wanted))
+        key in context and tests[operator](context[key], items(wanted))
         for operator, keys in statement.get("Condition", {}).items()
         for key, wanted in keys.items()
     )
@@ -65,5 +66,6 @@ def _like(pattern: str, text: str) -> bool:
     return re.fullmatch(expression, text, re.DOTALL) is not None
 
 
-def _list(value: Any) -> list[str]:
+def items(value: Any) -> list[str]:
+    """One text stands for a list of one."""
     return value if isinstance(value, list) else [value]

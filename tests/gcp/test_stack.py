@@ -163,6 +163,15 @@ def test_a_connection_id_is_warned_of(tmp_path: Path) -> None:
     assert any("astroDeploymentAPIURL" in warning for warning in named.warnings())
 
 
+@pytest.mark.parametrize("setting", ["xcom: {compression: gzip}", "state_store: {path: state, compression: zip}"])
+def test_a_compression_is_warned_of(setting: str, tmp_path: Path) -> None:
+    (plain,) = read(MINIMAL, tmp_path).values()
+    assert not [warning for warning in plain.warnings() if "compression" in warning]
+    (compressed,) = read(f"{MINIMAL}    {setting}\n", tmp_path).values()
+    (warning,) = [warning for warning in compressed.warnings() if "compression" in warning]
+    assert warning.startswith(f"{setting.partition(':')[0]}.compression: gcsfs 2026.8.2 and later")
+
+
 def test_python_callers_use_the_same_settings(tmp_path: Path) -> None:
     (read_,) = read(MINIMAL, tmp_path).values()
     given = GcpDeployment(

@@ -67,6 +67,7 @@ class XComBucketRef(Construct):
         self.state_store_path = state_store_path
         self.connection_id = connection_id
         self.location = XComLocation(
+            compression="none",  # gcsfs 2026.8.2 and later lose compressed values when the task ends
             url=object_url("gs", name, path, connection_id=connection_id),
             state_store_url=None
             if state_store_path is None

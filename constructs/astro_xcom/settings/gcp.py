@@ -212,6 +212,15 @@ class GcpDeployment(Deployment):
     def warnings(self) -> list[str]:
         """What is allowed and likely to surprise, as `setting: what happens`."""
         found = super().warnings()
+        compressions = {"xcom": self.xcom.compression or "none"}
+        if self.state_store:
+            compressions["state_store"] = self.state_store.compression
+        found += [
+            f"{setting}.compression: gcsfs 2026.8.2 and later upload compressed values in the background and drop them "
+            "when the task ends, and the next task receives the path; use none, or gcsfs<2026.8.2 in the agents' image"
+            for setting, compression in compressions.items()
+            if compression != "none"
+        ]
         if self.xcom.connection_id is not None:
             found.append(
                 f"xcom.connection_id: the Airflow connection {self.xcom.connection_id} must exist, or every write and "

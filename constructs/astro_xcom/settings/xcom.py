@@ -43,10 +43,11 @@ class XComSettings(Settings):
 
     threshold: Threshold = 0
     """Values of at least this many bytes go to object storage; 0: all of them, as remote execution needs."""
-    compression: Compression = "zip"
+    compression: Annotated[xcom.Compression | None, BeforeValidator(_compression)] = None
     """zip stores without compressing (Astronomer's recommendation); gzip, bz2, lzma and xz compress; none: off.
 
-    With any compression Airflow does not report a denied upload: the reader gets the path as its value.
+    With any compression Airflow does not report a denied upload: the reader gets the path as its value. On Google Cloud
+    gcsfs 2026.8.2 and later even lose accepted uploads so. Default: zip, and none on Google Cloud.
     """
     connection_id: Annotated[str, AfterValidator(names.connection_id)] | None = None
     """Airflow connection written into the XCom path. Default: none, the pod's own cloud identity is used."""
@@ -58,7 +59,10 @@ class XComSettings(Settings):
         return {
             **location.env,
             **xcom.objectstorage_variables(
-                xcom.XCOM_VARIABLES, url=location.url, threshold=self.threshold, compression=self.compression
+                xcom.XCOM_VARIABLES,
+                url=location.url,
+                threshold=self.threshold,
+                compression=self.compression or location.compression,
             ),
         }
 

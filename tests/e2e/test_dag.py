@@ -1,0 +1,84 @@
+"""The DAG that users run: it passes where XComs work, and otherwise says why they do not."""
+
+import gzip
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from e2e.aws import Aws
+from e2e.dag_run import DagRun, make_database, run_dag
+from e2e.world import World
+
+pytestmark = pytest.mark.e2e
+
+OBJECT_STORAGE = "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_"
+
+Check = Callable[..., DagRun]
+
+
+@pytest.fixture(scope="session")
+def database(agents_python: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_database(agents_python("aws"), tmp_path_factory.mktemp("database"))
+
+
+@pytest.fixture
+def check(aws: Aws, database: Path, tmp_path: Path) -> Check:
+    def run(*, before_pull: Callable[[], Mapping[str, str]] | None = None, without: str = "", **env: str) -> DagRun:
+        pod = next(iter(aws.pods.values()))
+        changed = {key: value for key, value in {**pod.env, **env}.items() if key != without}
+        environment = aws.environment(replace(pod, env=changed))
+        return run_dag(aws.python, database, tmp_path / "home", environment, before_pull=before_pull)
+
+    return run
+
+
+@pytest.mark.parametrize("cloud", ["aws", "azure", "gcp"])
+def test_it_passes(cloud: str, database: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    world: World = request.getfixturevalue(cloud)
+    pod = next(iter(world.pods.values()))
+    run = run_dag(world.python, database, tmp_path / "home", world.environment(pod))
+    assert run.passed, run.log
+    assert len(world.store.keys()) == 9
+
+
+def test_a_denied_upload(check: Check, aws: Aws) -> None:
+    aws.account.take_away("s3:PutObject")
+    run = check()
+    assert not run.passed
+    assert "nested: its upload failed, and Airflow said nothing: the identity may not do this" in run.diagnosis
+
+
+def test_workers_with_different_paths(check: Check, aws: Aws) -> None:
+    run = check(before_pull=lambda: {f"{OBJECT_STORAGE}PATH": "s3://acme-astro-xcom/elsewhere"})
+    assert not run.passed
+    assert "nested: its path came back instead of the value: it was pushed below another path" in run.diagnosis
+
+
+def test_a_path_that_is_not_granted(check: Check) -> None:
+    run = check(**{f"{OBJECT_STORAGE}PATH": "s3://acme-astro-xcom/elsewhere"})
+    assert not run.passed
+    assert "nested: cannot be pushed: the identity may not do this below this path" in run.diagnosis
+
+
+def test_a_missing_compression_suffix(check: Check, aws: Aws) -> None:
+    def compress() -> dict[str, str]:
+        for key in sorted(aws.bucket.keys()):
+            aws.bucket.put(key, gzip.compress(aws.bucket.get(key)))
+        return {}
+
+    run = check(before_pull=compress, without=f"{OBJECT_STORAGE}COMPRESSION")
+    assert not run.passed
+    assert "nested: its path came back instead of the value: its object is compressed (gzip) but" in run.diagnosis
+
+
+def test_an_expired_object(check: Check, aws: Aws) -> None:
+    def expire() -> dict[str, str]:
+        for key in sorted(aws.bucket.keys()):
+            aws.bucket.delete(key)
+        return {}
+
+    run = check(before_pull=expire)
+    assert not run.passed
+    assert "nested: its path came back instead of the value: its object was there and is gone" in run.diagnosis
