@@ -2,11 +2,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cli synth test test-slow test-terraform test-posture e2e e2e-aws e2e-azure e2e-gcp lint bench dist release golden lock terraform validate diff deploy destroy export push stack clean
+.PHONY: help setup cli synth test test-slow test-terraform test-posture e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock terraform validate diff deploy destroy export push stack clean
 
 PYTHON ?= python3
 LOCK_PYTHON ?= python3.10
 STACK ?=
+PROCESSES ?= auto
+PYTEST = pipenv run pytest -n $(PROCESSES) --dist worksteal
 PIPENV_VERSION := 2026.10.3
 
 export PIPENV_VENV_IN_PROJECT := 1
@@ -15,6 +17,7 @@ export PIPENV_VERBOSITY := -1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export CHECKPOINT_DISABLE := 1
 export DISABLE_VERSION_CHECK := 1
+export NO_MKDOCS_2_WARNING := 1
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.pipenv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
 help: ## List the targets
@@ -42,22 +45,23 @@ synth: .venv/.ready ## Write the Terraform JSON of every deployment to cdktf.out
 	@pipenv run python main.py
 
 test: .venv/.ready ## Run the unit tests
-	@pipenv run pytest
+	@$(PYTEST)
 
 test-slow: .venv/.ready ## Run the tests that load the providers eagerly
-	@pipenv run pytest -m slow
+	@$(PYTEST) -m slow
 
 test-terraform: .venv/.ready cli ## Run the tests with real Terraform core and real Helm
-	@pipenv run pytest -m 'terraform and not posture'
+	@$(PYTEST) -m 'terraform and not posture'
 
 test-posture: .venv/.ready ## Run the security scanners (installs them once)
-	@pipenv run pytest -m posture tests/posture
+	@$(PYTEST) -m posture tests/posture
 
+e2e e2e-aws e2e-azure e2e-gcp: PROCESSES = 3  # they wait a lot
 e2e: .venv/.ready ## Run real Airflow against emulators, on every cloud (installs Airflow three times, once)
-	@pipenv run pytest -m e2e tests/e2e
+	@$(PYTEST) -m e2e tests/e2e
 
 e2e-aws e2e-azure e2e-gcp: .venv/.ready
-	@pipenv run pytest -m e2e tests/e2e/test_$(@:e2e-%=%).py
+	@$(PYTEST) -m e2e tests/e2e/test_$(@:e2e-%=%).py
 
 lint: .venv/.ready ## Check style and types
 	@pipenv run ruff format --check .
@@ -67,6 +71,17 @@ lint: .venv/.ready ## Check style and types
 bench: .venv/.ready ## Time synthesis and write docs/benchmarks.md (some minutes)
 	@pipenv run python benchmarks/run.py --write docs/benchmarks.md
 
+docs: .docs/.ready ## Build the documentation in site/
+	@.docs/bin/mkdocs build --strict
+
+docs-serve: .docs/.ready ## Show the documentation on http://127.0.0.1:8000 and build it again on each change
+	@.docs/bin/mkdocs serve
+
+.docs/.ready: docs/requirements.txt
+	@$(PYTHON) -m venv --clear .docs
+	@.docs/bin/python -m pip install --quiet --requirement docs/requirements.txt
+	@touch $@
+
 dist: .venv/.ready ## Build wheel and sdist of the package constructs/ in dist/
 	@rm -rf dist
 	@pipenv run uv build --quiet --no-create-gitignore --out-dir dist constructs
@@ -75,9 +90,14 @@ release: .venv/.ready ## Check that changelog, version, git tag and addresses ag
 	@pipenv run python tools/release.py
 	@$(MAKE) --no-print-directory dist
 
-golden: .venv/.ready ## Rewrite tests/golden and docs/deployments.schema.json, then read their diff
+golden: .venv/.ready ## Rewrite the goldens and the generated pages of docs/, then read their diff
 	@pipenv run python -m astro_xcom.schema > docs/deployments.schema.json
+	@pipenv run python tools/reference.py
 	@UPDATE_GOLDEN=1 pipenv run pytest -q tests/test_golden.py tests/test_examples.py
+	@pipenv run astro-xcom graph --output docs/pictures
+
+pictures: .venv/.ready ## Draw docs/pictures anew
+	@pipenv run astro-xcom graph --output docs/pictures
 
 lock: .pipenv/bin/pipenv ## Resolve Pipfile.lock and package-lock.json anew (with the oldest Python, so that it fits all)
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cp -r Pipfile constructs package.json "$$folder"; cd "$$folder"; \
@@ -110,4 +130,4 @@ stack:
 	@test -n "$(STACK)" || { echo "which deployment? try make $(MAKECMDGOALS) STACK=aws-example"; exit 1; }
 
 clean: ## Remove what the targets made, but never state
-	@rm -rf .venv .pipenv node_modules cdktf.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .pipenv .docs site node_modules cdktf.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

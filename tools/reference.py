@@ -31,7 +31,7 @@ once. [deployments.schema.json](deployments.schema.json) tells the same to edito
 ```yaml
 defaults: {}      # lies under every deployment: mappings merge, anything else replaces
 deployments:
-  aws-example: {} # the name is the stack's, and part of default names: 1-48 lower-case letters, digits and hyphens
+  aws-example: {} # the stack's name, and part of default names; 1-48 lower-case letters, digits and hyphens
 ```
 
 Below a mapping that may be left out, "required" means: when that mapping is given. Text that looks like a number, such

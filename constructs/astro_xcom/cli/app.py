@@ -31,7 +31,7 @@ def main() -> None:
     Errors go to stderr, all at once, and end with exit code 1. So do wrong options: 2 is for commands that mean
     something by it.
     """
-    from astro_xcom.cli import bundle, check, export, posture, push  # noqa: F401 - each makes its command, and needs this module
+    from astro_xcom.cli import bundle, check, export, graph, posture, push  # noqa: F401 - each makes its command, and needs this module
 
     try:
         status = app(standalone_mode=False)

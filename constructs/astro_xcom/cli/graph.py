@@ -1,0 +1,59 @@
+"""`astro-xcom graph`: a picture of what each deployment makes."""
+
+import difflib
+import importlib.util
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from astro_xcom.cli.app import DEPLOYMENTS, File, app
+from astro_xcom.deployments import read_deployments
+from astro_xcom.graph import cards, picture
+from astro_xcom.hcp.files import replace_file
+from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.report import synthesized
+
+
+@app.command()
+def graph(
+    stacks: Annotated[
+        list[str] | None, typer.Argument(metavar="STACK", help="Deployments; all by default.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="The folder for STACK.svg; or, for one deployment, a file with that ending."
+        ),
+    ] = Path(),
+    file: File = DEPLOYMENTS,
+) -> None:
+    """Draw what deployments make, and what needs what, as SVG.
+
+    A box is a resource; dashed, it is only looked up. Arrows that follow from others are left out. Addresses show
+    when the mouse rests on a box. Needs no cloud and no Terraform.
+    """
+    deployments = read_deployments(file)
+    names = list(dict.fromkeys(stacks or deployments))
+    problems = [f"{file.name}: {_unknown(name, list(deployments))}" for name in names if name not in deployments]
+    one_file = output.suffix == ".svg" and not output.is_dir()
+    if one_file and len(names) > 1:
+        problems.append(f"{output}: is one file, for one picture: name one deployment, or give a folder")
+    if not one_file and output.exists() and not output.is_dir():
+        problems.append(f"{output}: must be a folder, or a file that ends in .svg")
+    if importlib.util.find_spec("pygraphviz") is None:
+        problems.append(
+            str(Refused("graph needs the package pygraphviz", hint="pip install 'cdktf-astro-xcom[graph]'"))
+        )
+    if problems:
+        raise Refusals(problems)
+    bodies = synthesized({name: deployments[name] for name in names}, file=file.name)
+    for name, drawn in [(name, picture(name, cards(bodies[name]))) for name in names]:
+        place = output if one_file else output / f"{name}.svg"
+        replace_file(place, drawn.encode())
+        typer.echo(str(place))
+
+
+def _unknown(name: str, known: list[str]) -> Refused:
+    near = difflib.get_close_matches(name, known, n=1)
+    return Refused(f"a deployment must be one of {', '.join(known)}", got=name, hint=near[0] if near else None)
