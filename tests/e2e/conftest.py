@@ -1,8 +1,6 @@
 """Fixtures: agents' environments, certificates and emulators."""
 
-import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -15,6 +13,7 @@ from e2e.azure import opened as opened_on_azure
 from e2e.certificates import Certificates
 from e2e.gcp import Gcp, OpenGcp
 from e2e.gcp import opened as opened_on_gcp
+from e2e.ports import free_port, wait_for
 from e2e.world import Deploy, deployer
 from environments import NODE, environment, node_environment
 from support import PROJECT, Applied
@@ -162,23 +161,3 @@ def gcp(open_gcp: OpenGcp) -> Iterator[Gcp]:
     """The example's deployment on Google Cloud."""
     with open_gcp("gcp-example") as world:
         yield world
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port
-
-
-def wait_for(port: int, server: "subprocess.Popen[bytes]", seconds: float = 60) -> None:
-    """Until something answers on the port."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise RuntimeError(f"{server.args!r} does not answer (exit code {server.poll()})")

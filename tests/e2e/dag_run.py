@@ -1,8 +1,11 @@
 """`airflow dags test xcom_check` with the environment of a pod: real Airflow, real tasks, a database of its own."""
 
+import contextlib
 import json
 import os
 import shutil
+import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from e2e.agents import INSIDE
+from e2e.ports import free_port
 from support import PROJECT
 
 LIMIT_SECONDS = 300
@@ -81,3 +85,44 @@ def run_dag(
         process.wait()
     text = (home / "log").read_text()
     return DagRun(passed="values came back as they were pushed" in text and process.returncode == 0, log=text)
+
+
+def run_dag_in_processes(python: Path, database: Path, home: Path, env: Mapping[str, str]) -> DagRun:
+    """Run the DAG under Airflow's scheduler, each task in a process that ends with it, as on an agent."""
+    shutil.copytree(database, home, dirs_exist_ok=True)
+    port = free_port()
+    settings = {
+        **env,
+        **airflow_settings(home),
+        "PATH": f"{python.parent}:{os.environ['PATH']}",  # it starts its parts by their name
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__PARALLELISM": "1",
+    }
+    airflow = python.with_name("airflow")
+    with (home / "log").open("w") as log:
+        process = subprocess.Popen(
+            [airflow, "standalone"], env=settings, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            _await(home, "SELECT dag_id FROM dag", ("xcom_check",))
+            subprocess.run([airflow, "dags", "trigger", "xcom_check"], env=settings, check=True, capture_output=True)
+            _await(home, "SELECT state FROM dag_run", ("success", "failed"))
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    logs = [file.read_text() for file in sorted(home.glob("logs/dag_id=xcom_check/**/*.log"))]
+    lines = "\n".join(logs).replace("\\n", "\n")
+    return DagRun(passed="values came back as they were pushed" in lines, log=lines)
+
+
+def _await(home: Path, query: str, wanted: tuple[str, ...]) -> None:
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.closing(sqlite3.connect(home / "airflow.db", timeout=30)) as database:
+            if any(value in wanted for (value,) in database.execute(query)):
+                return
+        time.sleep(0.5)
+    raise TimeoutError(f"{query} never gave {wanted}: {(home / 'log').read_text()[-3000:]}")

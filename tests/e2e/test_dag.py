@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from e2e.aws import Aws
-from e2e.dag_run import DagRun, make_database, run_dag
+from e2e.dag_run import DagRun, make_database, run_dag, run_dag_in_processes
+from e2e.gcp import Gcp
 from e2e.world import World
 
 pytestmark = pytest.mark.e2e
@@ -82,3 +83,14 @@ def test_an_expired_object(check: Check, aws: Aws) -> None:
     run = check(before_pull=expire)
     assert not run.passed
     assert "nested: its path came back instead of the value: its object was there and is gone" in run.diagnosis
+
+
+@pytest.mark.parametrize("compression", ["", "zip"])
+def test_tasks_that_end_before_their_upload(compression: str, gcp: Gcp, database: Path, tmp_path: Path) -> None:
+    pod = next(iter(gcp.pods.values()))
+    env = {**gcp.environment(pod), f"{OBJECT_STORAGE}COMPRESSION": compression}
+    run = run_dag_in_processes(gcp.python, database, tmp_path / "home", env)
+    if compression:
+        assert "return_value: its path came back instead of the value: its object never appeared" in run.diagnosis
+    else:
+        assert run.passed, run.log
