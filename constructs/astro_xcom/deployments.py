@@ -1,7 +1,7 @@
 """Reads deployments.yaml: every deployment checked, every error reported at once."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,20 @@ def read_deployments(path: str | Path) -> dict[str, Deployment]:
     if problems:
         raise Refusals([f"{path.name}: {line}" for line in dict.fromkeys(problems)])
     return found
+
+
+def chosen(deployments: Mapping[str, Deployment], names: Iterable[str], *, file: str) -> dict[str, Deployment]:
+    """The deployments of these names, or all. Raises Refusals for names that are none."""
+    wanted = list(dict.fromkeys(names)) or list(deployments)
+    problems = []
+    for name in wanted:
+        if name not in deployments:
+            near = difflib.get_close_matches(name, deployments, n=1)
+            rule = f"a deployment must be one of {', '.join(deployments)}"
+            problems.append(f"{file}: {Refused(rule, got=name, hint=near[0] if near else None)}")
+    if problems:
+        raise Refusals(problems)
+    return {name: deployments[name] for name in wanted}
 
 
 OTHER_NAMES = {"amazon": "aws", "eks": "aws", "azurerm": "azure", "aks": "azure", "google": "gcp", "gke": "gcp"}

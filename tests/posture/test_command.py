@@ -69,7 +69,7 @@ def test_a_file_of_somebody_elses_stays_and_nothing_is_written(tmp_path: Path) -
 
 def test_every_unknown_name_is_named(tmp_path: Path) -> None:
     ran = posture("azurexample", "aws-example", "x", *DEPLOYMENTS, "-o", str(tmp_path / "out"))
-    known = "is not a deployment; there are aws-example, azure-example, gcp-example"
+    known = "a deployment must be one of aws-example, azure-example, gcp-example"
     assert ran.code == (
         f'deployments.yaml: {known}; got "azurexample"; try azure-example\ndeployments.yaml: {known}; got "x"'
     )

@@ -1,6 +1,5 @@
 """`astro-xcom check`: what will be true of each deployment, and what its applied state says instead."""
 
-import difflib
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,10 +13,9 @@ from rich.console import Console
 from rich.text import Text
 
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
-from astro_xcom.deployments import read_deployments
+from astro_xcom.deployments import chosen, read_deployments
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.report import Document, Finding, Report, State, Store, check, read_state, synthesized
-from astro_xcom.settings import Deployment
 
 WIDTH = 80
 LABEL = 20
@@ -42,7 +40,7 @@ def check_command(
 
     Needs no cloud and no Terraform. Exit code 1: the settings are refused, or the applied state differs.
     """
-    deployments = _chosen(read_deployments(file), names or [], file.name)
+    deployments = chosen(read_deployments(file), names or [], file=file.name)
     applied = None if state is None else _applied(state, list(deployments))
     bodies = synthesized(deployments, file=file.name)
     try:
@@ -64,20 +62,6 @@ def check_command(
 
 def _json(document: Document) -> str:
     return json.dumps(document.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False)
-
-
-def _chosen(deployments: Mapping[str, Deployment], names: Iterable[str], file: str) -> dict[str, Deployment]:
-    names = list(dict.fromkeys(names)) or list(deployments)
-    problems = []
-    for name in names:
-        if name not in deployments:
-            near = difflib.get_close_matches(name, deployments, n=1)
-            hint = near[0] if near else None
-            refusal = Refused(f"a deployment must be one of {', '.join(deployments)}", got=name, hint=hint)
-            problems.append(f"{file}: {refusal}")
-    if problems:
-        raise Refusals(problems)
-    return {name: deployments[name] for name in names}
 
 
 def _applied(file: Path, names: list[str]) -> State:

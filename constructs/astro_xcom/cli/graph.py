@@ -1,6 +1,5 @@
 """`astro-xcom graph`: a picture of what each deployment makes."""
 
-import difflib
 import importlib.util
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +7,7 @@ from typing import Annotated
 import typer
 
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
-from astro_xcom.deployments import read_deployments
+from astro_xcom.deployments import chosen, read_deployments
 from astro_xcom.graph import cards, picture
 from astro_xcom.hcp.files import replace_file
 from astro_xcom.refusal import Refusals, Refused
@@ -34,8 +33,12 @@ def graph(
     when the mouse rests on a box. Needs no cloud and no Terraform.
     """
     deployments = read_deployments(file)
-    names = list(dict.fromkeys(stacks or deployments))
-    problems = [f"{file.name}: {_unknown(name, list(deployments))}" for name in names if name not in deployments]
+    names = set(stacks or deployments)
+    problems: list[str] = []
+    try:
+        deployments = chosen(deployments, stacks or [], file=file.name)
+    except Refusals as error:
+        problems += error.lines
     one_file = output.suffix == ".svg" and not output.is_dir()
     if one_file and len(names) > 1:
         problems.append(f"{output}: is one file, for one picture: name one deployment, or give a folder")
@@ -47,13 +50,8 @@ def graph(
         )
     if problems:
         raise Refusals(problems)
-    bodies = synthesized({name: deployments[name] for name in names}, file=file.name)
-    for name, drawn in [(name, picture(name, cards(bodies[name]))) for name in names]:
+    bodies = synthesized(deployments, file=file.name)
+    for name, drawn in [(name, picture(name, cards(body))) for name, body in bodies.items()]:
         place = output if one_file else output / f"{name}.svg"
         replace_file(place, drawn.encode())
         typer.echo(str(place))
-
-
-def _unknown(name: str, known: list[str]) -> Refused:
-    near = difflib.get_close_matches(name, known, n=1)
-    return Refused(f"a deployment must be one of {', '.join(known)}", got=name, hint=near[0] if near else None)

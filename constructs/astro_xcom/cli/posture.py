@@ -1,14 +1,12 @@
 """`astro-xcom posture`: files that tell security scanners what is accepted, and why."""
 
-import difflib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
-from astro_xcom.deployments import CLOUDS, read_deployments
+from astro_xcom.deployments import CLOUDS, chosen, read_deployments
 from astro_xcom.posture import accepted, checkov_config, trivy_ignore
 from astro_xcom.refusal import Refusals, Refused
 
@@ -28,12 +26,8 @@ def posture(
 
     A finding that is not in them is news. Needs no cloud, no Terraform and no scanner.
     """
-    deployments = read_deployments(file)
-    names = list(dict.fromkeys(stacks or deployments))
-    problems = [f"{file.name}: {_unknown(name, deployments)}" for name in names if name not in deployments]
-    if problems:
-        raise Refusals(problems)
-    clouds = [cloud for cloud, kind in CLOUDS.items() if any(isinstance(deployments[name], kind) for name in names)]
+    deployments = chosen(read_deployments(file), stacks or [], file=file.name).values()
+    clouds = [cloud for cloud, kind in CLOUDS.items() if any(isinstance(one, kind) for one in deployments)]
     checkov, trivy = accepted("checkov", clouds), accepted("trivy", clouds)
     heading = (
         f"{MARK} for {', '.join(clouds)}: checks that deployments fail on purpose.\n"
@@ -49,11 +43,6 @@ def posture(
     for name, found in ((".checkov.yaml", checkov), (".trivyignore", trivy)):
         number = f"{len(found)} check{'' if len(found) == 1 else 's'}"
         typer.echo(f"{output / name}: {number} accepted on {', '.join(clouds)}")
-
-
-def _unknown(name: str, known: Iterable[str]) -> Refused:
-    near = difflib.get_close_matches(name, known, n=1)
-    return Refused(f"is not a deployment; there are {', '.join(known)}", got=name, hint=near[0] if near else None)
 
 
 def _write(texts: dict[Path, str], *, force: bool) -> None:
