@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import ObjectStoragePath, dag, get_current_context, task
@@ -19,6 +20,9 @@ from airflow.sdk.exceptions import AirflowFailException
 
 PUSH_QUEUE = PULL_QUEUE = "default"
 """The `queues` of the workers to check. Give a second worker's queue to one of them to check both."""
+
+LONGEST = timedelta(minutes=15)
+"""Of one task. Some clients try for minutes, and an anonymous one on Azure for ever."""
 
 SECTION = "common.io"
 BACKEND = "XComObjectStorageBackend"
@@ -48,7 +52,7 @@ CAUSES = (
         "the Airflow connection in the XCom path is missing, or its `extra` is not valid JSON or lacks account_name",
     ),
     (
-        ("AssumeRoleWithWebIdentity", "AADSTS", "workloadIdentityUser", "iam.serviceAccounts.getAccessToken"),
+        ("AssumeRoleWithWebIdentity", "AADSTS", "Invalid Credentials", "iam.serviceAccounts.getAccessToken"),
         "the cloud's identity does not trust this pod's service account, namespace or cluster",
     ),
     (
@@ -181,7 +185,13 @@ def fail(problems: list[str]) -> None:
         raise AirflowFailException("XComs do not work here:\n" + "\n".join(f"- {line}" for line in problems))
 
 
-@dag(schedule=None, catchup=False, tags=["xcom"], doc_md=__doc__, default_args={"retries": 0})
+@dag(
+    schedule=None,
+    catchup=False,
+    tags=["xcom"],
+    doc_md=__doc__,
+    default_args={"retries": 0, "execution_timeout": LONGEST},
+)
 def xcom_check() -> None:
     """Settings, then push and return, then pull and compare."""
 
