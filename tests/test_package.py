@@ -27,6 +27,7 @@ EXAMPLES = {
     "azure": "azure_two_clusters",
     "gcp": "gcp_own_service_account",
     "agent": "agents_only",
+    "graph": "environment_only",
     "hcp": "environment_only",
     "node": "environment_only",
 }
@@ -185,6 +186,14 @@ def test_one_extra_alone_is_enough(extra: str, install: Install, tmp_path: Path)
         env["PATH"] = ""
     run(python, "-I", PROJECT / "examples" / f"{EXAMPLES[extra]}.py", cwd=tmp_path, env=env)
     assert made(tmp_path) == goldens(GOLDEN / "examples" / EXAMPLES[extra])
+
+
+@pytest.mark.slow
+def test_the_extra_graph_draws_the_same_pictures(install: Install, tmp_path: Path) -> None:
+    command = install("aws,agent,graph").with_name("astro-xcom")
+    run(command, "graph", "aws-example", "--file", PROJECT / "deployments.yaml", cwd=tmp_path)
+    picture = PROJECT / "docs" / "pictures" / "aws-example.svg"
+    assert (tmp_path / "aws-example.svg").read_bytes() == picture.read_bytes()
 
 
 @pytest.mark.slow
