@@ -1,5 +1,6 @@
 # docker build -f agent/gcp.Dockerfile --build-arg TAG=<runtime>-python-<python>-astro-agent-<agent>-base -t my-agent agent
-# The tag must fit your Deployment's Astro Runtime; images without -base install packages.txt and requirements.txt instead.
+# TAG must fit your Deployment's Astro Runtime. An image without -base installs your own requirements.txt by itself: there,
+# put the lines of requirements-gcp.txt into that file instead.
 ARG TAG=3.2-2-python-3.12-astro-agent-1.6.0-base
 FROM images.astronomer.cloud/baseimages/astro-remote-execution-agent:${TAG}
 

@@ -3,7 +3,8 @@
 A green task proves nothing about XComs: with compression on, Airflow reports a refused upload to nobody, and the next
 task receives the value's path as its value. So a second task, which may run on another worker, compares the values.
 
-Needs nothing but Airflow. It leaves a few objects (about 5 MB) under the XCom path, which expire like all others.
+Needs nothing but Airflow 3.2 or later. It leaves a few objects (about 10 MB) under the XCom path, which expire like
+all others.
 """
 
 import gc
@@ -16,7 +17,7 @@ from typing import Any
 
 from airflow.sdk import ObjectStoragePath, dag, get_current_context, task
 from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
 PUSH_QUEUE = PULL_QUEUE = "default"
 """The `queues` of the workers to check. Give a second worker's queue to one of them to check both."""
@@ -45,7 +46,10 @@ CAUSES = (
         ("is not supported. Make sure it is installed",),
         "COMPRESSION is not one of zip, gzip, bz2, lzma, xz; to switch it off leave the variable out",
     ),
-    (("No module named",), "the agents' image lacks a package: see requirements-<cloud>.txt"),
+    (
+        ("No module named", "not installed", "Install "),
+        "the agents' image lacks a package: see requirements-<cloud>.txt",
+    ),
     (("isn't defined",), "the XCom path names an Airflow connection that this worker does not know"),
     (
         ("Must provide either a connection_string or account_name",),
@@ -56,16 +60,26 @@ CAUSES = (
         "the cloud's identity does not trust this pod's service account, namespace or cluster",
     ),
     (
-        ("NoCredentials", "nonymous", "DefaultAzureCredential", "ManagedIdentity"),
+        ("NoCredentials", "nonymous", "IdentityCredential", "DefaultAzureCredential", "svc.id.goog["),
         "the pod has no identity: the {mark} is missing, or the pod is older than it",
     ),
+    (
+        ("storage.buckets.",),
+        "the bucket does not exist, or the service account lacks roles/storage.legacyBucketReader, without which an "
+        "empty bucket looks missing",
+    ),
     (("CreateBucket", "NoSuchBucket"), "the bucket does not exist, or may not be listed"),
+    (("ContainerNotFound", "container does not exist"), "the container does not exist"),
+    (("kms:", "KMS"), "the identity may not use the key of the bucket"),
     (
         ("Forbidden", "ermission", "not authorized", "enied"),
         "the identity may not do this below this path: compare the XCom path with what it is granted",
     ),
 )
 """What the text of an error tells: the first that fits."""
+
+
+LARGEST = "0123456789" * 500_000
 
 
 def values() -> dict[str, Any]:
@@ -78,7 +92,7 @@ def values() -> dict[str, Any]:
         "nested": {"rows": [1, 2.5, True, None, {"deep": ["x"] * 3}], "": {}},
         "path": "s3://not-a-path/of-this-deployment",
         "kilobyte": "x" * 1_000,
-        "megabytes": "0123456789" * 500_000,
+        "megabytes": LARGEST,
     }
 
 
@@ -110,7 +124,7 @@ def wrong_settings() -> list[str]:
     if "://" not in base_path():
         found.append(f"XCOM_OBJECTSTORAGE_PATH is {base_path()!r}: it must be the URL of a folder")
     threshold = conf.get(SECTION, "xcom_objectstorage_threshold", fallback="-1")
-    if not threshold.isdigit():
+    if not threshold.isdigit() or int(threshold) > len(LARGEST):
         found.append(f"XCOM_OBJECTSTORAGE_THRESHOLD is {threshold!r}: values stay in Airflow's database; set '0'")
     compression = conf.get(SECTION, "xcom_objectstorage_compression", fallback="")
     if compression not in COMPRESSIONS:
@@ -138,8 +152,6 @@ NEVER_STORED = (
     "its object never appeared: the upload was refused, or cut off when the task ended (gcsfs 2026.8.2 and later do so "
     "with compression: leave XCOM_OBJECTSTORAGE_COMPRESSION out)"
 )
-RETURNED = "returned by a task that ends at once"
-"""Only such a task shows whether an upload outlives it."""
 
 
 def is_path(value: Any) -> bool:
@@ -179,8 +191,17 @@ def problem(name: str, got: Any, expected: Any, *, seen: bool) -> str | None:
     return f"{name}: another value came back: {str(got)[:80]!r} instead of {str(expected)[:80]!r}"
 
 
-def fail(problems: list[str]) -> None:
-    """End the task, once, with everything that is wrong."""
+@contextmanager
+def collected() -> Iterator[list[str]]:
+    """Collects what is wrong, and ends the task with all of it, also when its time is up."""
+    problems: list[str] = []
+    try:
+        yield problems
+    except AirflowTaskTimeout:
+        problems.append(
+            f"no answer within {LONGEST}: the network does not lead to the storage, or the client is anonymous and asks "
+            f"for ever (the {MARKS.get(scheme(), 'identity')} is missing)"
+        )
     if problems:
         raise AirflowFailException("XComs do not work here:\n" + "\n".join(f"- {line}" for line in problems))
 
@@ -197,50 +218,51 @@ def xcom_check() -> None:
 
     @task(queue=PUSH_QUEUE)
     def settings() -> None:
-        fail(wrong_settings())
+        with collected() as problems:
+            problems += wrong_settings()
         print(f"XComs go to {base_path()}")  # noqa: T201
 
     @task(queue=PUSH_QUEUE)
     def push() -> None:
         ti = get_current_context()["ti"]
-        problems = []
-        for name, value in values().items():
-            with unreported() as errors:
-                try:
-                    ti.xcom_push(key=name, value=value)
-                    got = ti.xcom_pull(task_ids=ti.task_id, key=name)
-                except Exception as error:
-                    problems.append(f"{name}: cannot be pushed: {cause(error, scheme())}")
-                    continue
-                if is_path(got) and not errors:
-                    gc.collect()  # a file that is still open fails when it is closed
-            if is_path(got) and errors:
-                problems.append(f"{name}: its upload failed, and Airflow said nothing: {cause(errors[0], scheme())}")
-            elif wrong := problem(name, got, value, seen=False):
-                problems.append(wrong)
-        fail(problems)
+        with collected() as problems:
+            for name, value in values().items():
+                with unreported() as errors:
+                    try:
+                        ti.xcom_push(key=name, value=value)
+                        got = ti.xcom_pull(task_ids=ti.task_id, key=name)
+                    except Exception as error:
+                        problems.append(f"{name}: cannot be pushed: {cause(error, scheme())}")
+                        continue
+                    if is_path(got) and not errors:
+                        gc.collect()  # a file that is still open fails when it is closed
+                if is_path(got) and errors:
+                    problems.append(
+                        f"{name}: its upload failed, and Airflow said nothing: {cause(errors[0], scheme())}"
+                    )
+                elif wrong := problem(name, got, value, seen=False):
+                    problems.append(wrong)
 
-    @task(queue=PUSH_QUEUE)
+    @task(queue=PUSH_QUEUE, show_return_value_in_logs=False)
     def hand_over() -> str:
-        return RETURNED
+        return LARGEST  # and ends at once: only this shows whether an upload outlives its task
 
     @task(queue=PULL_QUEUE)
     def pull() -> None:
         ti = get_current_context()["ti"]
-        fail(wrong_settings())
-        problems = []
-        for task_id, name, expected in (
-            ("hand_over", "return_value", RETURNED),
-            *(("push", name, value) for name, value in values().items()),
-        ):
-            try:
-                got = ti.xcom_pull(task_ids=task_id, key=name)
-            except Exception as error:
-                problems.append(f"{name}: cannot be pulled: {cause(error, scheme())}")
-                continue
-            if wrong := problem(name, got, expected, seen=task_id == "push"):
-                problems.append(wrong)
-        fail(problems)
+        with collected() as problems:
+            problems += wrong_settings()
+            for task_id, name, expected in (
+                ("hand_over", "return_value", LARGEST),
+                *(("push", name, value) for name, value in values().items()),
+            ):
+                try:
+                    got = ti.xcom_pull(task_ids=task_id, key=name)
+                except Exception as error:
+                    problems.append(f"{name}: cannot be pulled: {cause(error, scheme())}")
+                    continue
+                if wrong := problem(name, got, expected, seen=task_id == "push"):
+                    problems.append(wrong)
         print(f"{len(values()) + 1} values came back as they were pushed")  # noqa: T201
 
     settings() >> push() >> hand_over() >> pull()

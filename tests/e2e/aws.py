@@ -243,6 +243,7 @@ class Aws(World):
 
     account: Account
     bucket: "Bucket"
+    gate: Gate
 
 
 OpenAws = Callable[..., AbstractContextManager[Aws]]
@@ -260,6 +261,7 @@ def opened(
         yield Aws(
             account=account,
             bucket=bucket,
+            gate=gate,
             identity=account,
             store=bucket,
             pods=deployed.pods,

@@ -61,17 +61,31 @@ def run_dag(
     env: Mapping[str, str],
     *,
     before_pull: Callable[[], Mapping[str, str]] | None = None,
+    longest_seconds: int | None = None,
 ) -> DagRun:
-    """Run the DAG once. `before_pull` is called between its last two tasks and may return another environment."""
+    """Run the DAG once.
+
+    `before_pull` is called between its last two tasks and may return another environment. `longest_seconds` replaces
+    the time that a task may take.
+    """
     shutil.copytree(database, home, dirs_exist_ok=True)
     waits, goes_on = home / "waits", home / "goes-on"
     if before_pull:
         (home / "plugins").mkdir()
         shutil.copy(INSIDE / "before_pull.py", home / "plugins")
+    own = {}
+    if longest_seconds is not None:
+        (home / "dags").mkdir()
+        text = (PROJECT / "agent" / "dags" / "xcom_check.py").read_text()
+        assert "timedelta(minutes=15)" in text
+        (home / "dags" / "xcom_check.py").write_text(
+            text.replace("timedelta(minutes=15)", f"timedelta(seconds={longest_seconds})")
+        )
+        own = {"AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags")}
     with (home / "log").open("w") as log:
         process = subprocess.Popen(
             [python.with_name("airflow"), "dags", "test", "xcom_check"],
-            env={**env, **airflow_settings(home)},
+            env={**env, **airflow_settings(home), **own},
             stdout=log,
             stderr=subprocess.STDOUT,
         )

@@ -1,6 +1,7 @@
 """The DAG that users run: it passes where XComs work, and otherwise says why they do not."""
 
 import gzip
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from e2e.aws import Aws
 from e2e.dag_run import DagRun, make_database, run_dag, run_dag_in_processes
+from e2e.gate import Answer, Forward, Request
 from e2e.gcp import Gcp
 from e2e.world import World
 
@@ -85,12 +87,39 @@ def test_an_expired_object(check: Check, aws: Aws) -> None:
     assert "nested: its path came back instead of the value: its object was there and is gone" in run.diagnosis
 
 
+def test_a_storage_that_does_not_answer(aws: Aws, database: Path, tmp_path: Path) -> None:
+    def never(request: Request, forward: Forward) -> Answer:
+        time.sleep(60)
+        return Answer(500)
+
+    aws.gate.decide = never
+    pod = next(iter(aws.pods.values()))
+    run = run_dag(aws.python, database, tmp_path / "home", aws.environment(pod), longest_seconds=5)
+    assert not run.passed
+    assert "no answer within 0:00:05" in run.diagnosis
+
+
+def test_a_threshold_above_all_that_is_pushed(check: Check) -> None:
+    run = check(**{f"{OBJECT_STORAGE}THRESHOLD": "10000000"})
+    assert not run.passed
+    assert "XCOM_OBJECTSTORAGE_THRESHOLD is '10000000': values stay in Airflow's database" in run.diagnosis
+
+
 @pytest.mark.parametrize("compression", ["", "zip"])
 def test_tasks_that_end_before_their_upload(compression: str, gcp: Gcp, database: Path, tmp_path: Path) -> None:
     pod = next(iter(gcp.pods.values()))
     env = {**gcp.environment(pod), f"{OBJECT_STORAGE}COMPRESSION": compression}
+    enforce = gcp.gate.decide
+
+    def slowly(request: Request, forward: Forward) -> Answer:
+        if "/upload/" in request.path and "hand_over" in request.target:
+            time.sleep(5)  # longer than it takes to end a task that does not wait
+        return enforce(request, forward)
+
+    gcp.gate.decide = slowly
     run = run_dag_in_processes(gcp.python, database, tmp_path / "home", env)
     if compression:
+        assert not run.passed
         assert "return_value: its path came back instead of the value: its object never appeared" in run.diagnosis
     else:
         assert run.passed, run.log
