@@ -425,23 +425,45 @@ def made(name: str) -> tuple[Any, Body, Body]:
     deployments = read_deployments(FILES[name])
     body = synthesized({name: deployments[name]}, file="deployments.yaml")[name]
     cloud = {"aws": aws, "azure": azure, "gcp": gcp}[name.partition("-")[0]]
-    stack = planned(body, cloud.computed(body), Known())
+    stack = planned(body, cloud.computed(body), Known(blocks=made_up(body)))
     outputs = {**stack.outputs, "agent_values": json.dumps(stack.agent_values)}
-    state = {
+    state: Body = {
         "format_version": "1.0",
         "values": {
             "outputs": {key: {"value": value} for key, value in outputs.items()},
             "root_module": {
                 "resources": [
-                    {"mode": "managed", "type": type_, "address": f"{type_}.{key}", "values": values}
-                    for type_, of in stack.resources.items()
-                    for key, values in zip(body["resource"][type_], of, strict=True)
+                    {"mode": mode, "type": type_, "address": address, "values": made_up(body).get(address, {}) | values}
+                    for mode, front, kind, blocks in (
+                        ("managed", "", "resource", stack.resources),
+                        ("data", "data.", "data", stack.data),
+                    )
+                    for type_, of in blocks.items()
+                    for address, values in zip((f"{front}{type_}.{key}" for key in body[kind][type_]), of, strict=True)
                 ]
             },
         },
     }
-    state = json.loads(re.sub(r"\(known after apply[^()]*\)", "made-up", json.dumps(state)))
-    return deployments[name], body, state
+    for each in state["values"]["root_module"]["resources"]:
+        if each["type"] == "aws_eks_cluster":
+            each["values"].setdefault("region", "us-east-1")  # the provider says where it looked
+    return deployments[name], body, json.loads(json.dumps(state))
+
+
+def made_up(body: Body) -> Body:
+    """Address -> what the references ask of that block."""
+    blocks: Body = {}
+    for address, path in re.findall(
+        r"\b((?:data\.)?[a-z]+_\w+\.[\w-]+)\.([a-z_]+(?:\[0\]\.[a-z_]+)*)", json.dumps(body)
+    ):
+        value: Any = "made-up"
+        first, *rest = path.split("[0].")
+        for key in reversed(rest):
+            value = [{key: value}]
+        kind, type_, name = ("resource", *address.split(".")) if address.count(".") == 1 else address.split(".")
+        if name in body.get(kind, {}).get(type_, {}):
+            blocks.setdefault(address, {"name": body[kind][type_][name].get("name")})[first] = value
+    return blocks
 
 
 def resource(state: Body, type_: str) -> Body:
@@ -491,8 +513,8 @@ def replaced(type_: str, key: str, old: str, new: str) -> Callable[[Body], None]
 
 XCOM = "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_"
 SUBJECT = "system:serviceaccount:astro:prod-aws-triggerer"
-TRUST = f"{SUBJECT} through OIDC provider {UNKNOWN}: arn of issuer of data-prod), audience sts.amazonaws.com"
 MADE_UP = "through OIDC provider made-up, audience sts.amazonaws.com"
+TRUST = f"{SUBJECT} {MADE_UP}"
 
 DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None, str | None, str | None]], str]] = [
     (
@@ -653,8 +675,9 @@ def test_it_says_what_outputs_cannot_tell(run: Run, tmp_path: Path) -> None:
     (tmp_path / "outputs.json").write_text(json.dumps(state["values"]["outputs"]))
     code, out, _ = run("aws-example", "--state", tmp_path / "outputs.json")
     assert code == 0
-    assert "Compared with the applied outputs: no difference." in out
-    assert "give `terraform show" in out
+    text = " ".join(out.split())
+    assert "the outputs that Terraform recorded, not with the cloud: no difference in storage and identity" in text
+    assert "give `terraform show" in text
 
 
 def test_the_state_of_another_cloud_is_refused() -> None:
@@ -683,6 +706,116 @@ def test_a_trust_that_somebody_widened_is_found() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        ('"Allow"', '"Deny"', "Effect Deny"),
+        ('["sts:AssumeRoleWithWebIdentity"]', '["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]', "sts:TagSession"),
+        ('["sts:AssumeRoleWithWebIdentity"]', '"sts:*"', "Action sts:*"),
+        ('"Action"', '"NotAction"', "NotAction sts:AssumeRoleWithWebIdentity"),
+        ('"Principal"', '"NotPrincipal"', "NotPrincipal"),
+        ('"Federated"', '"AWS": "*", "Federated"', 'through OIDC provider {"AWS": "*"}'),
+        ('"StringEquals"', '"StringNotEquals"', "audience StringNotEquals sts.amazonaws.com"),
+        (
+            '"StringEquals"',
+            '"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}, "StringEquals"',
+            "only if IpAddress aws:SourceIp 192.0.2.0/24",
+        ),
+    ],
+)
+def test_a_trust_that_somebody_changed_is_found(old: str, new: str, shown: str) -> None:
+    deployment, body, state = made("aws-example")
+    replaced("aws_iam_role", "assume_role_policy", old, new)(state)
+    findings = check(deployment, body, read_state(json.dumps(state))).findings
+    assert {each.kind for each in findings} == {"trust"}
+    assert any(shown in (each.applied or "") for each in findings)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        (
+            '"Condition": {}',
+            '"Condition": {"Bool": {"aws:SecureTransport": true}}',
+            "s3:ListBucket on arn:aws:s3:::acme-astro-xcom only if Bool aws:SecureTransport true",
+        ),
+        (
+            '"Action": ["s3:ListBucket"]',
+            '"NotAction": "s3:DeleteBucket"',
+            "everything but s3:DeleteBucket on arn:aws:s3:::acme-astro-xcom",
+        ),
+        (
+            '"Resource": ["arn:aws:s3:::acme-astro-xcom"]',
+            '"NotResource": "arn:aws:s3:::other"',
+            "s3:ListBucket on everything but arn:aws:s3:::other",
+        ),
+        (
+            '"Effect": "Allow", "Action": ["s3:ListBucket"]',
+            '"Effect": "Deny", "Action": ["s3:ListBucket"]',
+            "Deny s3:ListBucket on arn:aws:s3:::acme-astro-xcom",
+        ),
+    ],
+)
+def test_a_permission_that_somebody_changed_is_found(old: str, new: str, shown: str) -> None:
+    deployment, body, state = made("aws-example")
+    replaced("aws_iam_role_policy", "policy", old, new)(state)
+    findings = check(deployment, body, read_state(json.dumps(state))).findings
+    assert {each.kind for each in findings} == {"permission"}
+    assert shown in [each.applied for each in findings]
+
+
+def test_the_bucket_of_a_member_is_the_same_as_the_id_that_its_provider_keeps() -> None:
+    deployment, body, state = made("gcp-example")
+    for each in state["values"]["root_module"]["resources"]:
+        if each["type"] == "google_storage_bucket_iam_member":
+            each["values"]["bucket"] = f"b/{each['values']['bucket']}"
+    assert check(deployment, body, read_state(json.dumps(state))).findings == ()
+    attribute("google_storage_bucket_iam_member", "bucket", "b/other")(state)
+    findings = check(deployment, body, read_state(json.dumps(state))).findings
+    assert [each.kind for each in findings] == ["permission", "permission"]
+    assert (findings[1].applied or "").endswith(" on other")
+
+
+CLUSTERS = {
+    "aws-example": ("data-prod in us-east-1", "data-new in us-east-1"),
+    "azure-example": ("data-prod in the resource group aks-data", "data-new in the resource group aks-data"),
+    "gcp-example": (
+        "data-prod in us-central1 of the project acme-data",
+        "data-new in us-central1 of the project acme-data",
+    ),
+}
+
+
+@pytest.mark.terraform
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_another_cluster_is_a_finding(
+    name: str, stacks: dict[str, Path], applied: Applied, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "state.json").write_text(json.dumps(applied(stacks[name]).state))
+    content = yaml.safe_load(FILES[name].read_text())
+    content["defaults"]["agent"]["values_files"] = [str(PROJECT / "examples" / "agent-values.yaml")]
+    content["deployments"][name]["cluster"]["name"] = "data-new"
+    (tmp_path / "deployments.yaml").write_text(yaml.safe_dump(content))
+    code, out, _ = run(name, "-f", tmp_path / "deployments.yaml", "--state", tmp_path / "state.json", "--json")
+    findings = json.loads(out)["deployments"][name]["findings"]
+    assert code == 1
+    old, new = CLUSTERS[name]
+    clusters = [(each["now"], each["applied"]) for each in findings if each["kind"] == "cluster"]
+    assert clusters == [(new, None), (None, old)]
+    # A pool is a project's; an issuer is a cluster's own.
+    others = {each["kind"] for each in findings} - {"cluster"}
+    assert others == (set() if name == "gcp-example" else {"trust"})
+
+
+def test_an_identity_that_will_be_another_one_is_a_finding() -> None:
+    deployment, body, state = made("azure-example")
+    attribute("azurerm_user_assigned_identity", "name", "old")(state)
+    findings = check(deployment, body, read_state(json.dumps(state))).findings
+    assert ("identity", "client id", f"{UNKNOWN}: client_id of azure-example-xcom)", "made-up") in [
+        (each.kind, each.item, each.now, each.applied) for each in findings
+    ]
+
+
 def test_findings_go_to_stderr_and_end_with_1(run: Run, tmp_path: Path) -> None:
     _, _, state = made("aws-example")
     environment(f"{XCOM}PATH", "s3://acme-astro-xcom/old")(state)
@@ -691,7 +824,10 @@ def test_findings_go_to_stderr_and_end_with_1(run: Run, tmp_path: Path) -> None:
     code, out, err = run("aws-example", "--state", file)
     assert code == 1
     assert "/old" not in out
-    assert out.endswith("Applied\n  - Compared with the applied state: 1 difference.\n")
+    assert " ".join(out.partition("\nApplied\n")[2].split()) == (
+        "- Compared with the state that Terraform recorded, not with the cloud: 1 difference in storage and identity "
+        "by name, clusters, trust, permissions, lifecycle, release and values. `terraform plan` shows the rest."
+    )
     assert err.splitlines() == [
         "deployments.yaml: aws-example: value",
         "  after the next apply, values below the old path are read as their paths",

@@ -199,8 +199,8 @@ def collected() -> Iterator[list[str]]:
         yield problems
     except AirflowTaskTimeout:
         problems.append(
-            f"no answer within {LONGEST}: the network does not lead to the storage, or the client is anonymous and asks "
-            f"for ever (the {MARKS.get(scheme(), 'identity')} is missing)"
+            f"no answer within {LONGEST}: the network does not lead to the storage, or the client is anonymous and "
+            f"asks for ever (the {MARKS.get(scheme(), 'identity')} is missing)"
         )
     if problems:
         raise AirflowFailException("XComs do not work here:\n" + "\n".join(f"- {line}" for line in problems))

@@ -19,6 +19,7 @@ from astro_xcom.report import Document, Finding, Report, State, Store, check, re
 
 WIDTH = 80
 LABEL = 20
+COMPARED = "storage and identity by name, clusters, trust, permissions, lifecycle, release and values"
 LEGEND = "- is applied, + is what the file says; `terraform plan` shows the next apply."
 
 
@@ -29,8 +30,8 @@ def check_command(
     state: Annotated[
         Path | None,
         typer.Option(
-            help="What is applied of ONE deployment: the output of `terraform show -json` or `terraform output -json`; "
-            "- is stdin. Differences are findings."
+            help="What Terraform recorded of ONE deployment: the output of `terraform show -json` or `terraform output "
+            "-json`; - is stdin. Differences are findings."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for machines.")] = False,
@@ -129,11 +130,15 @@ def _applied_says(report: Report) -> Iterator[str]:
     number = len(report.findings)
     differences = "no difference" if not number else "1 difference" if number == 1 else f"{number} differences"
     if report.compared == "state":
-        yield f"Compared with the applied state: {differences}."
+        yield (
+            f"Compared with the state that Terraform recorded, not with the cloud: {differences} in {COMPARED}. "
+            "`terraform plan` shows the rest."
+        )
     elif report.compared == "outputs":
         yield (
-            f"Compared with the applied outputs: {differences}. Trust, permissions, lifecycle and release are not in "
-            "them: give `terraform show -json` to compare those too."
+            f"Compared with the outputs that Terraform recorded, not with the cloud: {differences} in storage and "
+            "identity by name, subjects and values. Clusters, trust, permissions, lifecycle and release are not in "
+            "them: give `terraform show -json` to compare those too. `terraform plan` shows the rest."
         )
 
 

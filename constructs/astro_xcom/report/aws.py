@@ -9,6 +9,7 @@ from astro_xcom.report.model import CloudFacts, Lifecycle, Permission, Trust
 from astro_xcom.report.terraform import Body, Computed, Stack, block
 
 OUTPUTS = ("bucket", "role_arn")
+ASSUME = "sts:AssumeRoleWithWebIdentity"
 PARTITIONS = {
     "aws": r"(us|eu|ap|sa|ca|me|af|il|mx)-\w+-\d+",
     "aws-cn": r"cn-\w+-\d+",
@@ -61,6 +62,10 @@ def facts(stack: Stack) -> CloudFacts:
         permissions=tuple(_permissions(policy)) if policy else (),
         permissions_made=bool(grant),
         lifecycle=_lifecycle(stack.one("aws_s3_bucket_lifecycle_configuration")) if made else None,
+        clusters=tuple(
+            f"{cluster['name']} in {cluster.get('region') or provider.get('region') or cluster['arn'].split(':')[3]}"
+            for cluster in stack.data.get("aws_eks_cluster", [])
+        ),
         for_others=tuple(for_others),
         always=ALWAYS,
     )
@@ -91,41 +96,77 @@ def _statements(policy: str) -> list[Body]:
 
 
 def _list(value: Any) -> list[str]:
-    return value if isinstance(value, list) else [value]
+    """Texts, in an order of their own: that of a policy means nothing."""
+    values = value if isinstance(value, list) else [value]
+    return sorted(each if isinstance(each, str) else json.dumps(each) for each in values)
 
 
 def _trust(policy: str) -> Iterator[Trust]:
     for statement in _statements(policy):
-        principal = statement.get("Principal", {})
-        conditions = [
-            (test, key.rpartition(":")[2], _list(values))
-            for test, of in statement.get("Condition", {}).items()
-            for key, values in of.items()
-        ]
-        audiences = [value for _, claim, values in conditions if claim == "aud" for value in values]
-        subjects = [
-            value if test == "StringEquals" else f"{test} {value}"
-            for test, claim, values in conditions
-            if claim == "sub"
-            for value in values
-        ]
-        for provider in (
-            _list(principal.get("Federated", json.dumps(principal))) if isinstance(principal, dict) else [principal]
-        ):
-            for subject in subjects or ["any service account"]:
+        claims: dict[str, list[str]] = {"aud": [], "sub": []}
+        others = []
+        for test, key, values in _conditions(statement):
+            claim = key.rpartition(":")[2]
+            if claim in claims:
+                claims[claim] += [value if test == "StringEquals" else f"{test} {value}" for value in values]
+            else:
+                others.append(f"{test} {key} {', '.join(values)}")
+        for provider in _principals(statement):
+            for subject in claims["sub"] or ["any service account"]:
                 yield Trust(
                     subject=subject,
-                    through={"OIDC provider": provider, "audience": " ".join(audiences) or "any"},
+                    through={
+                        "OIDC provider": provider,
+                        "audience": " ".join(claims["aud"]) or "any",
+                        **_unusual(statement),
+                        **({"only if": " and ".join(others)} if others else {}),
+                    },
                 )
+
+
+def _conditions(statement: Body) -> Iterator[tuple[str, str, list[str]]]:
+    """(test, key, values) of each, in an order of their own."""
+    for test, of in sorted(statement.get("Condition", {}).items()):
+        for key, values in sorted(of.items()):
+            yield test, key, _list(values)
+
+
+def _principals(statement: Body) -> list[str]:
+    """OIDC providers by their ARN, anybody else as it is written."""
+    principal = statement.get("Principal", {})
+    if not isinstance(principal, dict):
+        return [principal]
+    others = {kind: who for kind, who in principal.items() if kind != "Federated"}
+    return [
+        *(_list(principal["Federated"]) if "Federated" in principal else ()),
+        *([json.dumps(others)] if others or not principal else ()),
+    ]
+
+
+def _unusual(statement: Body) -> dict[str, str]:
+    """What a statement of trust has but should not, in the policy's own words."""
+    usual = {"Effect": ["Allow"], "Action": [ASSUME]}
+    found = {
+        key: _list(statement[key]) for key in ("Effect", "Action", "NotAction", "NotPrincipal") if key in statement
+    }
+    return {key: ", ".join(values) for key, values in found.items() if values != usual.get(key)}
 
 
 def _permissions(policy: str) -> Iterator[Permission]:
     for statement in _statements(policy):
         front = "" if statement["Effect"] == "Allow" else f"{statement['Effect']} "
+        conditions = [f"{test} {key} {', '.join(values)}" for test, key, values in _conditions(statement)]
+        back = f" only if {' and '.join(conditions)}" if conditions else ""
         yield Permission(
-            allowed=tuple(front + action for action in sorted(_list(statement.get("Action", [])))),
-            on=tuple(sorted(_list(statement.get("Resource", [])))),
+            allowed=tuple(front + action for action in _all_or_all_but(statement, "Action")),
+            on=tuple(resource + back for resource in _all_or_all_but(statement, "Resource")),
         )
+
+
+def _all_or_all_but(statement: Body, key: str) -> list[str]:
+    if f"Not{key}" in statement:
+        return [f"everything but {', '.join(_list(statement[f'Not{key}']))}"]
+    return _list(statement.get(key, []))
 
 
 def _lifecycle(configuration: Body) -> Lifecycle:

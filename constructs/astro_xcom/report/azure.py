@@ -71,6 +71,10 @@ def facts(stack: Stack) -> CloudFacts:
         ),
         permissions_made=not access,
         lifecycle=_lifecycle(stack) if account_made else None,
+        clusters=tuple(
+            f"{cluster['name']} in the resource group {cluster['resource_group_name']}"
+            for cluster in stack.data.get("azurerm_kubernetes_cluster", [])
+        ),
         for_others=tuple(for_others),
         always=ALWAYS,
     )

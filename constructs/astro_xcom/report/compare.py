@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from astro_xcom.chart_values import IDENTITY_MARKS
@@ -11,6 +11,8 @@ from astro_xcom.report.terraform import UNKNOWN, Stack
 from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_VARIABLES
 
 Flat = Mapping[str, str]
+Same = Callable[[str, str], bool]
+"""(what the file says, what is applied) -> whether they are the same."""
 
 NOT_TRUSTED = "its pods get no credentials until the next apply: writes fail, or are lost without an error"
 STILL_TRUSTED = "whoever may start a pod with it reads, writes and deletes XComs, until the next apply"
@@ -35,35 +37,50 @@ CAUSES = {
 
 def compare(now: Stack, facts: CloudFacts, applied: Stack, applied_facts: CloudFacts) -> Iterator[Finding]:
     """The differences. Outputs alone tell of subjects, storage, identity and values."""
+    # A whole state tells every value that stays. What it does not tell is another thing's, and will be another value.
+    same = str.__eq__ if applied.complete else agree
     yield from _differences(
         "storage",
         facts.storage,
         applied_facts.storage,
         "values stay where they were written, and the next apply is refused while that storage is protected",
+        same,
     )
     yield from _differences(
         "identity",
         facts.identity,
         applied_facts.identity,
         "the next apply makes another identity, and what others granted to the old one is lost",
+        same,
     )
     if applied.complete:
+        yield from _sets(
+            "cluster",
+            list(facts.clusters),
+            list(applied_facts.clusters),
+            same,
+            missing="until the next apply its pods are not trusted, or it has no agents",
+            extra="until the next apply its pods are trusted, or its agents run",
+        )
         trust, applied_trust = _trust(facts), _trust(applied_facts)
     else:
         trust, applied_trust = now.outputs["trusted_subjects"], applied.outputs["trusted_subjects"]
-    yield from _sets("trust", trust, applied_trust, missing=NOT_TRUSTED, extra=STILL_TRUSTED)
+    yield from _sets("trust", trust, applied_trust, same, missing=NOT_TRUSTED, extra=STILL_TRUSTED)
     if applied.complete:
-        yield from _of_resources(now, facts, applied, applied_facts)
-    for path, value, applied_value in _values(now.agent_values, applied.agent_values, ""):
+        yield from _of_resources(now, facts, applied, applied_facts, same)
+    for path, value, applied_value in _values(now.agent_values, applied.agent_values, "", same):
         causes = next(text for front, text in CAUSES.items() if path.startswith(front))
         yield Finding(kind="value", item=path, now=value, applied=applied_value, causes=causes)
 
 
-def _of_resources(now: Stack, facts: CloudFacts, applied: Stack, applied_facts: CloudFacts) -> Iterator[Finding]:
+def _of_resources(
+    now: Stack, facts: CloudFacts, applied: Stack, applied_facts: CloudFacts, same: Same
+) -> Iterator[Finding]:
     yield from _sets(
         "permission",
         _permissions(facts),
         _permissions(applied_facts),
+        same,
         missing="what needs it fails until the next apply; a denied write may be lost without an error",
         extra="the agents may do more than they need, until the next apply",
     )
@@ -72,12 +89,14 @@ def _of_resources(now: Stack, facts: CloudFacts, applied: Stack, applied_facts: 
         _lifecycle(facts),
         _lifecycle(applied_facts),
         "until the next apply values go sooner or later than said; one that is gone is read as its path",
+        same,
     )
     yield from _differences(
         "release",
         now.release,
         applied.release,
         "the next apply installs, replaces or removes agents; tasks that run then are lost",
+        same,
     )
 
 
@@ -96,18 +115,18 @@ def _lifecycle(facts: CloudFacts) -> Flat:
     return {key: str(value) for key, value in facts.lifecycle or () if value is not None}
 
 
-def _differences(kind: str, now: Flat, applied: Flat, causes: str) -> Iterator[Finding]:
+def _differences(kind: str, now: Flat, applied: Flat, causes: str, same: Same) -> Iterator[Finding]:
     for key in sorted(now.keys() | applied.keys()):
-        if now.get(key) is None or applied.get(key) is None or not agree(now[key], applied[key]):
+        if now.get(key) is None or applied.get(key) is None or not same(now[key], applied[key]):
             yield Finding(kind=kind, item=key, now=now.get(key), applied=applied.get(key), causes=causes)
 
 
-def _sets(kind: str, now: list[str], applied: list[str], *, missing: str, extra: str) -> Iterator[Finding]:
+def _sets(kind: str, now: list[str], applied: list[str], same: Same, *, missing: str, extra: str) -> Iterator[Finding]:
     for item in now:
-        if not any(agree(item, other) for other in applied):
+        if not any(same(item, other) for other in applied):
             yield Finding(kind=kind, item=None, now=item, applied=None, causes=missing)
     for other in applied:
-        if not any(agree(item, other) for item in now):
+        if not any(same(item, other) for item in now):
             yield Finding(kind=kind, item=None, now=None, applied=other, causes=extra)
 
 
@@ -117,19 +136,19 @@ def agree(now: str, applied: str) -> bool:
     return re.fullmatch(pattern, applied, re.DOTALL) is not None
 
 
-def _values(now: Any, applied: Any, path: str) -> Iterator[tuple[str, str | None, str | None]]:
+def _values(now: Any, applied: Any, path: str, same: Same) -> Iterator[tuple[str, str | None, str | None]]:
     """(path, now, applied) of each difference, as deep as both sides have it."""
     now, applied = _by_name(now), _by_name(applied)
     if isinstance(now, dict) and isinstance(applied, dict):
         for key in sorted(now.keys() | applied.keys()):
             where = f"{path}{key}" if key.startswith("[") or not path else f"{path}.{key}"
             if key in now and key in applied:
-                yield from _values(now[key], applied[key], where)
+                yield from _values(now[key], applied[key], where, same)
             else:
                 yield where, _text(now.get(key, ...)), _text(applied.get(key, ...))
     elif type(now) is not type(applied):
         yield path, json.dumps(now), json.dumps(applied)
-    elif not agree(str(_text(now)), str(_text(applied))):
+    elif not same(str(_text(now)), str(_text(applied))):
         yield path, _text(now), _text(applied)
 
 

@@ -50,11 +50,16 @@ def facts(stack: Stack) -> CloudFacts:
         identity_made=bool(stack.one("google_service_account")),
         trust=tuple(Trust(subject=_subject(member), through={"workloadIdentityUser": member}) for member in members),
         permissions=tuple(
-            Permission(allowed=(grant["role"],), on=(grant["bucket"],))
+            # In a state the bucket is the provider's id of it: b/<name>.
+            Permission(allowed=(grant["role"],), on=(grant["bucket"].removeprefix("b/"),))
             for grant in stack.all("google_storage_bucket_iam_member")
         ),
         permissions_made=True,
         lifecycle=_lifecycle(bucket) if bucket else None,
+        clusters=tuple(
+            f"{cluster['name']} in {cluster['location']} of the project {cluster['project']}"
+            for cluster in stack.data.get("google_container_cluster", [])
+        ),
         for_others=tuple(for_others),
         always=ALWAYS,
     )

@@ -73,6 +73,8 @@ class CloudFacts(Model):
     """Whether this deployment grants them; else somebody else has to."""
     lifecycle: Lifecycle | None
     """None: that of the adopted storage."""
+    clusters: tuple[str, ...] = ()
+    """Those that Terraform looks up by name: to trust their pods, or to install the agents there."""
     for_others: tuple[str, ...] = ()
     """What the owners of adopted layers have to do."""
     always: tuple[str, ...] = ()
@@ -110,7 +112,7 @@ class Finding(Model):
     """A difference between the applied state and deployments.yaml."""
 
     kind: str
-    """storage, identity, trust, permission, lifecycle, release or value."""
+    """storage, identity, cluster, trust, permission, lifecycle, release or value."""
     item: str | None
     """Which of that kind: `expire_days`, or the path of a chart value."""
     now: str | None

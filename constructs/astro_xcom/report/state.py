@@ -44,7 +44,7 @@ def read_state(text: str) -> State:
         return _shown(document)
     if not all(isinstance(output, dict) and "value" in output for output in document.values()):
         raise Refused(rule, got=document, hint=f"`{OUTPUT}` in the stack's folder")
-    return State(_stack(document, {}, complete=False), {})
+    return State(_stack(document, {}, {}, complete=False), {})
 
 
 def _shown(document: Body) -> State:
@@ -52,17 +52,18 @@ def _shown(document: Body) -> State:
     try:
         resources = values.get("root_module", {}).get("resources", [])
         blocks = {resource["address"]: resource["values"] for resource in resources}
-        of_type: dict[str, list[Body]] = {}
+        by_mode: dict[str, dict[str, list[Body]]] = {"managed": {}, "data": {}}
         for resource in resources:
-            if resource["mode"] == "managed":
-                of_type.setdefault(resource["type"], []).append(resource["values"])
+            by_mode[resource["mode"]].setdefault(resource["type"], []).append(resource["values"])
         outputs = values.get("outputs", {})
-        return State(_stack(outputs, of_type, complete=True), blocks)
+        return State(_stack(outputs, by_mode["managed"], by_mode["data"], complete=True), blocks)
     except (AttributeError, KeyError, TypeError):
         raise Refused(f"looks like `{SHOW}`, but its values are not in that shape", got=values) from None
 
 
-def _stack(outputs: Body, resources: Mapping[str, list[Body]], *, complete: bool) -> Stack:
+def _stack(
+    outputs: Body, resources: Mapping[str, list[Body]], data: Mapping[str, list[Body]], *, complete: bool
+) -> Stack:
     values: dict[str, Any] = {name: output["value"] for name, output in outputs.items()}
     missing = [name for name in NEEDED if name not in values]
     if len(missing) == len(NEEDED):
@@ -77,4 +78,4 @@ def _stack(outputs: Body, resources: Mapping[str, list[Body]], *, complete: bool
     if not isinstance(agent_values, dict) or not isinstance(values["trusted_subjects"], list):
         raise Refused(f"has outputs that are not a deployment's: agent_values must be a YAML mapping, "
                       f"trusted_subjects a list; got {shown(values['trusted_subjects'])}")  # fmt: skip
-    return Stack(resources=resources, outputs=values, agent_values=agent_values, complete=complete)
+    return Stack(resources=resources, data=data, outputs=values, agent_values=agent_values, complete=complete)
