@@ -507,6 +507,92 @@ def test_a_bucket_is_made_by_one_deployment(tmp_path: Path) -> None:
     assert set(read(shared, tmp_path)) == {"a", "b"}
 
 
+SHARING: Yaml = {"storage__existing": True, "agent__namespace": "other"}
+
+
+@pytest.mark.parametrize(
+    ("xcoms", "state", "hint"),
+    [
+        ("xcom", "xcom", '"state-b"'),
+        ("xcom", "xcom/b", '"state-b"'),
+        ("team/xcom", "team", '"state-b"'),
+        ("", "state", "a bucket or container of its own"),
+    ],
+)
+def test_a_state_store_where_another_deployments_xcoms_expire(
+    xcoms: str, state: str, hint: str, tmp_path: Path
+) -> None:
+    other = changed(storage__path="mine", state_store__path=state, **SHARING)
+    rule = f'must not contain storage.path of a ("{xcoms}"), in the same storage, nor lie in it'
+    line = f'b.state_store.path: {rule}: XComs expire, state must not; got "{state}"; try {hint}'
+    content = {"a": changed(storage__path=xcoms), "b": other}
+    assert refused({"deployments": content}, tmp_path) == [f"deployments.yaml: {line}"]
+    assert refused({"deployments": dict(reversed(content.items()))}, tmp_path) == [f"deployments.yaml: {line}"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({}, {"state_store__path": "state", **SHARING}),
+        ({"state_store__path": "state"}, {"state_store__path": "state", **SHARING}),
+        ({}, {"state_store__path": "xcom-state", **SHARING}),
+        ({}, {"storage__path": "mine", "state_store__path": "xcom/b", **SHARING, "storage__bucket": "acme-other"}),
+    ],
+)
+def test_a_state_store_beside_another_deployments_xcoms(one: Yaml, other: Yaml, tmp_path: Path) -> None:
+    assert set(read({"deployments": {"a": changed(**one), "b": changed(**other)}}, tmp_path)) == {"a", "b"}
+
+
+def azure(storage: Yaml, **settings: Any) -> Yaml:
+    return {
+        "cloud": "azure",
+        "subscription_id": "00000000-0000-0000-0000-000000000000",
+        "location": "westeurope",
+        "resource_group": {"name": "astro", "existing": True},
+        "cluster": {"name": "data-prod", "resource_group": "aks-data"},
+        "agent": {"namespace": "astro", "resource_name_prefix": "prod", "release": False},
+        "storage": storage,
+        **settings,
+    }
+
+
+def test_on_azure_a_container_is_shared_and_not_an_account(tmp_path: Path) -> None:
+    there = {"account": "acmexcom", "container": "shared", "existing": "container"}
+    one = azure({"account": "acmexcom", "container": "shared"})
+
+    def other(**storage: Any) -> Yaml:
+        return azure({**there, "path": "mine", **storage}, state_store={"path": "xcom/b"})
+
+    (line,) = refused({"deployments": {"a": one, "b": other()}}, tmp_path)
+    assert line.startswith('deployments.yaml: b.state_store.path: must not contain storage.path of a ("xcom")')
+    assert read({"deployments": {"a": one, "b": other(container="theirs")}}, tmp_path)
+    assert read({"deployments": {"a": one, "b": other(account="acmeother")}}, tmp_path)
+
+
+def test_accounts_that_get_their_names_from_deployments_are_not_shared(tmp_path: Path) -> None:
+    other = azure({"path": "mine"}, state_store={"path": "xcom/b"})
+    assert read({"deployments": {"a": azure({}), "b": other}}, tmp_path)
+
+
+def test_buckets_of_two_clouds_are_not_shared(tmp_path: Path) -> None:
+    other = {
+        "cloud": "gcp",
+        "project": "acme-data",
+        "cluster": {"name": "data-prod", "location": "us-central1"},
+        "agent": {"namespace": "astro", "resource_name_prefix": "prod"},
+        "storage": {"bucket": "acme-xcom", "location": "us-central1", "path": "mine"},
+        "state_store": {"path": "xcom/b"},
+    }
+    assert read({"deployments": {"a": GOOD, "b": other}}, tmp_path)
+
+
+@pytest.mark.parametrize(("given", "meant"), [("gcloud", "gcp"), ("Google-Cloud", "gcp"), ("EKS", "aws")])
+def test_other_names_of_a_cloud_lead_to_its_own(given: str, meant: str, tmp_path: Path) -> None:
+    assert refused({"deployments": {"a": changed(cloud=given)}}, tmp_path) == [
+        f'deployments.yaml: a.cloud: must be one of aws, azure, gcp; got "{given}"; try {meant}'
+    ]
+
+
 def test_a_release_has_a_name_of_its_own_in_its_namespace(tmp_path: Path) -> None:
     content = {"deployments": {"a": GOOD, "b": changed(storage__bucket="acme-other")}}
     assert [line.split(": ")[1] for line in refused(content, tmp_path)] == [

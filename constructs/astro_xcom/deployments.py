@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -42,7 +42,7 @@ def read_deployments(path: str | Path) -> dict[str, Deployment]:
             problems.append(f"{place}: {error}")
         except ValidationError as error:
             problems += explain(error, CLOUDS[given["cloud"]], Place(name, given, defaults))
-    problems += [*_shared_state(found), *_made_twice(found)]
+    problems += [*_shared_state(found), *_made_twice(found), *_expiring_state_stores(found)]
     if problems:
         raise Refusals([f"{path.name}: {line}" for line in dict.fromkeys(problems)])
     return found
@@ -62,7 +62,16 @@ def chosen(deployments: Mapping[str, Deployment], names: Iterable[str], *, file:
     return {name: deployments[name] for name in wanted}
 
 
-OTHER_NAMES = {"amazon": "aws", "eks": "aws", "azurerm": "azure", "aks": "azure", "google": "gcp", "gke": "gcp"}
+OTHER_NAMES = {
+    "amazon": "aws",
+    "eks": "aws",
+    "azurerm": "azure",
+    "aks": "azure",
+    "google": "gcp",
+    "google-cloud": "gcp",
+    "gcloud": "gcp",
+    "gke": "gcp",
+}
 ALLOWED = ("defaults", "deployments")
 
 
@@ -108,3 +117,30 @@ def _made_twice(deployments: Mapping[str, Deployment]) -> Iterator[str]:
             first = owners.setdefault((type(deployment).__name__, setting, made), name)
             if first != name:
                 yield f"{name}.{setting}: is made by {first} too; got {shown(made)}; try a name of its own"
+
+
+def _expiring_state_stores(deployments: Mapping[str, Deployment]) -> Iterator[str]:
+    """A state store where another deployment keeps XComs would expire with them."""
+    for name, deployment in deployments.items():
+        if deployment.state_store is None:
+            continue
+        for other, keeper in deployments.items():
+            if other == name or _storage(name, deployment) != _storage(other, keeper):
+                continue
+            xcoms, state = keeper.storage.path, deployment.state_store.path
+            if names.contains(xcoms, state) or names.contains(state, xcoms):
+                rule = (
+                    f'must not contain storage.path of {other} ("{xcoms}"), in the same storage, nor lie in it: XComs '
+                    "expire, state must not"
+                )
+                hint = f'"state-{name}"' if xcoms else "a bucket or container of its own"
+                yield f"{name}.state_store.path: {Refused(rule, got=state, hint=hint)}"
+
+
+def _storage(name: str, deployment: Deployment) -> tuple[str, ...]:
+    """Equal for two deployments that keep XComs in one bucket or container."""
+    if isinstance(deployment, AzureDeployment):
+        storage = deployment.storage
+        return ("azure", storage.account or f"made for {name}", storage.container)
+    bucket = cast(AwsDeployment | GcpDeployment, deployment).storage.bucket
+    return (type(deployment).__name__, bucket)

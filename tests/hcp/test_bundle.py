@@ -51,8 +51,38 @@ def test_an_archive_depends_on_nothing_but_its_files() -> None:
 def test_an_unknown_stack_is_named(command: Command, exported: Path, tmp_path: Path) -> None:
     said = command("bundle", "aws-exmple", "--from", exported, "-o", tmp_path / "x")
     assert said.code == 1
-    assert 'got "aws-exmple"; try aws-example' in said.err
-    assert "there are aws-example, azure-example, gcp-example" in said.err
+    assert said.err == (
+        f'stack "aws-exmple": is not in {exported}; there are aws-example, azure-example, gcp-example; '
+        "try aws-example\n"
+    )
+
+
+@pytest.mark.parametrize("command_line", [("bundle", "-o", "x.tar.gz"), ("push",)])
+def test_an_unknown_deployment_is_named_with_its_file_before_anything_is_synthesized(
+    command_line: tuple[str, ...],
+    command: Command,
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def synthesize(*_: object, **__: object) -> None:
+        raise AssertionError("an unknown deployment was synthesized")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("astro_xcom.cli.source.add_stacks", synthesize)
+    said = command(*command_line, "aws-exmple", "-f", project / "deployments.yaml")
+    assert said.code == 1
+    assert said.err == (
+        "deployments.yaml: a deployment must be one of aws-example, azure-example, gcp-example; "
+        'got "aws-exmple"; try aws-example\n'
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_the_stack_asked_for_is_warned_about(command: Command, project: Path, tmp_path: Path) -> None:
+    said = command("bundle", "gcp-example", "-o", tmp_path / "x.tar.gz", "-f", project / "deployments.yaml")
+    assert said.code == 0
+    assert "aws-example" not in said.out + said.err
 
 
 @pytest.mark.parametrize("path", ["~/.kube/config", "../../../kubeconfig", "/srv/kubeconfig"])

@@ -234,6 +234,24 @@ def test_without_terraform_an_export_that_insists_writes_nothing(
     assert not (tmp_path / "out").exists()
 
 
+def test_the_reason_at_the_end_of_a_long_error_of_terraform_is_shown(
+    command: Command, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terraform = tmp_path / "terraform"
+    long = "could not query provider registry, " * 20
+    terraform.write_text(
+        f"#!/bin/sh\nprintf '╷\\n│ Error: No providers\\n│ \\n│ {long}\\n│ no such host\\n╵\\n' >&2\nexit 1\n"
+    )
+    terraform.chmod(0o755)
+    monkeypatch.setenv("TERRAFORM_BINARY_NAME", str(terraform))
+    said = command("export", tmp_path / "out", "--from", exported)
+    assert said.code == 0
+    last = next(line for line in said.err.splitlines() if "is left out" in line)
+    assert last.endswith("no such host")
+    assert "failed: ... " in last
+    assert len(last.partition("failed: ")[2]) <= 404
+
+
 def lock(**versions: str) -> str:
     return "".join(
         f'provider "registry.example/hashicorp/{name}" {{\n  version     = "{version}"\n  constraints = "{version}"\n'

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -427,6 +428,89 @@ def test_a_server_that_is_something_else(command: Command, service: Service, exp
     assert "answered with something else than JSON:API: is it HCP Terraform?" in said.err
 
 
+# ---- answers that are not those of the documented API
+
+HTML = "<html>Welcome</html>"
+ODD = {
+    "{}": {},
+    '{"data": {}}': {"data": {}},
+    "null": {"data": None},
+    "a number": {"data": {"id": 1}},
+    "no attributes": {"data": {"id": "x", "attributes": 7}},
+}
+READ = [step for step in STEPS if step not in ("upload", "change variable", "read plan")]
+"""The steps whose answers decide what comes next."""
+ONLY_THE_ID = ("make project", "make workspace", "make run")
+"""Is read there."""
+
+
+def answer(service: Service, step: str, content: object) -> None:
+    setattr(service, "do_" + step.replace(" ", "_"), lambda *_: (200, content))
+
+
+@pytest.mark.parametrize(
+    ("step", "content"),
+    [
+        (step, content)
+        for step in READ
+        for content in (*ODD.values(), HTML)
+        if content is not ODD["no attributes"] or step not in ONLY_THE_ID
+    ],
+)
+def test_an_odd_answer_ends_in_one_sentence_and_a_document(
+    step: str, content: object, command: Command, service: Service, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(service, step, content)
+    monkeypatch.setenv("NEW", "1")
+    said = push(command, exported, "--env", "NEW", "--json")
+    report = json.loads(said.out)
+    assert said.code == report["exit_code"] == 1
+    assert re.match(r"(GET|POST) [a-z][\w/.-]+: ", report["result"]), report["result"]
+    assert "was not understood: " in report["result"] or "something else than JSON:API" in report["result"]
+    assert report["result"] in said.err.splitlines()[-1]
+    assert ("the run goes on" in report["result"]) == (step == "read run")
+    assert ("whether there is a run nevertheless" in report["result"]) == (step == "make run")
+
+
+def test_a_missing_attribute_is_named(command: Command, service: Service, exported: Path) -> None:
+    service.do_read_run = lambda *_: (200, {"data": {"id": "run-1", "attributes": {}}})  # type: ignore[method-assign]
+    said = push(command, exported, "--json")
+    (run,) = service.runs
+    assert json.loads(said.out)["result"] == (
+        f"GET runs/{run}: the answer of {service.hostname} was not understood: it has no 'status'; the run goes on"
+    )
+
+
+@pytest.mark.parametrize("step", ["change variable", "read plan", "upload"])
+@pytest.mark.parametrize("content", [*ODD.values(), HTML], ids=[*ODD, "html"])
+def test_an_odd_answer_where_little_is_read_leaves_no_traceback(
+    step: str, content: object, command: Command, service: Service, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if step == "upload":
+        service.log = content if isinstance(content, str) else json.dumps(content)
+    else:
+        answer(service, step, content)
+    attributes = {"key": "OLD", "value": "x", "category": "env", "sensitive": False}
+    service.variables["var-1"] = {"id": "var-1", "type": "vars", "attributes": attributes}
+    monkeypatch.setenv("OLD", "1")
+    said = push(command, exported, "--env", "OLD", "--json")
+    refused = step == "change variable" and content != ODD["no attributes"]
+    assert said.code == json.loads(said.out)["exit_code"] == (1 if refused else 2)
+    assert ("the plan cannot be read: " in said.err) == (step == "read plan")
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "https://[", 7])
+def test_an_upload_url_that_is_none_ends_in_one_sentence(
+    url: object, command: Command, service: Service, exported: Path
+) -> None:
+    answer(service, "make version", {"data": {"id": "cv-1", "attributes": {"upload-url": url}}})
+    real = {"data": {"id": "cv-1", "attributes": {"status": "pending"}}}
+    answer(service, "read version", real)
+    said = push(command, exported, "--json")
+    assert said.code == json.loads(said.out)["exit_code"] == 1
+    assert not service.runs
+
+
 # ---- the token
 
 
@@ -476,7 +560,9 @@ def test_an_interrupted_push_names_the_run(step: str, text: str, service: Servic
     service.story = [{"status": "planning"}]
     if step == "upload":
         service.faults = {"upload": ["500*"]}
-    program = "from astro_xcom.cli.app import main; main()"
+    # Whoever runs the tests in the background makes their children ignore Ctrl-C.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{listen}; from astro_xcom.cli.app import main; main()"
     with subprocess.Popen(
         [sys.executable, "-c", program, "push", "aws-example", "--from", str(exported)],
         env=dict(os.environ),
@@ -487,7 +573,7 @@ def test_an_interrupted_push_names_the_run(step: str, text: str, service: Servic
         while step not in service.asked and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate()
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert text in err.splitlines()[-1]
     assert TOKEN not in out + err

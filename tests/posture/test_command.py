@@ -48,6 +48,16 @@ def test_each_id_stands_below_its_reason(tmp_path: Path) -> None:
             assert f"{each.reason}{setting} {dash}{each.id}" in plain
 
 
+def test_the_files_say_that_they_are_for_clouds_and_not_for_settings(tmp_path: Path) -> None:
+    hardened = str(Path(__file__).parent / "deployments.yaml")
+    assert posture("aws-hardened", "-f", hardened, "-o", str(tmp_path)).code == 0
+    assert written(tmp_path)[0] == {each.id for each in accepted("checkov", ["aws"])}
+    for file in (".checkov.yaml", ".trivyignore"):
+        first, _, third, *_ = (tmp_path / file).read_text().splitlines()
+        assert first.endswith(" for aws: checks that deployments may fail there.")
+        assert third.startswith("# Your settings are not looked at: take out what they satisfy")
+
+
 def test_the_same_deployments_give_the_same_bytes(tmp_path: Path) -> None:
     posture(*DEPLOYMENTS, "-o", str(tmp_path))
     first = [file.read_bytes() for file in sorted(tmp_path.iterdir())]

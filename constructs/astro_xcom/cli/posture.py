@@ -22,16 +22,18 @@ def posture(
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that others wrote.")] = False,
     file: File = DEPLOYMENTS,
 ) -> None:
-    """Write .checkov.yaml and .trivyignore: what checkov and trivy find in these deployments and why it is accepted.
+    """Write .checkov.yaml and .trivyignore: what checkov and trivy may find on these clouds and why it is accepted.
 
-    A finding that is not in them is news. Needs no cloud, no Terraform and no scanner.
+    They hold what a cloud's deployments may fail, whatever yours have switched on: take that out, to hear when it goes
+    off. A finding that is not in them is news. Needs no cloud, no Terraform and no scanner.
     """
     deployments = chosen(read_deployments(file), stacks or [], file=file.name).values()
     clouds = [cloud for cloud, kind in CLOUDS.items() if any(isinstance(one, kind) for one in deployments)]
     checkov, trivy = accepted("checkov", clouds), accepted("trivy", clouds)
     heading = (
-        f"{MARK} for {', '.join(clouds)}: checks that deployments fail on purpose.\n"
+        f"{MARK} for {', '.join(clouds)}: checks that deployments may fail there.\n"
         "# They are switched off for all that is scanned with this file: scan these stacks alone with it.\n"
+        "# Your settings are not looked at: take out what they satisfy, to hear when they go off.\n"
     )
     _write(
         {

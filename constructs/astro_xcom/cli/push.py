@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
-from astro_xcom.cli.source import From, chosen, given_stacks
+from astro_xcom.cli.source import From, stack_in, synthesized
+from astro_xcom.deployments import chosen, read_deployments
 from astro_xcom.hcp import api
 from astro_xcom.hcp.bundle import archive, check_self_contained
+from astro_xcom.hcp.local_state import check_no_local_state
 from astro_xcom.hcp.push import Push, Variable, Wishes
 from astro_xcom.hcp.run import CHANGES, UNCHANGED
 from astro_xcom.hcp.stack_files import body
@@ -56,7 +58,12 @@ def push(
     if plan_only and auto_apply:
         raise Refused("--plan-only and --auto-apply exclude one another")
     wished = _variables(env or [], sensitive_env or [], os.environ)
-    files = chosen(given_stacks(file, source), stack)
+    if source is None:
+        deployments = chosen(read_deployments(file), [stack], file=file.name)
+        check_no_local_state(stack, deployments[stack], file)
+        files = synthesized(deployments, file)[stack]
+    else:
+        files = stack_in(source, stack)
     check_self_contained(stack, files)
     parsed = body(files)
     to = target(stack, parsed, organization=organization, project=project, workspace=workspace, hostname=hostname)

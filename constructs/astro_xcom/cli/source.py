@@ -2,7 +2,6 @@
 
 import difflib
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,8 @@ import typer
 
 from astro_xcom.deployments import read_deployments
 from astro_xcom.hcp.stack_files import StackFiles, read_stacks
-from astro_xcom.refusal import Refused
+from astro_xcom.refusal import Refused, shown
+from astro_xcom.settings import Deployment
 from astro_xcom.stacks import add_stacks
 
 From = Annotated[
@@ -26,9 +26,11 @@ From = Annotated[
 
 def given_stacks(file: Path, folder: Path | None) -> dict[str, StackFiles]:
     """The stacks of a folder, or else those that the deployments of a file give. Writes nothing."""
-    if folder is not None:
-        return read_stacks(folder)
-    deployments = read_deployments(file)
+    return synthesized(read_deployments(file), file) if folder is None else read_stacks(folder)
+
+
+def synthesized(deployments: dict[str, Deployment], file: Path) -> dict[str, StackFiles]:
+    """The stacks of these deployments, which come from that file. Says what is likely to surprise."""
     from cdktf import App  # only for a good file: it takes a while
 
     for name, deployment in deployments.items():
@@ -41,9 +43,11 @@ def given_stacks(file: Path, folder: Path | None) -> dict[str, StackFiles]:
         return read_stacks(Path(out))
 
 
-def chosen(stacks: Mapping[str, StackFiles], name: str) -> StackFiles:
-    """One of the stacks."""
+def stack_in(folder: Path, name: str) -> StackFiles:
+    """One stack of a folder."""
+    stacks = read_stacks(folder)
     if name not in stacks:
         near = difflib.get_close_matches(name, stacks, n=1)
-        raise Refused(f"is not a stack; there are {', '.join(stacks)}", got=name, hint=near[0] if near else None)
+        rule = f"stack {shown(name)}: is not in {folder}; there are {', '.join(stacks)}"
+        raise Refused(rule, hint=near[0] if near else None)
     return stacks[name]

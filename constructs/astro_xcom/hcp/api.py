@@ -2,9 +2,12 @@
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from astro_xcom.refusal import Refused
 
 Json = dict[str, Any]
 
@@ -55,6 +58,8 @@ class Api:
         from pytfe import TFEClient, TFEConfig
 
         self.hostname, self.patience, self._token = hostname, patience, token
+        self.asked = ""
+        """The last request."""
         # No retries by pytfe: it repeats whatever got no answer, which would make a second run, and gives up on 500.
         # No ca_bundle: httpx heeds SSL_CERT_FILE by itself.
         address = f"https://{hostname}"
@@ -92,6 +97,7 @@ class Api:
         from pytfe.errors import AuthError, NotFound, TFEError
 
         def attempt() -> Json:
+            self.asked = "PUT of the upload"
             try:
                 self._client.configuration_versions.upload_tar_gzip(url, io.BytesIO(content))
             except (AuthError, NotFound) as error:
@@ -106,10 +112,23 @@ class Api:
         """What stands at a URL that the server named. One attempt; the token is not sent there."""
         from pytfe.errors import TFEError
 
+        self.asked = "GET of a log"
         try:
             return self._client.runs.t.request("GET", url, include_auth=False).text
         except TFEError as error:
             raise Failed(self._clean(str(error), url)) from None
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read an answer: if it has not the documented form, Failed says which answer it is."""
+        try:
+            yield
+        except Refused:  # a ValueError too
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            problem = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+            text = f"{self.asked}: the answer of {self.hostname} was not understood: {self._clean(problem)}"
+            raise Failed(text) from error
 
     def _attempts(self, attempt: Callable[[], Json], find: Callable[[], Json | None] = lambda: None) -> Json:
         pauses = iter(self.patience.pauses)
@@ -136,6 +155,7 @@ class Api:
         """One attempt, through pytfe's transport: its models refuse states of runs that they do not know."""
         from pytfe.errors import RateLimited, ServerError, TFEError
 
+        self.asked = f"{method} {path}"
         try:
             document = self._client.runs.t.request(method, f"/api/v2/{path}", **options).json()
         except RateLimited as error:
@@ -147,14 +167,23 @@ class Api:
             raise Failed(text, status=error.status) from None
         except ValueError:
             document = None
-        if not isinstance(document, dict) or "data" not in document:
-            raise Failed(f"{self.hostname} answered with something else than JSON:API: is it HCP Terraform?")
-        return document
+        found = document.get("data") if isinstance(document, dict) else None
+        if not all(_is_resource(one) for one in (found if isinstance(found, list) else [found])):
+            raise Failed(
+                f"{self.asked}: {self.hostname} answered with something else than JSON:API: is it HCP Terraform?"
+            )
+        answered: Json = document
+        return answered
 
     def _clean(self, text: str, *secrets: str) -> str:
         for secret in (self._token, *secrets):
             text = text.replace(secret, "***")
         return text
+
+
+def _is_resource(found: object) -> bool:
+    """Whether it has an id, as every resource of JSON:API."""
+    return isinstance(found, dict) and isinstance(found.get("id"), str)
 
 
 HINTS = {

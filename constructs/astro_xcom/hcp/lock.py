@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import tempfile
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from astro_xcom.refusal import Refused
 
 HCP_PLATFORM = "linux_amd64"
 LONGEST_SECONDS = 600
+LONGEST_TEXT = 400
 PROVIDER = re.compile(r'^provider "[^"]*/([^/"]+/[^/"]+)" \{$(.*?)^\}$', re.MULTILINE | re.DOTALL)
 CONSTRAINTS = re.compile(r'^ *constraints *= "([^"]*)"$', re.MULTILINE)
 
@@ -64,5 +64,10 @@ def _terraform(folder: str, *arguments: str) -> str:
         raise Refused(f"{' '.join(command)} took more than {LONGEST_SECONDS} seconds") from None
     if done.returncode:
         said = re.sub(r"[\s│╷╵]+", " ", re.sub(r"\x1b\[[0-9;]*m", "", done.stderr)).rpartition("Error: ")[2]
-        raise Refused(f"{' '.join(command)} failed: {textwrap.shorten(said, 400, placeholder=' ...')}")
+        raise Refused(f"{' '.join(command)} failed: {_end(said.strip())}")
     return done.stdout
+
+
+def _end(text: str) -> str:
+    """The last words of a long text: Terraform says what it was about first, and the reason last."""
+    return text if len(text) <= LONGEST_TEXT else f"... {text[-LONGEST_TEXT:].partition(' ')[2]}"

@@ -83,12 +83,13 @@ class Push:
 
         Raises Failed when the service does not do its part, and Refused for a workspace that cannot take an upload.
         """
-        workspace = self._workspace(plan_only=wishes.plan_only)
-        self._say(f"workspace: {self._target.url}")
-        for variable in wishes.variables:
-            self._set(workspace, variable)
-        version = self._upload(workspace, speculative=wishes.plan_only)
-        run = self._run(workspace, version, wishes)
+        with self._api.reading():
+            workspace = self._workspace(plan_only=wishes.plan_only)
+            self._say(f"workspace: {self._target.url}")
+            for variable in wishes.variables:
+                self._set(workspace, variable)
+            version = self._upload(workspace, speculative=wishes.plan_only)
+            run = self._run(workspace, version, wishes)
         self._say(f"run: {self.report.run_url}")
         if wishes.wait:
             self._follow(run, wishes)
@@ -108,6 +109,7 @@ class Push:
             relationships = {"project": ("projects", project)} if project else {}
             path = f"organizations/{self._target.organization}/workspaces"
             found = self._api.make(path, document("workspaces", attributes, relationships), self._find_workspace)
+            self._say(f"workspace {self._target.workspace} is new: HCP Terraform starts with an empty state")
         return str(found["id"])
 
     def _find_workspace(self) -> Json | None:
@@ -212,12 +214,12 @@ class Push:
             return next((run for run in runs if _version(run) == version), None)
 
         try:
-            made = self._api.make("runs", document("runs", attributes, relationships), find)
+            with self._api.reading():
+                run = str(self._api.make("runs", document("runs", attributes, relationships), find)["id"])
         except Failed as error:
             if error.status is not None:
                 raise
             raise Failed(f"{error}; whether there is a run nevertheless: {self._target.url}/runs") from None
-        run = str(made["id"])
         self.report.run, self.report.run_url = run, f"{self._target.url}/runs/{run}"
         return run
 
@@ -230,7 +232,8 @@ class Push:
             return verdict(attributes, auto_apply=wishes.auto_apply)
 
         try:
-            found = self._until(look, longest=wishes.longest_wait)
+            with self._api.reading():
+                found = self._until(look, longest=wishes.longest_wait)
         except Failed as error:
             raise Failed(f"{error}; the run goes on") from None
         if found is None:
@@ -242,14 +245,15 @@ class Push:
         """What plan and apply say; without it the run's own state still stands."""
         report = self.report
         try:
-            plan = self._api.get(f"runs/{run}/plan")["data"]["attributes"]
-            report.additions, report.changes = plan.get("resource-additions"), plan.get("resource-changes")
-            report.destructions, report.imports = plan.get("resource-destructions"), plan.get("resource-imports")
-            applied = self._api.get(f"runs/{run}/apply")["data"]["attributes"] if report.status == "errored" else {}
-            for phase in (plan, applied):
-                if phase.get("status") == "errored" and phase.get("log-read-url"):
-                    for line in errors(self._api.text(phase["log-read-url"])):
-                        self._say(line)
+            with self._api.reading():
+                plan = self._api.get(f"runs/{run}/plan")["data"]["attributes"]
+                report.additions, report.changes = plan.get("resource-additions"), plan.get("resource-changes")
+                report.destructions, report.imports = plan.get("resource-destructions"), plan.get("resource-imports")
+                applied = self._api.get(f"runs/{run}/apply")["data"]["attributes"] if report.status == "errored" else {}
+                for phase in (plan, applied):
+                    if phase.get("status") == "errored" and phase.get("log-read-url"):
+                        for line in errors(self._api.text(phase["log-read-url"])):
+                            self._say(line)
         except Failed as error:
             self._say(f"the plan cannot be read: {error}")
 

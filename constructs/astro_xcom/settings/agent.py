@@ -31,6 +31,7 @@ class Kubeconfig(Settings):
     """A kubeconfig file on the machine that runs Terraform."""
 
     path: Annotated[str, Field(min_length=1)]
+    """A relative one starts at the project's folder; `~` is the home folder."""
     context: Annotated[str, Field(min_length=1)] | None = None
     """Default: the file's current context."""
 

@@ -38,9 +38,11 @@ class AwsStorage(Storage):
     """The S3 bucket, made or existing."""
 
     bucket: str
+    """Unique in the world. One made here is in the deployment's region."""
     existing: Flag = False
     """true: the bucket is there already; nothing about it is changed, not its lifecycle either."""
     encryption: Literal["SSE-S3", "SSE-KMS"] = "SSE-S3"
+    """SSE-S3: keys of S3, free; SSE-KMS: a KMS key, which costs money."""
     kms_key_arn: Annotated[str, AfterValidator(rules.kms_key_arn)] | None = None
     """Key for SSE-KMS. Default: SSE-KMS makes a key of its own; an existing bucket needs its key's ARN here."""
     access_log_bucket: Annotated[str, AfterValidator(rules.existing_s3_bucket)] | None = None
@@ -96,6 +98,7 @@ class AwsIdentity(Settings):
     path: Annotated[str, AfterValidator(rules.iam_path)] = "/"
     permissions_boundary: Annotated[str, AfterValidator(rules.iam_policy_arn)] | None = None
     max_session_duration_seconds: Annotated[Count, Field(ge=3600, le=43200)] = 3600
+    """The longest that credentials of the role may last. Those of a pod are renewed in time."""
 
     @model_validator(mode="after")
     def _made_or_existing(self) -> Self:

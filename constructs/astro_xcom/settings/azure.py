@@ -206,6 +206,7 @@ class AzureDeployment(Deployment):
     tenant_id: Guid | None = None
     """Tenant of subscription and identity. Default: looked up."""
     environment: Literal["public", "usgovernment", "china"] = "public"
+    """Which Azure cloud the subscription is in."""
     location: Annotated[str, AfterValidator(rules.location)]
     resource_group: AzureResourceGroup
     tags: Tags = Field(default_factory=dict)

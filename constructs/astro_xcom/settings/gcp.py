@@ -62,6 +62,7 @@ class GcpStorage(Storage):
     """The Cloud Storage bucket, made or existing."""
 
     bucket: str
+    """Unique in the world. One made here is in `location`."""
     location: str | None = None
     """A region, a multi-region (US, EU, ASIA) or a dual-region (NAM4, EUR4, ...). Cannot be changed later."""
     dual_region: tuple[Annotated[str, AfterValidator(rules.region)], ...] | None = None
@@ -69,6 +70,7 @@ class GcpStorage(Storage):
     existing: Flag = False
     """true: the bucket is there already; nothing about it is changed but members added, not its lifecycle either."""
     encryption: Literal["google-managed", "customer-managed"] = "google-managed"
+    """google-managed: keys of Google, free; customer-managed: a key of Cloud KMS, which costs money."""
     kms_key_name: Annotated[str, AfterValidator(rules.kms_key_name)] | None = None
     """Key for customer-managed encryption, in the bucket's location. Default: customer-managed makes a key."""
     key_rotation_days: Annotated[Count, Field(ge=1, le=90)] = 90
