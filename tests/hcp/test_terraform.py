@@ -102,4 +102,5 @@ def test_a_registry_that_cannot_be_reached_is_named(
     assert said.code == 0
     assert "no checksums of the providers: .terraform.lock.hcl is left out" in said.err
     assert "providers lock -platform=linux_amd64 failed: Could not retrieve providers for locking" in said.err
+    assert "connection refused" in said.err
     assert len(list((tmp_path / "out").rglob("*.*"))) == 3

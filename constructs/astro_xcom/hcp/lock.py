@@ -13,7 +13,7 @@ from astro_xcom.refusal import Refused
 
 HCP_PLATFORM = "linux_amd64"
 LONGEST_SECONDS = 600
-LONGEST_TEXT = 400
+LONGEST_PART = 200
 PROVIDER = re.compile(r'^provider "[^"]*/([^/"]+/[^/"]+)" \{$(.*?)^\}$', re.MULTILINE | re.DOTALL)
 CONSTRAINTS = re.compile(r'^ *constraints *= "([^"]*)"$', re.MULTILINE)
 
@@ -64,10 +64,12 @@ def _terraform(folder: str, *arguments: str) -> str:
         raise Refused(f"{' '.join(command)} took more than {LONGEST_SECONDS} seconds") from None
     if done.returncode:
         said = re.sub(r"[\s│╷╵]+", " ", re.sub(r"\x1b\[[0-9;]*m", "", done.stderr)).rpartition("Error: ")[2]
-        raise Refused(f"{' '.join(command)} failed: {_end(said.strip())}")
+        raise Refused(f"{' '.join(command)} failed: {_shortened(said.strip())}")
     return done.stdout
 
 
-def _end(text: str) -> str:
-    """The last words of a long text: Terraform says what it was about first, and the reason last."""
-    return text if len(text) <= LONGEST_TEXT else f"... {text[-LONGEST_TEXT:].partition(' ')[2]}"
+def _shortened(text: str) -> str:
+    """A long text without its middle: Terraform says first what it could not do, and the reason last."""
+    if len(text) <= 2 * LONGEST_PART:
+        return text
+    return f"{text[:LONGEST_PART].rpartition(' ')[0]} ... {text[-LONGEST_PART:].partition(' ')[2]}"
