@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from support import GOLDEN, PROJECT, Applied, run_standin, synth_file
+from once import made_once
+from support import GOLDEN, PROJECT, Applied, synth_file
 
 SHARED = PROJECT.parent / "shared"
 
@@ -40,14 +41,26 @@ def helm(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def stacks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The folder of every stack of the example and of tests/golden."""
-    out = tmp_path_factory.mktemp("stacks")
-    files = [PROJECT / "deployments.yaml", *sorted(GOLDEN.glob("*/deployments.yaml"))]
-    return {name: folder for n, file in enumerate(files) for name, folder in synth_file(file, out / str(n)).items()}
+def everybodys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the whole test session, the same in each of its processes."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
-def applied(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> "Applied":
+def stacks(everybodys: Path) -> dict[str, Path]:
+    """The folder of every stack of the example and of tests/golden."""
+    files = [PROJECT / "deployments.yaml", *sorted(GOLDEN.glob("*/deployments.yaml"))]
+
+    def make(out: Path) -> None:
+        out.mkdir()
+        for n, file in enumerate(files):
+            synth_file(file, out / str(n))
+
+    return {stack.name: stack for stack in sorted(made_once(everybodys / "stacks", make).glob("*/stacks/*"))}
+
+
+@pytest.fixture(scope="session")
+def applied(shared: Path, everybodys: Path) -> Applied:
     """Applies stacks with real Terraform core, each once per test session."""
-    return Applied(lambda stack: run_standin(shared, stack, tmp_path_factory.mktemp(stack.name)))
+    return Applied(shared, everybodys / "applied")

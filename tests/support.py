@@ -1,9 +1,10 @@
 """What the tests share: settings from YAML, synthesized JSON, and applied stacks."""
 
+import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from cdktf import App, TerraformOutput, TerraformStack, Testing
 from astro_xcom.deployments import read_deployments
 from astro_xcom.settings import Deployment
 from astro_xcom.stacks import make_stack
+from once import made_once
 
 PROJECT = Path(__file__).resolve().parent.parent
 GOLDEN = PROJECT / "tests" / "golden"
@@ -70,6 +72,11 @@ class Run:
     plan: Body
     state: Body
 
+    @classmethod
+    def of(cls, out: Path) -> "Run":
+        """Read what the stand-in left in a folder."""
+        return cls(*(json.loads((out / f"{name}.json").read_text()) for name in ("plan", "state")))
+
     def resources(self, type_: str) -> Iterator[Body]:
         """The applied values of every managed resource of a type."""
         for resource in self.state["values"]["root_module"]["resources"]:
@@ -100,25 +107,30 @@ class Run:
 
 
 class Applied:
-    """Stack folder -> what Terraform made of it; each stack is applied once."""
+    """Stack folder -> what Terraform made of it; each stack is applied once, whichever process asks for it."""
 
-    def __init__(self, run: Callable[[Path], Run]) -> None:
-        self._run = run
-        self._runs: dict[bytes, Run] = {}
+    def __init__(self, shared: Path, folder: Path) -> None:
+        self._shared, self._folder = shared, folder
+        self._runs: dict[str, Run] = {}
 
     def __call__(self, stack: Path) -> Run:
-        key = (stack / "cdk.tf.json").read_bytes()
+        key = hashlib.sha256((stack / "cdk.tf.json").read_bytes()).hexdigest()
         if key not in self._runs:
-            self._runs[key] = self._run(stack)
+            out = made_once(self._folder / key, lambda folder: _run_standin(self._shared, stack, folder))
+            self._runs[key] = Run.of(out)
         return self._runs[key]
 
 
 def run_standin(shared: Path, stack: Path, out: Path, *options: str) -> Run:
     """Init, validate, plan, apply and plan again, with real Terraform core and providers that echo."""
+    _run_standin(shared, stack, out, *options)
+    return Run.of(out)
+
+
+def _run_standin(shared: Path, stack: Path, out: Path, *options: str) -> None:
     command = [sys.executable, str(shared / "standin" / "run"), *options, str(stack), str(out)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    return Run(plan=json.loads((out / "plan.json").read_text()), state=json.loads((out / "state.json").read_text()))
 
 
 def render(helm: Path, values: Path, *, name: str = "astro-agent", namespace: str = "astro") -> list[Body]:
