@@ -56,7 +56,7 @@ test-terraform: .venv/.ready cli ## Run the tests with real Terraform core and r
 test-posture: .venv/.ready ## Run the security scanners (installs them once)
 	@$(PYTEST) -m posture tests/posture
 
-e2e e2e-aws e2e-azure e2e-gcp: PROCESSES = 3  # they wait a lot
+e2e e2e-aws e2e-azure e2e-gcp: PROCESSES = 4  # they wait a lot
 e2e: .venv/.ready ## Run real Airflow against emulators, on every cloud (installs Airflow three times, once)
 	@$(PYTEST) -m e2e tests/e2e
 

@@ -191,6 +191,9 @@ def test_the_state_backend_is_named_as_in_the_file(reports: dict[str, Report]) -
 @pytest.mark.parametrize(
     ("name", "words"),
     [
+        ("aws-example", ["the bucket acme-access-logs lets logging.s3.amazonaws.com put objects there"]),
+        ("azure-example", ["privatelink.blob.core.windows.net links it to the network of the agents"]),
+        ("gcp-example", ["the bucket acme-access-logs-gcp lets cloud-storage-analytics@google.com create objects"]),
         ("aws-existing-role", ["access_policy", "trusted_subjects", "agent_values"]),
         ("aws-existing", ["owner of the bucket acme.shared", "namespace astro exists", "astro-pull-secret"]),
         ("aws-maximal", ["shared-triggerer is made in astro"]),
@@ -202,6 +205,15 @@ def test_the_state_backend_is_named_as_in_the_file(reports: dict[str, Report]) -
 def test_owners_are_told_what_to_do(name: str, words: list[str], reports: dict[str, Report]) -> None:
     text = "\n".join(reports[name].for_others)
     assert [word for word in words if word not in text] == []
+
+
+def test_without_a_zone_somebody_names_the_private_endpoint(tmp_path: Path, run: Run) -> None:
+    text = FILES["azure-example"].read_text()
+    lines = [line for line in text.splitlines() if "private_dns_zone:" not in line and "values_files" not in line]
+    (tmp_path / "deployments.yaml").write_text("\n".join(lines))
+    document = json.loads(run("azure-example", "-f", tmp_path / "deployments.yaml", "--json")[1])
+    text = "\n".join(document["deployments"]["azure-example"]["for_others"])
+    assert "has the account acmeastroxcom resolve to the private endpoint acmeastroxcom-blob" in text
 
 
 def test_what_is_granted_here_and_what_is_not(reports: dict[str, Report]) -> None:
@@ -373,7 +385,7 @@ def test_unknown_names_are_refused_with_the_near_match(run: Run) -> None:
 
 def test_refused_settings_are_reported_and_nothing_is_shown(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "deployments.yaml"
-    file.write_text(FILES["aws-example"].read_text().replace("acme-astro-xcom}", "Acme_X}"))
+    file.write_text(FILES["aws-example"].read_text().replace("bucket: acme-astro-xcom\n", "bucket: Acme_X\n"))
     code, out, err = run("--json", "-f", file)
     assert (code, out) == (1, "")
     assert "aws-example.storage.bucket: must be" in err

@@ -97,7 +97,8 @@ def test_the_words_are_those_people_know() -> None:
     _, cluster = card(stack, "EKS cluster")
     assert (cluster.group, cluster.looked_up, [*cluster.lines.values()]) == (None, True, ["data-prod"])
     assert [*card(stack, "Expiry")[1].lines.values()] == ["after 30 days"]
-    assert [*card(stack, "Encryption")[1].lines.values()] == ["AES256"]
+    assert [*card(stack, "Encryption")[1].lines.values()] == ["aws:kms"]
+    assert [*card(cards(golden("aws-existing-role")), "Encryption")[1].lines.values()] == ["AES256"]
 
 
 def test_blocks_of_one_kind_share_a_card() -> None:
@@ -126,8 +127,10 @@ def test_an_arrow_that_follows_from_others_is_left_out() -> None:
     assert needed_by(cards(golden("azure-example")), "Helm release") == {
         "5 × Federated credential",  # noqa: RUF001
         "Role assignment",
+        "Private endpoint",
         "Expiry",
     }
+    assert needed_by(cards(golden("azure-derived")), "Role assignment") == {"Managed identity", "Blob container"}
 
 
 def test_an_arrow_leads_through_the_values() -> None:

@@ -70,6 +70,11 @@ CAUSES = (
     ),
     (("CreateBucket", "NoSuchBucket"), "the bucket does not exist, or may not be listed"),
     (("ContainerNotFound", "container does not exist"), "the container does not exist"),
+    (
+        ("BadZipFile",),
+        "its object cannot be read, and zip hides why: most often the identity may not decrypt with the key of the "
+        "bucket (kms:Decrypt)",
+    ),
     (("kms:", "KMS"), "the identity may not use the key of the bucket"),
     (
         ("Forbidden", "ermission", "not authorized", "enied"),

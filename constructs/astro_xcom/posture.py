@@ -1,12 +1,23 @@
 """What security scanners find in a deployment and why it is accepted: one list, for people and for the scanners."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from textwrap import wrap
 from typing import Literal
 
+from astro_xcom.settings import (
+    AwsDeployment,
+    AwsStorage,
+    AzureDeployment,
+    AzureStorage,
+    Deployment,
+    GcpDeployment,
+    GcpStorage,
+)
+
 Cloud = Literal["aws", "azure", "gcp"]
 Scanner = Literal["checkov", "trivy", "parliament"]
+Fails = Callable[[Deployment], bool]
 
 WIDTH = 100
 
@@ -17,11 +28,42 @@ class Accepted:
 
     id: str
     scanner: Scanner
-    clouds: tuple[Cloud, ...]
+    cloud: Cloud
     reason: str
     """Why failing it is right, at least by default."""
     setting: str | None = None
     """What satisfies it, in the words of deployments.yaml, where anything does."""
+    fails: Fails
+    """Whether a deployment does, with the settings it has: in its JSON, in its plan or in both."""
+
+
+def _aws(fails: Callable[[AwsDeployment], bool]) -> Fails:
+    return lambda one: isinstance(one, AwsDeployment) and fails(one)
+
+
+def _s3(fails: Callable[[AwsStorage], bool] = lambda storage: True) -> Fails:
+    """Nothing is found of a bucket that is not made here; the same below."""
+    return _aws(lambda one: not one.storage.existing and fails(one.storage))
+
+
+def _azure(fails: Callable[[AzureDeployment], bool]) -> Fails:
+    return lambda one: isinstance(one, AzureDeployment) and fails(one)
+
+
+def _account(fails: Callable[[AzureStorage], bool] = lambda storage: True) -> Fails:
+    return _azure(lambda one: one.storage.existing is None and fails(one.storage))
+
+
+def _gcp(fails: Callable[[GcpDeployment], bool]) -> Fails:
+    return lambda one: isinstance(one, GcpDeployment) and fails(one)
+
+
+def _gcs(fails: Callable[[GcpStorage], bool] = lambda storage: True) -> Fails:
+    return _gcp(lambda one: not one.storage.existing and fails(one.storage))
+
+
+def _shuts_azure_out(storage: AzureStorage) -> bool:
+    return storage.network is not None and "AzureServices" not in storage.network.bypass
 
 
 ACCEPTED = (
@@ -29,174 +71,211 @@ ACCEPTED = (
     Accepted(
         id="CKV_AWS_18",
         scanner="checkov",
-        clouds=("aws",),
+        cloud="aws",
         reason="Access logs need a bucket of yours to go to.",
         setting="storage.access_log_bucket",
+        fails=_s3(lambda storage: storage.access_log_bucket is None),
     ),
     Accepted(
         id="CKV_AWS_144",
         scanner="checkov",
-        clouds=("aws",),
+        cloud="aws",
         reason="XComs live for days and are made again by running a task again: no copy in another region.",
+        fails=_s3(),
     ),
     Accepted(
         id="CKV_AWS_145",
         scanner="checkov",
-        clouds=("aws",),
+        cloud="aws",
         reason="Objects are encrypted with keys of S3 (SSE-S3); a KMS key costs money.",
         setting="storage.encryption: SSE-KMS",
+        fails=_s3(lambda storage: storage.encryption != "SSE-KMS"),
     ),
     Accepted(
         id="CKV2_AWS_62",
         scanner="checkov",
-        clouds=("aws",),
+        cloud="aws",
         reason="Nobody waits for events of XComs, and each costs money.",
         setting="storage.eventbridge_notifications: true",
+        fails=_s3(lambda storage: not storage.eventbridge_notifications),
     ),
     Accepted(
         id="CKV_AZURE_33",
         scanner="checkov",
-        clouds=("azure",),
+        cloud="azure",
         reason="Asks for logs of queues. The account holds none, and azurerm 5 has no block to switch them on.",
+        fails=_account(),
+    ),
+    Accepted(
+        id="CKV_AZURE_36",
+        scanner="checkov",
+        cloud="azure",
+        reason="Asks that network rules let services of Azure in. Agents do not come through them; you left them out.",
+        setting="storage.network.bypass with AzureServices, as by default",
+        fails=_account(_shuts_azure_out),
     ),
     Accepted(
         id="CKV_AZURE_59",
         scanner="checkov",
-        clouds=("azure",),
+        cloud="azure",
         reason="Agents may come from any network; without a token of their identity they get nothing.",
         setting="storage.public_network_access: false, with storage.private_endpoint",
+        fails=_account(lambda storage: storage.public_network_access),
     ),
     Accepted(
         id="CKV_AZURE_206",
         scanner="checkov",
-        clouds=("azure",),
+        cloud="azure",
         reason="XComs live for days and are made again by running a task again: no copy in another region.",
         setting="storage.replication: GRS",
+        fails=_account(lambda storage: storage.replication in ("LRS", "ZRS")),
     ),
     Accepted(
         id="CKV2_AZURE_1",
         scanner="checkov",
-        clouds=("azure",),
+        cloud="azure",
         reason="Blobs are encrypted with keys of Microsoft; a key of yours needs a vault.",
         setting="storage.customer_managed_key",
+        fails=_account(lambda storage: storage.customer_managed_key is None),
     ),
     Accepted(
         id="CKV2_AZURE_21",
         scanner="checkov",
-        clouds=("azure",),
+        cloud="azure",
         reason="Asks for Log Analytics storage insights, which read with an account key, and those are off. "
         "storage.access_log_storage_account_id logs who reads, writes and deletes; checkov does not look there.",
+        fails=_azure(lambda one: one.storage.existing != "container"),
     ),
     Accepted(
         id="CKV2_AZURE_33",
         scanner="checkov",
-        clouds=("azure",),
+        cloud="azure",
         reason="A private endpoint needs a subnet of yours and costs money.",
         setting="storage.private_endpoint",
+        fails=_account(lambda storage: storage.private_endpoint is None),
     ),
     Accepted(
         id="CKV_GCP_62",
         scanner="checkov",
-        clouds=("gcp",),
+        cloud="gcp",
         reason="Access logs need a bucket of yours to go to.",
         setting="storage.access_log_bucket",
+        fails=_gcs(lambda storage: storage.access_log_bucket is None),
     ),
     Accepted(
         id="CKV_GCP_63",
         scanner="checkov",
-        clouds=("gcp",),
+        cloud="gcp",
         reason="Found in plans only, where no access logs look like logs into the bucket itself.",
         setting="storage.access_log_bucket",
+        fails=_gcs(lambda storage: storage.access_log_bucket is None),
     ),
     # ---- trivy
     Accepted(
         id="AVD-AWS-0088",
         scanner="trivy",
-        clouds=("aws",),
+        cloud="aws",
         reason="Found in JSON only, where trivy reads no nested blocks, the encryption among them. A plan passes.",
+        fails=_s3(),
     ),
     Accepted(
         id="AVD-AWS-0089",
         scanner="trivy",
-        clouds=("aws",),
+        cloud="aws",
         reason="Access logs need a bucket of yours to go to.",
         setting="storage.access_log_bucket",
+        fails=_s3(lambda storage: storage.access_log_bucket is None),
     ),
     Accepted(
         id="AVD-AWS-0090",
         scanner="trivy",
-        clouds=("aws",),
+        cloud="aws",
         reason="Found in JSON only, where trivy reads no nested blocks, the versioning among them. A plan passes.",
+        fails=_s3(),
     ),
     Accepted(
         id="AVD-AWS-0132",
         scanner="trivy",
-        clouds=("aws",),
-        reason="Objects are encrypted with keys of S3 (SSE-S3); a KMS key costs money. Of a key made here trivy cannot "
-        "see the ARN, and in JSON it reads no nested blocks.",
+        cloud="aws",
+        reason="Asks for a KMS key by its ARN. A key costs money, the ARN of one made here is not known before, and in "
+        "JSON trivy reads no nested blocks.",
         setting="storage.encryption: SSE-KMS, with storage.kms_key_arn, in a plan",
+        fails=_s3(),
+    ),
+    Accepted(
+        id="AVD-AZU-0010",
+        scanner="trivy",
+        cloud="azure",
+        reason="As CKV_AZURE_36, in plans only. It is all that trivy finds on Azure.",
+        setting="storage.network.bypass with AzureServices, as by default",
+        fails=_account(_shuts_azure_out),
     ),
     Accepted(
         id="AVD-GCP-0007",
         scanner="trivy",
-        clouds=("gcp",),
+        cloud="gcp",
         reason="roles/storage.objectAdmin is an administrator's by its name only: agents hold it for the objects of "
         "this one bucket, as Astronomer documents.",
+        fails=_gcp(lambda one: True),
     ),
     Accepted(
         id="AVD-GCP-0066",
         scanner="trivy",
-        clouds=("gcp",),
-        reason="Objects are encrypted with keys of Google; a key of yours costs money. Of a key made here trivy cannot "
-        "see the name, and in JSON it reads no nested blocks.",
+        cloud="gcp",
+        reason="Asks for a key of Cloud KMS by its name. A key costs money, the name of one made here is not known "
+        "before, and in JSON trivy reads no nested blocks.",
         setting="storage.encryption: customer-managed, with storage.kms_key_name, in a plan",
+        fails=_gcs(),
     ),
     # ---- parliament
     Accepted(
         id="MALFORMED",
         scanner="parliament",
-        clouds=("aws",),
+        cloud="aws",
         reason="Trust policy: it has no Resource, as no trust policy has; parliament asks for one.",
+        fails=_aws(lambda one: one.identity.existing_role is None),
     ),
     Accepted(
         id="UNKNOWN_FEDERATION_SOURCE",
         scanner="parliament",
-        clouds=("aws",),
+        cloud="aws",
         reason="Trust policy: parliament does not know the OIDC providers of EKS.",
+        fails=_aws(lambda one: one.identity.existing_role is None),
     ),
     Accepted(
         id="MISMATCHED_TYPE",
         scanner="parliament",
-        clouds=("aws",),
+        cloud="aws",
         reason="Bucket policy: s3:TlsVersion is compared with 1.2, and parliament takes whole numbers only.",
+        fails=_s3(),
     ),
     Accepted(
         id="UNKNOWN_CONDITION_FOR_ACTION",
         scanner="parliament",
-        clouds=("aws",),
+        cloud="aws",
         reason="Bucket policy: the denial of old TLS covers every action, also two that never carry s3:TlsVersion.",
+        fails=_s3(),
     ),
     Accepted(
         id="RESOURCE_STAR",
         scanner="parliament",
-        clouds=("aws",),
+        cloud="aws",
         reason="Key policy: the star of a key's own policy is that key.",
+        fails=_s3(lambda storage: storage.encryption == "SSE-KMS" and storage.kms_key_arn is None),
     ),
 )
 
 
-def accepted(scanner: Scanner, clouds: Iterable[str]) -> list[Accepted]:
-    """What a scanner may find on any of these clouds."""
-    wanted = set(clouds)
-    return [each for each in ACCEPTED if each.scanner == scanner and wanted & set(each.clouds)]
+def accepted(scanner: Scanner, deployments: Iterable[Deployment]) -> list[Accepted]:
+    """What a scanner may find in any of these deployments, with the settings they have."""
+    found = list(deployments)
+    return [each for each in ACCEPTED if each.scanner == scanner and any(map(each.fails, found))]
 
 
 def checkov_config(found: Iterable[Accepted]) -> str:
     """A `.checkov.yaml` that skips these checks, each with its reason."""
-    lines = ["skip-check:"]
-    for each in found:
-        lines += [*_comment(each, indent="  "), f"  - {each.id}"]
-    return "\n".join([*lines, ""])
+    lines = [line for each in found for line in (*_comment(each, indent="  "), f"  - {each.id}")]
+    return "\n".join(["skip-check:", *lines, ""] if lines else ["skip-check: []", ""])
 
 
 def trivy_ignore(found: Iterable[Accepted]) -> str:

@@ -4,9 +4,11 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from socket import AF_UNIX, socket
 from types import TracebackType
 from typing import Any
 
@@ -15,6 +17,8 @@ from support import Body
 RUN_TASKS = ("worker", "triggerer")
 INSIDE = Path(__file__).parent / "inside"
 """What runs in the agents' own environment. Apart, so that it does not find our aws, azure and gcp when it imports."""
+IMPATIENT = {"IMPATIENT": "yes"}
+"""The environment of an agent whose clients wait a thousandth: after some errors, they wait for a minute and more."""
 
 
 class AgentError(Exception):
@@ -62,11 +66,52 @@ def pods(documents: list[Body]) -> dict[str, Pod]:
     return found
 
 
+class Airflow:
+    """The Airflow of an agents' image, imported once by its first agent: `with Airflow(...) as airflow`."""
+
+    def __init__(self, python: Path, home: Path, env: Mapping[str, str], imported: Sequence[str]) -> None:
+        """`env` is what counts when a module is imported; `imported` are modules that look at nothing else then."""
+        self.python = python
+        self._home, self._env, self._imported = home, env, imported
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Airflow":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._server:
+            self._server.kill()
+            self._server.wait()
+
+    def fork(self) -> socket:
+        """A connection to a new process that has imported Airflow and knows nothing yet."""
+        address = self._home / "agents"
+        if not self._server:
+            self._server = subprocess.Popen(
+                [self.python, INSIDE / "agent_process.py", address, *self._imported],
+                env={
+                    "PATH": os.environ["PATH"],
+                    "HOME": str(self._home),
+                    "AIRFLOW_HOME": str(self._home),
+                    **self._env,
+                },
+                stdout=subprocess.DEVNULL,
+            )
+            while not address.exists():
+                assert self._server.poll() is None, "Airflow cannot be imported"
+                time.sleep(0.05)
+        connection = socket(AF_UNIX)
+        connection.connect(str(address))
+        return connection
+
+
 class Agent:
     """An agent's process, started by its first command: `with Agent(...) as agent`."""
 
-    def __init__(self, python: Path, env: Mapping[str, str], home: Path) -> None:
-        self._python, self._env, self._home = python, env, home
+    def __init__(self, airflow: Airflow, env: Mapping[str, str], home: Path) -> None:
+        self._airflow, self._env, self._home = airflow, env, home
         self._stderr = home / "stderr"
         self.backend = ""
         """The class that the environment makes Airflow use, once a command was given."""
@@ -79,8 +124,7 @@ class Agent:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.backend:
-            self._process.kill()
-            self._process.wait()
+            self._lines.close()  # it ends when nobody talks to it any more
 
     @property
     def stderr(self) -> str:
@@ -109,27 +153,18 @@ class Agent:
     def _do(self, command: str, **arguments: Any) -> Any:
         if not self.backend:
             self._start()
-        assert self._process.stdin
-        self._process.stdin.write(json.dumps({"do": command, "with": arguments}) + "\n")
-        self._process.stdin.flush()
-        return self._answer()
+        return self._ask({"do": command, "with": arguments})
 
     def _start(self) -> None:
-        self._process = subprocess.Popen(
-            [self._python, INSIDE / "agent_process.py"],
-            env={"PATH": os.environ["PATH"], "HOME": str(self._home), "AIRFLOW_HOME": str(self._home), **self._env},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr.open("w"),
-            text=True,
-        )
-        self.backend = self._answer()
+        with self._airflow.fork() as connection:
+            self._lines = connection.makefile("rw")
+        home = {"PATH": os.environ["PATH"], "HOME": str(self._home)}
+        self.backend = self._ask({"env": {**home, **self._env}, "stderr": str(self._stderr)})
 
-    def _answer(self) -> Any:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        while line and not line.startswith("{"):  # Airflow logs to stdout
-            line = self._process.stdout.readline()
+    def _ask(self, question: Any) -> Any:
+        self._lines.write(json.dumps(question) + "\n")
+        self._lines.flush()
+        line = self._lines.readline()
         if not line:
             raise AgentError(f"the agent stopped: {self.stderr[-2000:]}")
         answer = json.loads(line)

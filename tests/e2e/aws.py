@@ -17,7 +17,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
 from e2e import iam
-from e2e.agents import Pod
+from e2e.agents import Airflow, Pod
 from e2e.certificates import Certificates
 from e2e.gate import Answer, Forward, Gate, Request
 from e2e.world import Deploy, World
@@ -251,7 +251,14 @@ OpenAws = Callable[..., AbstractContextManager[Aws]]
 
 @contextmanager
 def opened(
-    name: str, *, deploy: Deploy, moto: int, certificates: Certificates, python: Path, folder: Path, tls: bool = True
+    name: str,
+    *,
+    deploy: Deploy,
+    moto: int,
+    certificates: Certificates,
+    airflow: Airflow,
+    folder: Path,
+    tls: bool = True,
 ) -> Iterator[Aws]:
     """Deploy and serve on loopback, over https unless `tls` is off."""
     deployed = deploy(name)
@@ -264,8 +271,8 @@ def opened(
             gate=gate,
             identity=account,
             store=bucket,
-            pods=deployed.pods,
-            python=python,
+            pods=dict(deployed.pods),
+            airflow=airflow,
             emulator={"AWS_ENDPOINT_URL": gate.url, "AWS_CA_BUNDLE": str(certificates.ca)},
             folder=folder,
         )

@@ -21,7 +21,7 @@ from urllib.request import urlopen
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
-from e2e.agents import Pod
+from e2e.agents import Airflow, Pod
 from e2e.certificates import Certificates
 from e2e.gate import Answer, Forward, Gate, Request
 from e2e.world import Deploy, World
@@ -317,7 +317,7 @@ def opened(
     deploy: Deploy,
     azurite: Callable[[str], int],
     certificates: Certificates,
-    python: Path,
+    airflow: Airflow,
     folder: Path,
     audience: str = AUDIENCE,
 ) -> Iterator[Azure]:
@@ -332,8 +332,8 @@ def opened(
             gate=gate,
             identity=subscription,
             store=Container(port, certificates, subscription.account_name, subscription.container),
-            pods=deployed.pods,
-            python=python,
+            pods=dict(deployed.pods),
+            airflow=airflow,
             emulator={
                 "AZURE_AUTHORITY_HOST": gate.url,
                 "AZURE_POD_IDENTITY_AUTHORITY_HOST": gate.url,  # instead of the metadata service of a node

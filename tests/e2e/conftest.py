@@ -1,12 +1,15 @@
 """Fixtures: agents' environments, certificates and emulators."""
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator
-from functools import partial
+from contextlib import ExitStack
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 
+from e2e.agents import Airflow
 from e2e.aws import Aws, OpenAws, opened
 from e2e.azure import Azure, OpenAzure
 from e2e.azure import opened as opened_on_azure
@@ -16,9 +19,10 @@ from e2e.gcp import opened as opened_on_gcp
 from e2e.ports import free_port, wait_for
 from e2e.world import Deploy, deployer
 from environments import NODE, environment, node_environment
-from support import PROJECT, Applied
+from support import PROJECT, Applied, synth_file
 
 HERE = Path(__file__).parent
+IMPORTED = {"aws": ["s3fs"], "azure": ["adlfs"], "gcp": []}  # gcsfs and google.auth look at the environment
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +35,36 @@ def agents_python() -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
+def airflow(
+    agents_python: Callable[[str], Path], certificates: Certificates, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Airflow]]:
+    """The Airflow of an agents' image for a cloud."""
+    with ExitStack() as stack:
+
+        @cache
+        def imported(cloud: str) -> Airflow:
+            home = tmp_path_factory.mktemp(f"airflow-{cloud}")
+            env = {"SSL_CERT_FILE": str(certificates.ca)}
+            return stack.enter_context(Airflow(agents_python(cloud), home, env, IMPORTED[cloud]))
+
+        yield imported
+
+
+@pytest.fixture(scope="session")
 def emulators() -> Path:
     """The commands of the emulators that are written in Python."""
     return environment(HERE / "requirements-emulators.txt", name="emulators")
+
+
+@pytest.fixture(scope="session")
+def stacks(stacks: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """As elsewhere, and the smallest deployments, which README shows."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "examples").symlink_to(PROJECT / "examples")
+    first, *_ = re.findall(r"^```yaml$(.*?)^```$", (PROJECT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    file = folder / "deployments.yaml"
+    file.write_text(first.replace("-example:", "-readme:"))
+    return {**stacks, **synth_file(file, folder / "out")}
 
 
 @pytest.fixture(scope="session")
@@ -62,12 +93,10 @@ def moto(emulators: Path) -> Iterator[int]:
 
 @pytest.fixture
 def open_aws(
-    deploy: Deploy, moto: int, certificates: Certificates, agents_python: Callable[[str], Path], tmp_path: Path
+    deploy: Deploy, moto: int, certificates: Certificates, airflow: Callable[[str], Airflow], tmp_path: Path
 ) -> OpenAws:
     """Opens a deployment on AWS by its name."""
-    return partial(
-        opened, deploy=deploy, moto=moto, certificates=certificates, python=agents_python("aws"), folder=tmp_path
-    )
+    return partial(opened, deploy=deploy, moto=moto, certificates=certificates, airflow=airflow("aws"), folder=tmp_path)
 
 
 @pytest.fixture
@@ -125,7 +154,7 @@ def open_azure(
     deploy: Deploy,
     azurite: Callable[[str], int],
     certificates: Certificates,
-    agents_python: Callable[[str], Path],
+    airflow: Callable[[str], Airflow],
     tmp_path: Path,
 ) -> OpenAzure:
     """Opens a deployment on Azure by its name."""
@@ -134,7 +163,7 @@ def open_azure(
         deploy=deploy,
         azurite=azurite,
         certificates=certificates,
-        python=agents_python("azure"),
+        airflow=airflow("azure"),
         folder=tmp_path,
     )
 
@@ -148,11 +177,11 @@ def azure(open_azure: OpenAzure) -> Iterator[Azure]:
 
 @pytest.fixture
 def open_gcp(
-    deploy: Deploy, gcs: int, certificates: Certificates, agents_python: Callable[[str], Path], tmp_path: Path
+    deploy: Deploy, gcs: int, certificates: Certificates, airflow: Callable[[str], Airflow], tmp_path: Path
 ) -> OpenGcp:
     """Opens a deployment on Google Cloud by its name."""
     return partial(
-        opened_on_gcp, deploy=deploy, gcs=gcs, certificates=certificates, python=agents_python("gcp"), folder=tmp_path
+        opened_on_gcp, deploy=deploy, gcs=gcs, certificates=certificates, airflow=airflow("gcp"), folder=tmp_path
     )
 
 

@@ -4,19 +4,19 @@ import contextlib
 import json
 import os
 import shutil
-import signal
-import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from e2e.agents import INSIDE
-from e2e.ports import free_port
+from e2e.ports import free_port, wait_for
 from support import PROJECT
 
 LIMIT_SECONDS = 300
+DAG_BUNDLE = {"name": "dags-folder", "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": {}}
+"""Airflow's default, instead of the pod's: with an executor, `airflow dags test` knows no other."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,17 @@ def airflow_settings(home: Path) -> dict[str, str]:
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "agent" / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([DAG_BUNDLE]),
     }
 
 
-def make_database(python: Path, home: Path) -> Path:
-    """An Airflow home with an empty database, to be copied for each run."""
-    home.mkdir(parents=True, exist_ok=True)
+def make_database(python: Path, home: Path) -> None:
+    """Make an Airflow home with an empty database."""
+    home.mkdir()
     subprocess.run(
         [python.with_name("airflow"), "db", "migrate"], env=airflow_settings(home), check=True, capture_output=True
     )
     (home / "airflow.cfg").unlink()  # it names this folder
-    return home
 
 
 def run_dag(
@@ -62,8 +62,9 @@ def run_dag(
     *,
     before_pull: Callable[[], Mapping[str, str]] | None = None,
     longest_seconds: int | None = None,
+    options: Sequence[str] = (),
 ) -> DagRun:
-    """Run the DAG once.
+    """Run the DAG once, with options of `airflow dags test`.
 
     `before_pull` is called between its last two tasks and may return another environment. `longest_seconds` replaces
     the time that a task may take.
@@ -84,7 +85,7 @@ def run_dag(
         own = {"AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags")}
     with (home / "log").open("w") as log:
         process = subprocess.Popen(
-            [python.with_name("airflow"), "dags", "test", "xcom_check"],
+            [python.with_name("airflow"), "dags", "test", *options, "xcom_check"],
             env={**env, **airflow_settings(home), **own},
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -97,46 +98,32 @@ def run_dag(
             time.sleep(0.05)
         process.kill()
         process.wait()
-    text = (home / "log").read_text()
+    text = (home / "log").read_text().replace("\\n", "\n")  # an executor logs errors in one line
     return DagRun(passed="values came back as they were pushed" in text and process.returncode == 0, log=text)
 
 
-def run_dag_in_processes(python: Path, database: Path, home: Path, env: Mapping[str, str]) -> DagRun:
-    """Run the DAG under Airflow's scheduler, each task in a process that ends with it, as on an agent."""
+@contextlib.contextmanager
+def executor(python: Path, database: Path, home: Path, env: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """The environment in which `run_dag` gives each task a process that ends with it, as on an agent."""
     shutil.copytree(database, home, dirs_exist_ok=True)
     port = free_port()
     settings = {
         **env,
-        **airflow_settings(home),
-        "PATH": f"{python.parent}:{os.environ['PATH']}",  # it starts its parts by their name
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__PARALLELISM": "1",
     }
-    airflow = python.with_name("airflow")
-    with (home / "log").open("w") as log:
-        process = subprocess.Popen(
-            [airflow, "standalone"], env=settings, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+    with (home / "api-server.log").open("w") as log:
+        server = subprocess.Popen(
+            [python.with_name("airflow"), "api-server", "--apps", "execution"],
+            env={**settings, **airflow_settings(home)},
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
         try:
-            _await(home, "SELECT dag_id FROM dag", ("xcom_check",))
-            subprocess.run([airflow, "dags", "trigger", "xcom_check"], env=settings, check=True, capture_output=True)
-            _await(home, "SELECT state FROM dag_run", ("success", "failed"))
+            wait_for(port, server)
+            yield settings
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    logs = [file.read_text() for file in sorted(home.glob("logs/dag_id=xcom_check/**/*.log"))]
-    lines = "\n".join(logs).replace("\\n", "\n")
-    return DagRun(passed="values came back as they were pushed" in lines, log=lines)
-
-
-def _await(home: Path, query: str, wanted: tuple[str, ...]) -> None:
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while time.monotonic() < deadline:
-        with contextlib.closing(sqlite3.connect(home / "airflow.db", timeout=30)) as database:
-            if any(value in wanted for (value,) in database.execute(query)):
-                return
-        time.sleep(0.5)
-    raise TimeoutError(f"{query} never gave {wanted}: {(home / 'log').read_text()[-3000:]}")
+            server.terminate()
+            server.wait()

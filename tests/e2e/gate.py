@@ -90,7 +90,8 @@ class Gate:
         self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> "Gate":
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        # Asked often whether it is to stop, since that is waited for.
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from urllib.request import Request as HttpRequest
 from urllib.request import urlopen
 
-from e2e.agents import Pod
+from e2e.agents import Airflow, Pod
 from e2e.certificates import Certificates
 from e2e.gate import Answer, Forward, Gate, Request
 from e2e.world import Deploy, World
@@ -237,7 +237,7 @@ OpenGcp = Callable[..., AbstractContextManager[Gcp]]
 
 @contextmanager
 def opened(
-    name: str, *, deploy: Deploy, gcs: int, certificates: Certificates, python: Path, folder: Path
+    name: str, *, deploy: Deploy, gcs: int, certificates: Certificates, airflow: Airflow, folder: Path
 ) -> Iterator[Gcp]:
     """Deploy and serve on loopback, with an empty bucket."""
     deployed = deploy(name)
@@ -253,8 +253,8 @@ def opened(
             node=node,
             identity=project,
             store=bucket,
-            pods=deployed.pods,
-            python=python,
+            pods=dict(deployed.pods),
+            airflow=airflow,
             emulator={
                 "FSSPEC_GCS": json.dumps({"endpoint_url": endpoint}),
                 # A connection that is named in the path has to be defined, and has an endpoint of its own.

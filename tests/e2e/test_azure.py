@@ -2,11 +2,11 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from e2e.agents import IMPATIENT
 from e2e.azure import Assignment, Azure, OpenAzure
 from e2e.chain import Broken
 from e2e.gate import Answer, Forward, Request
@@ -30,14 +30,6 @@ WITHOUT = {
 }
 NO_CONNECTION = "write of .*: ValueError: .* Must provide either a connection_string or account_name with credentials"
 SOMEBODY = "22222222-2222-2222-2222-222222222222"
-
-
-@pytest.fixture
-def impatient(tmp_path: Path) -> dict[str, str]:
-    """The environment of an agent that waits less: after an error, its client for blobs waits 15 seconds and more."""
-    lines = ["import asyncio", "wait = asyncio.sleep", "asyncio.sleep = lambda time, *more: wait(time / 1000, *more)"]
-    (tmp_path / "sitecustomize.py").write_text("\n".join(lines))
-    return {"PYTHONPATH": str(tmp_path)}
 
 
 def connection(azure: Azure, **changes: Any) -> dict[str, str]:
@@ -142,11 +134,9 @@ def test_a_role_on_the_account_lets_agents_make_a_misspelt_container(open_azure:
         ({"managed_identity_client_id": SOMEBODY}, f"AADSTS700016: no application '{SOMEBODY}'"),
     ],
 )
-def test_with_a_wrong_connection_xcoms_break(
-    extra: dict[str, Any], why: str, azure: Azure, impatient: dict[str, str]
-) -> None:
+def test_with_a_wrong_connection_xcoms_break(extra: dict[str, Any], why: str, azure: Azure) -> None:
     with pytest.raises(Broken, match=why):
-        azure.check(**connection(azure, **extra), **impatient)
+        azure.check(**connection(azure, **extra), **IMPATIENT)
 
 
 @pytest.mark.parametrize("anon", [True, "false"])
@@ -162,32 +152,32 @@ def test_an_anonymous_agent_asks_for_ever(anon: object, azure: Azure) -> None:
     assert [request.split()[::2] for request in azure.gate.requests] == [["HEAD", "409"]] * 20 + [["HEAD", "400"]]
 
 
-def test_a_service_account_that_is_not_trusted_gets_no_token(azure: Azure, impatient: dict[str, str]) -> None:
+def test_a_service_account_that_is_not_trusted_gets_no_token(azure: Azure) -> None:
     writer, reader, *_ = azure.pods.values()
     for credential in azure.subscription.credentials:
         if credential.subject == writer.subject:
             credential.subject = reader.subject
     with pytest.raises(Broken, match=f"AADSTS700213: .* subject: '{writer.subject}'"):
-        azure.check(**impatient)
+        azure.check(**IMPATIENT)
     assert len(azure.gate.requests) == 4, "asked four times: without impatience it takes more than a minute"
 
 
-def test_a_token_for_another_audience_is_not_exchanged(azure: Azure, impatient: dict[str, str]) -> None:
+def test_a_token_for_another_audience_is_not_exchanged(azure: Azure) -> None:
     azure.subscription.audience = "api://acme-exchange"
     with pytest.raises(Broken, match=r"AADSTS700212: .* audience: 'api://acme-exchange'"):
-        azure.check(**impatient)
+        azure.check(**IMPATIENT)
 
 
-def test_an_issuer_without_its_slash_is_another_one(azure: Azure, impatient: dict[str, str]) -> None:
+def test_an_issuer_without_its_slash_is_another_one(azure: Azure) -> None:
     for credential in azure.subscription.credentials:
         credential.issuer = credential.issuer.removesuffix("/")
     with pytest.raises(Broken, match=f"AADSTS700211: .* issuer: '{azure.subscription.issuer}'"):
-        azure.check(**impatient)
+        azure.check(**IMPATIENT)
 
 
 @pytest.mark.parametrize("labels", [{}, {"azure.workload.identity/use": "True"}])
-def test_without_the_label_an_agent_is_nobody(labels: dict[str, str], azure: Azure, impatient: dict[str, str]) -> None:
+def test_without_the_label_an_agent_is_nobody(labels: dict[str, str], azure: Azure) -> None:
     name, writer = next(iter(azure.pods.items()))
     azure.pods[name] = replace(writer, labels=labels)
     with pytest.raises(Broken, match=r"ClientAuthenticationError: (.*\n)+.* Missing .* 'token_file_path'"):
-        azure.check(**impatient)
+        azure.check(**IMPATIENT)

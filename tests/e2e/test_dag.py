@@ -4,15 +4,17 @@ import gzip
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from e2e.aws import Aws
-from e2e.dag_run import DagRun, make_database, run_dag, run_dag_in_processes
+from e2e.dag_run import DagRun, executor, make_database, run_dag
 from e2e.gate import Answer, Forward, Request
 from e2e.gcp import Gcp
 from e2e.world import World
+from once import made_once
 
 pytestmark = pytest.mark.e2e
 
@@ -22,8 +24,9 @@ Check = Callable[..., DagRun]
 
 
 @pytest.fixture(scope="session")
-def database(agents_python: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_database(agents_python("aws"), tmp_path_factory.mktemp("database"))
+def database(agents_python: Callable[[str], Path], everybodys: Path) -> Path:
+    """An Airflow home with an empty database, to be copied for each run."""
+    return made_once(everybodys / "database", partial(make_database, agents_python("aws")))
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def check(aws: Aws, database: Path, tmp_path: Path) -> Check:
         pod = next(iter(aws.pods.values()))
         changed = {key: value for key, value in {**pod.env, **env}.items() if key != without}
         environment = aws.environment(replace(pod, env=changed))
-        return run_dag(aws.python, database, tmp_path / "home", environment, before_pull=before_pull)
+        return run_dag(aws.airflow.python, database, tmp_path / "home", environment, before_pull=before_pull)
 
     return run
 
@@ -41,7 +44,7 @@ def check(aws: Aws, database: Path, tmp_path: Path) -> Check:
 def test_it_passes(cloud: str, database: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     world: World = request.getfixturevalue(cloud)
     pod = next(iter(world.pods.values()))
-    run = run_dag(world.python, database, tmp_path / "home", world.environment(pod))
+    run = run_dag(world.airflow.python, database, tmp_path / "home", world.environment(pod))
     assert run.passed, run.log
     assert len(world.store.keys()) == 9
 
@@ -51,6 +54,13 @@ def test_a_denied_upload(check: Check, aws: Aws) -> None:
     run = check()
     assert not run.passed
     assert "nested: its upload failed, and Airflow said nothing: the identity may not do this" in run.diagnosis
+
+
+def test_a_key_that_may_not_decrypt(check: Check, aws: Aws) -> None:
+    aws.account.take_away("kms:Decrypt")
+    run = check()
+    assert not run.passed
+    assert "nested: cannot be pushed: its object cannot be read, and zip hides why" in run.diagnosis
 
 
 def test_workers_with_different_paths(check: Check, aws: Aws) -> None:
@@ -65,26 +75,20 @@ def test_a_path_that_is_not_granted(check: Check) -> None:
     assert "nested: cannot be pushed: the identity may not do this below this path" in run.diagnosis
 
 
-def test_a_missing_compression_suffix(check: Check, aws: Aws) -> None:
-    def compress() -> dict[str, str]:
+def test_a_missing_compression_suffix_and_an_expired_object(check: Check, aws: Aws) -> None:
+    def change() -> dict[str, str]:
         for key in sorted(aws.bucket.keys()):
-            aws.bucket.put(key, gzip.compress(aws.bucket.get(key)))
+            content = aws.bucket.get(key)
+            if b"rows" in content:
+                aws.bucket.put(key, gzip.compress(content))
+            elif b"xxx" in content:
+                aws.bucket.delete(key)
         return {}
 
-    run = check(before_pull=compress, without=f"{OBJECT_STORAGE}COMPRESSION")
+    run = check(before_pull=change, without=f"{OBJECT_STORAGE}COMPRESSION")
     assert not run.passed
     assert "nested: its path came back instead of the value: its object is compressed (gzip) but" in run.diagnosis
-
-
-def test_an_expired_object(check: Check, aws: Aws) -> None:
-    def expire() -> dict[str, str]:
-        for key in sorted(aws.bucket.keys()):
-            aws.bucket.delete(key)
-        return {}
-
-    run = check(before_pull=expire)
-    assert not run.passed
-    assert "nested: its path came back instead of the value: its object was there and is gone" in run.diagnosis
+    assert "kilobyte: its path came back instead of the value: its object was there and is gone" in run.diagnosis
 
 
 def test_a_storage_that_does_not_answer(aws: Aws, database: Path, tmp_path: Path) -> None:
@@ -94,7 +98,7 @@ def test_a_storage_that_does_not_answer(aws: Aws, database: Path, tmp_path: Path
 
     aws.gate.decide = never
     pod = next(iter(aws.pods.values()))
-    run = run_dag(aws.python, database, tmp_path / "home", aws.environment(pod), longest_seconds=5)
+    run = run_dag(aws.airflow.python, database, tmp_path / "home", aws.environment(pod), longest_seconds=5)
     assert not run.passed
     assert "no answer within 0:00:05" in run.diagnosis
 
@@ -117,7 +121,9 @@ def test_tasks_that_end_before_their_upload(compression: str, gcp: Gcp, database
         return enforce(request, forward)
 
     gcp.gate.decide = slowly
-    run = run_dag_in_processes(gcp.python, database, tmp_path / "home", env)
+    home = tmp_path / "home"
+    with executor(gcp.airflow.python, database, home, env) as env:
+        run = run_dag(gcp.airflow.python, database, home, env, options=["--use-executor"])
     if compression:
         assert not run.passed
         assert "return_value: its path came back instead of the value: its object never appeared" in run.diagnosis

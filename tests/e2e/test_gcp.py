@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from e2e.agents import IMPATIENT
 from e2e.chain import Broken
 from e2e.gate import Answer, Forward, Request
 from e2e.gcp import CONNECTION, Gcp, OpenGcp
@@ -133,7 +134,7 @@ def test_a_service_account_that_is_not_trusted_gets_no_token(gcp: Gcp) -> None:
     writer = next(iter(gcp.pods.values()))
     gcp.project.users = {user for user in gcp.project.users if not user[1].endswith(f"/{writer.service_account}]")}
     with pytest.raises(Broken, match=r"write of .*: HttpError: Invalid Credentials, 401"):
-        gcp.check()
+        gcp.check(**IMPATIENT)
     assert gcp.node.requests[-1].endswith(" 403")
 
 
@@ -166,5 +167,7 @@ def _with_object_admin_alone(gcp: Gcp) -> None:
 
 def _file_system(world: Gcp, env: Mapping[str, str]) -> str:
     script = "import gcsfs; print(gcsfs.GCSFileSystem.__module__)"
-    done = subprocess.run([str(world.python), "-c", script], env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [str(world.airflow.python), "-c", script], env=env, capture_output=True, text=True, check=True
+    )
     return done.stdout.strip()

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from e2e.agents import Agent, Pod, pods
+from e2e.agents import Agent, Airflow, Pod, pods
 from e2e.chain import Store, check
 from support import Applied, Run, render
 
@@ -28,7 +29,7 @@ class World:
     store: Store
     pods: dict[str, Pod]
     """Whose service accounts the release makes: of workers and the triggerer."""
-    python: Path
+    airflow: Airflow
     emulator: Mapping[str, str]
     """All that is added to a pod's environment because this is not the cloud."""
     folder: Path
@@ -44,7 +45,7 @@ class World:
         """A process for each pod."""
         with ExitStack() as stack:
             yield [
-                stack.enter_context(Agent(self.python, self.environment(pod), self.folder / pod.service_account))
+                stack.enter_context(Agent(self.airflow, self.environment(pod), self.folder / pod.service_account))
                 for pod in running
             ]
 
@@ -73,6 +74,7 @@ Deploy = Callable[[str], Deployed]
 def deployer(stacks: Mapping[str, Path], applied: Applied, helm: Path, folder: Path) -> Deploy:
     """Deployment name -> applied and rendered."""
 
+    @cache
     def deploy(name: str) -> Deployed:
         run = applied(stacks[name])
         (document,) = run.one("helm_release")["values"]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pydantic import TypeAdapter
+
 from support import Body
 
 Input = Literal["json", "plan"]
@@ -14,8 +16,10 @@ Input = Literal["json", "plan"]
 
 INPUTS: tuple[Input, ...] = ("json", "plan")
 FRAMEWORKS: dict[Input, str] = {"json": "terraform_json", "plan": "terraform_plan"}
-SCANNED = [f"{cloud}-{kind}" for cloud in ("aws", "azure", "gcp") for kind in ("example", "maximal", "hardened")]
-"""The deployments that are scanned."""
+KINDS = ("example", "maximal", "hardened", "plain")
+SCANNED = [f"{cloud}-{kind}" for cloud in ("aws", "azure", "gcp") for kind in KINDS]
+SCANNED += ["aws-existing", "azure-existing-identity", "gcp-existing"]
+"""The deployments that are scanned; the last three adopt storage."""
 NOBODY = "http://127.0.0.1:9"
 
 
@@ -27,8 +31,14 @@ class Scan:
     of: Input
     ids: set[str]
     """The checks that failed."""
+    high: set[str]
+    critical: set[str]
+    """Those that trivy calls so."""
     passed: int
     exit_code: int
+
+
+SCANS = TypeAdapter(list[Scan])
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,7 @@ class Scanners:
         assert "results" in report, done.stdout + done.stderr  # else it found nothing to scan
         assert not report["summary"]["parsing_errors"], done.stdout
         failed = {failed["check_id"] for failed in report["results"]["failed_checks"]}
-        return Scan("checkov", of, failed, report["summary"]["passed"], done.returncode)
+        return Scan("checkov", of, failed, set(), set(), report["summary"]["passed"], done.returncode)
 
     def trivy(self, folder: Path, of: Input, *options: str) -> Scan:
         """What trivy finds, of any severity, in a folder's `json` or `plan`."""
@@ -56,9 +66,12 @@ class Scanners:
         done = self._run(trivy, "config", *quiet, *options, folder / of)
         assert done.stdout, done.stderr
         results: list[Body] = json.loads(done.stdout).get("Results") or []
-        failed = {failed["AVDID"] for part in results for failed in part.get("Misconfigurations", ())}
+        failed = [failed for part in results for failed in part.get("Misconfigurations", ())]
+        high, critical = (
+            {each["AVDID"] for each in failed if each["Severity"] == severity} for severity in ("HIGH", "CRITICAL")
+        )
         passed = sum(part["MisconfSummary"]["Successes"] for part in results if "MisconfSummary" in part)
-        return Scan("trivy", of, failed, passed, done.returncode)
+        return Scan("trivy", of, {each["AVDID"] for each in failed}, high, critical, passed, done.returncode)
 
     def parliament(self, policy: str) -> list[Body]:
         """What parliament finds in a policy document."""

@@ -4,10 +4,12 @@ import pytest
 import yaml
 
 from astro_xcom.posture import ACCEPTED, accepted
+from astro_xcom.settings import Deployment
 from posture.commands import posture
-from support import PROJECT
+from support import GOLDEN, PROJECT
 
 DEPLOYMENTS = ("-f", str(PROJECT / "deployments.yaml"))
+OWN = ("-f", str(Path(__file__).parent / "deployments.yaml"))
 
 
 def written(folder: Path) -> tuple[set[str], set[str]]:
@@ -18,27 +20,65 @@ def written(folder: Path) -> tuple[set[str], set[str]]:
     return set(checkov["skip-check"]), {line for line in trivy if line and not line.startswith("#")}
 
 
-@pytest.mark.parametrize("clouds", [{"aws"}, {"azure"}, {"gcp"}, {"aws", "gcp"}, {"aws", "azure", "gcp"}])
-def test_the_files_hold_exactly_what_can_occur_on_the_clouds_in_use(clouds: set[str], tmp_path: Path) -> None:
-    ran = posture(*(f"{cloud}-example" for cloud in clouds), *DEPLOYMENTS, "-o", str(tmp_path))
-    assert ran.code == 0
+@pytest.mark.parametrize("clouds", [["aws"], ["azure"], ["gcp"], ["aws", "gcp"], ["aws", "azure", "gcp"]])
+@pytest.mark.parametrize("kind", ["plain", "hardened"])
+def test_the_files_hold_exactly_what_these_deployments_may_fail(
+    kind: str, clouds: list[str], deployments: dict[str, Deployment], tmp_path: Path
+) -> None:
+    names = [f"{cloud}-{kind}" for cloud in clouds]
+    assert posture(*names, *OWN, "-o", str(tmp_path)).code == 0
     checkov, trivy = written(tmp_path)
-    assert checkov == {each.id for each in accepted("checkov", clouds)}
-    ids = {each.id for each in accepted("trivy", clouds)}
+    assert checkov == {each.id for each in accepted("checkov", [deployments[name] for name in names])}
+    ids = {each.id for each in accepted("trivy", [deployments[name] for name in names])}
     assert trivy == ids | {id_.removeprefix("AVD-") for id_ in ids}
     assert all(any(f"_{cloud.upper()}_" in id_ for cloud in clouds) for id_ in checkov)
+
+
+BUCKET = {"cloud": "aws", "region": "us-east-1", "cluster": {"name": "data-prod"}}
+AGENT = {"agent": {"namespace": "astro", "resource_name_prefix": "prod", "release": False}}
+KEY = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("storage", "left"),
+    [
+        ({}, {"CKV_AWS_18", "CKV_AWS_144", "CKV_AWS_145", "CKV2_AWS_62"}),
+        ({"encryption": "SSE-KMS"}, {"CKV_AWS_18", "CKV_AWS_144", "CKV2_AWS_62"}),
+        ({"encryption": "SSE-KMS", "kms_key_arn": KEY}, {"CKV_AWS_18", "CKV_AWS_144", "CKV2_AWS_62"}),
+        ({"access_log_bucket": "acme-logs"}, {"CKV_AWS_144", "CKV_AWS_145", "CKV2_AWS_62"}),
+        ({"eventbridge_notifications": True}, {"CKV_AWS_18", "CKV_AWS_144", "CKV_AWS_145"}),
+        ({"existing": True}, set()),
+    ],
+)
+def test_a_setting_takes_its_check_out_of_the_file(storage: dict[str, object], left: set[str], tmp_path: Path) -> None:
+    deployment = {**BUCKET, **AGENT, "storage": {"bucket": "acme-xcom", **storage}}
+    file = tmp_path / "deployments.yaml"
+    file.write_text(yaml.safe_dump({"deployments": {"mine": deployment}}))
+    assert posture("-f", str(file), "-o", str(tmp_path)).code == 0
+    assert written(tmp_path)[0] == left
+
+
+@pytest.mark.parametrize("cloud", ["aws", "azure"])
+def test_where_storage_is_adopted_there_is_nothing_to_accept(cloud: str, tmp_path: Path) -> None:
+    file = GOLDEN / cloud / "deployments.yaml"
+    ran = posture(f"{cloud}-existing", "-f", str(file), "-o", str(tmp_path))
+    assert ran.out.splitlines() == [
+        f"{tmp_path}/.checkov.yaml: 0 checks accepted of {cloud}-existing",
+        f"{tmp_path}/.trivyignore: 0 checks accepted of {cloud}-existing",
+    ]
+    assert written(tmp_path) == (set(), set())
 
 
 def test_without_a_name_the_files_are_for_all_deployments(tmp_path: Path) -> None:
     ran = posture(*DEPLOYMENTS, "-o", str(tmp_path / "new" / "folder"))
     assert ran.out.splitlines() == [
-        f"{tmp_path}/new/folder/.checkov.yaml: 12 checks accepted on aws, azure, gcp",
-        f"{tmp_path}/new/folder/.trivyignore: 6 checks accepted on aws, azure, gcp",
+        f"{tmp_path}/new/folder/.checkov.yaml: 6 checks accepted of aws-example, azure-example, gcp-example",
+        f"{tmp_path}/new/folder/.trivyignore: 5 checks accepted of aws-example, azure-example, gcp-example",
     ]
 
 
 def test_each_id_stands_below_its_reason(tmp_path: Path) -> None:
-    posture(*DEPLOYMENTS, "-o", str(tmp_path))
+    posture(*OWN, "-o", str(tmp_path))
     for file, scanner in ((".checkov.yaml", "checkov"), (".trivyignore", "trivy")):
         text = (tmp_path / file).read_text()
         plain = " ".join(text.replace("#", " ").split())
@@ -48,14 +88,14 @@ def test_each_id_stands_below_its_reason(tmp_path: Path) -> None:
             assert f"{each.reason}{setting} {dash}{each.id}" in plain
 
 
-def test_the_files_say_that_they_are_for_clouds_and_not_for_settings(tmp_path: Path) -> None:
-    hardened = str(Path(__file__).parent / "deployments.yaml")
-    assert posture("aws-hardened", "-f", hardened, "-o", str(tmp_path)).code == 0
-    assert written(tmp_path)[0] == {each.id for each in accepted("checkov", ["aws"])}
+def test_the_files_say_what_they_are_for(tmp_path: Path) -> None:
+    assert posture("gcp-hardened", "aws-hardened", *OWN, "-o", str(tmp_path)).code == 0
     for file in (".checkov.yaml", ".trivyignore"):
-        first, _, third, *_ = (tmp_path / file).read_text().splitlines()
-        assert first.endswith(" for aws: checks that deployments may fail there.")
-        assert third.startswith("# Your settings are not looked at: take out what they satisfy")
+        lines = (tmp_path / file).read_text().splitlines()
+        assert max(map(len, lines)) <= 100
+        heading = " ".join(line.removeprefix("# ") for line in lines[:3])
+        assert "checks that aws-hardened, gcp-hardened may fail, with the settings of now." in heading
+        assert heading.endswith("write it anew when a setting goes on purpose.")
 
 
 def test_the_same_deployments_give_the_same_bytes(tmp_path: Path) -> None:

@@ -12,57 +12,66 @@ from support import PROJECT
 pytestmark = [pytest.mark.terraform, pytest.mark.posture]
 
 EXAMPLES = ["aws-example", "azure-example", "gcp-example"]
-SILENT = {"azure-example"}
-"""trivy finds nothing in Azure's JSON, whatever stands there."""
+SILENT = {("checkov", "gcp-example"), ("trivy", "azure-example")}
+"""Where there is nothing to accept."""
+OWN = Path(__file__).parent / "deployments.yaml"
+
+Scans = Callable[[str], list[Scan]]
 
 
-@pytest.fixture(params=EXAMPLES)
-def example(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+def written(name: str, folder: Path, *, file: Path = PROJECT / "deployments.yaml") -> Path:
+    assert posture(name, "-f", str(file), "-o", str(folder)).code == 0
+    return folder
 
 
-@pytest.fixture
-def files(example: str, tmp_path: Path) -> Path:
-    assert posture(example, "-f", str(PROJECT / "deployments.yaml"), "-o", str(tmp_path)).code == 0
-    return tmp_path
+def without(name: str, scanner: str, of: Input, scans: Scans) -> Scan:
+    (scan,) = [scan for scan in scans(name) if (scan.scanner, scan.of) == (scanner, of)]
+    return scan
 
 
 @pytest.mark.parametrize("of", INPUTS)
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_checkov_is_content_with_them_and_not_without(
-    example: str,
-    of: Input,
-    files: Path,
-    scanners: Scanners,
-    scannable: Callable[[str], Path],
-    scans: dict[str, list[Scan]],
+    example: str, of: Input, scanners: Scanners, scannable: Callable[[str], Path], scans: Scans, tmp_path: Path
 ) -> None:
-    assert [scan.exit_code for scan in scans[example] if (scan.scanner, scan.of) == ("checkov", of)] == [1]
-    content = scanners.checkov(scannable(example), of, "--config-file", str(files / ".checkov.yaml"))
+    config = written(example, tmp_path) / ".checkov.yaml"
+    content = scanners.checkov(scannable(example), of, "--config-file", str(config))
     assert (content.exit_code, content.ids) == (0, set())
     assert content.passed > 0
+    assert without(example, "checkov", of, scans).exit_code == (("checkov", example) not in SILENT)
 
 
 @pytest.mark.parametrize("of", INPUTS)
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_trivy_is_content_with_them_and_not_without(
-    example: str,
-    of: Input,
-    files: Path,
-    scanners: Scanners,
-    scannable: Callable[[str], Path],
-    scans: dict[str, list[Scan]],
+    example: str, of: Input, scanners: Scanners, scannable: Callable[[str], Path], scans: Scans, tmp_path: Path
 ) -> None:
-    without = [scan.exit_code for scan in scans[example] if (scan.scanner, scan.of) == ("trivy", of)]
-    assert without == [0 if example in SILENT else 1]
-    content = scanners.trivy(scannable(example), of, "--ignorefile", str(files / ".trivyignore"))
+    ignored = written(example, tmp_path) / ".trivyignore"
+    content = scanners.trivy(scannable(example), of, "--ignorefile", str(ignored))
     assert (content.exit_code, content.ids) == (0, set())
     assert content.passed > 0
+    assert without(example, "trivy", of, scans).exit_code == (("trivy", example) not in SILENT)
+
+
+@pytest.mark.parametrize(
+    ("cloud", "off"),
+    [
+        ("aws", {"CKV_AWS_18", "CKV_AWS_145", "CKV2_AWS_62"}),
+        ("azure", {"CKV_AZURE_36", "CKV_AZURE_59", "CKV_AZURE_206", "CKV2_AZURE_1", "CKV2_AZURE_33"}),
+        ("gcp", {"CKV_GCP_62"}),
+    ],
+)
+def test_settings_that_go_off_are_heard(
+    cloud: str, off: set[str], scanners: Scanners, scannable: Callable[[str], Path], tmp_path: Path
+) -> None:
+    config = written(f"{cloud}-hardened", tmp_path, file=OWN) / ".checkov.yaml"
+    heard = scanners.checkov(scannable(f"{cloud}-plain"), "json", "--config-file", str(config))
+    assert (heard.exit_code, heard.ids) == (1, off)
 
 
 def test_checkov_finds_the_file_in_the_folder_it_scans(scanners: Scanners, scannable: Callable[[str], Path]) -> None:
-    folder = scannable("gcp-example")
-    written = posture("gcp-example", "-f", str(PROJECT / "deployments.yaml"), "-o", str(folder / "json"))
+    folder = written("aws-example", scannable("aws-example") / "json").parent
     try:
-        assert written.code == 0
         assert scanners.checkov(folder, "json").exit_code == 0
     finally:
         (folder / "json" / ".checkov.yaml").unlink()

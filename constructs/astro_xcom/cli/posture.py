@@ -1,13 +1,14 @@
 """`astro-xcom posture`: files that tell security scanners what is accepted, and why."""
 
 from pathlib import Path
+from textwrap import wrap
 from typing import Annotated
 
 import typer
 
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
-from astro_xcom.deployments import CLOUDS, chosen, read_deployments
-from astro_xcom.posture import accepted, checkov_config, trivy_ignore
+from astro_xcom.deployments import chosen, read_deployments
+from astro_xcom.posture import WIDTH, accepted, checkov_config, trivy_ignore
 from astro_xcom.refusal import Refusals, Refused
 
 MARK = "# Written by astro-xcom posture"
@@ -22,19 +23,20 @@ def posture(
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that others wrote.")] = False,
     file: File = DEPLOYMENTS,
 ) -> None:
-    """Write .checkov.yaml and .trivyignore: what checkov and trivy may find on these clouds and why it is accepted.
+    """Write .checkov.yaml and .trivyignore: what checkov and trivy may find in these deployments, and why.
 
-    They hold what a cloud's deployments may fail, whatever yours have switched on: take that out, to hear when it goes
-    off. A finding that is not in them is news. Needs no cloud, no Terraform and no scanner.
+    They hold what the deployments fail with the settings of now. Anything else is news, and so is a setting that goes
+    off, until the files are written anew. Needs no cloud, no Terraform and no scanner.
     """
-    deployments = chosen(read_deployments(file), stacks or [], file=file.name).values()
-    clouds = [cloud for cloud, kind in CLOUDS.items() if any(isinstance(one, kind) for one in deployments)]
-    checkov, trivy = accepted("checkov", clouds), accepted("trivy", clouds)
+    every = read_deployments(file)
+    wanted = chosen(every, stacks or [], file=file.name)
+    names = ", ".join(name for name in every if name in wanted)  # in the order of the file, whatever was typed
+    checkov, trivy = accepted("checkov", wanted.values()), accepted("trivy", wanted.values())
     heading = (
-        f"{MARK} for {', '.join(clouds)}: checks that deployments may fail there.\n"
-        "# They are switched off for all that is scanned with this file: scan these stacks alone with it.\n"
-        "# Your settings are not looked at: take out what they satisfy, to hear when they go off.\n"
+        f"{MARK}: checks that {names} may fail, with the settings of now. They are switched off for all that is "
+        "scanned with this file: scan these stacks alone with it, and write it anew when a setting goes on purpose."
     )
+    heading = "\n".join(wrap(heading, WIDTH, subsequent_indent="# ", break_on_hyphens=False)) + "\n"
     _write(
         {
             output / ".checkov.yaml": heading + checkov_config(checkov),
@@ -42,9 +44,9 @@ def posture(
         },
         force=force,
     )
-    for name, found in ((".checkov.yaml", checkov), (".trivyignore", trivy)):
+    for file_name, found in ((".checkov.yaml", checkov), (".trivyignore", trivy)):
         number = f"{len(found)} check{'' if len(found) == 1 else 's'}"
-        typer.echo(f"{output / name}: {number} accepted on {', '.join(clouds)}")
+        typer.echo(f"{output / file_name}: {number} accepted of {names}")
 
 
 def _write(texts: dict[Path, str], *, force: bool) -> None:

@@ -54,7 +54,7 @@ def layout(stack: Stack) -> Layout:
     groups = [heading for heading in HEADINGS if any(card.group == heading for card in stack.cards)]
     for heading in groups:
         members = [position for position, card in enumerate(stack.cards) if card.group == heading]
-        graph.add_subgraph(members, name=f"cluster_{heading}", margin=12, label=ROOM_FOR_HEADING, labeljust="l")
+        graph.add_subgraph(members, name=f"cluster_{heading}", margin=PAD, label=ROOM_FOR_HEADING, labeljust="l")
     for needing, needed in stack.arrows:
         # Shorter arrows from the agents: what they need directly then stands in one row below them.
         graph.add_edge(needing, needed, weight=2 if stack.cards[needing].group == "Agents" else 1)

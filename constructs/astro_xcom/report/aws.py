@@ -49,6 +49,11 @@ def facts(stack: Stack) -> CloudFacts:
         )
     if not made:
         for_others.append(f"The owner of the bucket {bucket} keeps it private, and sets when values expire.")
+    if logging := stack.one("aws_s3_bucket_logging"):
+        for_others.append(
+            f"The owner of the bucket {logging['target_bucket']} lets logging.s3.amazonaws.com put objects there, and "
+            "encrypts it with SSE-S3."
+        )
     return CloudFacts(
         place={
             "region": provider.get("region", ""),

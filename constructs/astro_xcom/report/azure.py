@@ -46,6 +46,14 @@ def facts(stack: Stack) -> CloudFacts:
         for_others.append(
             f"The owner of the account {outputs['account']} keeps it private, and sets when blobs are deleted."
         )
+    if endpoint := stack.one("azurerm_private_endpoint"):
+        zone = block(endpoint.get("private_dns_zone_group"))
+        for_others.append(
+            f"The owner of the zone {zone['private_dns_zone_ids'][0]} links it to the network of the agents."
+            if zone
+            else f"The owner of the agents' DNS has the account {outputs['account']} resolve to the private endpoint "
+            f"{endpoint['name']}."
+        )
     return CloudFacts(
         place={
             "subscription": provider.get("subscription_id", ""),

@@ -39,6 +39,11 @@ def facts(stack: Stack) -> CloudFacts:
         for_others.append(
             f"The owner of the key {key} grants it to the project's Cloud Storage service agent, before the bucket."
         )
+    if logging := block(bucket.get("logging")):
+        for_others.append(
+            f"The owner of the bucket {logging['log_bucket']} lets cloud-storage-analytics@google.com create objects "
+            "there."
+        )
     return CloudFacts(
         place={
             "project": stack.providers.get("google", {}).get("project", ""),

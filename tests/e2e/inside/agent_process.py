@@ -1,45 +1,79 @@
-"""One agent: runs under the agents' own Python, with a pod's environment, and does what it is told, a line each.
+"""Agents: runs under the agents' own Python, imports Airflow once, and forks a process for each agent.
 
-Only what Airflow itself calls when a task pushes, pulls or is cleared: the class that the environment configures.
+An agent is told its environment, and then what to do, a line each: only what Airflow itself calls when a task pushes,
+pulls or is cleared, on the class that the environment configures.
 """
 
+import asyncio
+import importlib
 import json
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from socketserver import ForkingMixIn, StreamRequestHandler, UnixStreamServer
 from types import SimpleNamespace
 from typing import Any
 
-from airflow.sdk.execution_time.xcom import XCom  # type: ignore[import-not-found]
+import fsspec.config  # type: ignore[import-not-found]
+from airflow.sdk.execution_time.xcom import resolve_xcom_backend  # type: ignore[import-not-found]
 
 
-def write(value: Any, **where: str) -> Any:
-    """What Airflow would keep in its database."""
-    return XCom.serialize_value(value, key="return_value", map_index=-1, **where)
+class Agent(StreamRequestHandler):
+    """A process with a pod's environment, that ends when nobody talks to it any more."""
+
+    def handle(self) -> None:
+        start = json.loads(self.rfile.readline())
+        os.environ.clear()
+        os.environ.update(start["env"])
+        os.dup2(os.open(start["stderr"], os.O_WRONLY | os.O_APPEND), sys.stderr.fileno())
+        fsspec.config.set_conf_env(fsspec.config.conf)  # as on import, which was before
+        if "IMPATIENT" in os.environ:
+            wait = asyncio.sleep
+            asyncio.sleep = lambda seconds, *more: wait(seconds / 1000, *more)  # type: ignore[assignment]
+        self._xcom = resolve_xcom_backend()
+        self._answer({"result": f"{self._xcom.__module__}.{self._xcom.__qualname__}"})
+        commands: dict[str, Callable[..., Any]] = {
+            "write": self._write,
+            "read": self._read,
+            "purge": self._purge,
+            "end": self._end,
+        }
+        for line in self.rfile:
+            request = json.loads(line)
+            try:
+                answer = {"result": commands[request["do"]](**request["with"])}
+            except Exception as error:
+                answer = {"error": f"{type(error).__name__}: {error}"}
+            self._answer(answer)
+
+    def _write(self, value: Any, **where: str) -> Any:
+        """What Airflow would keep in its database."""
+        return self._xcom.serialize_value(value, key="return_value", map_index=-1, **where)
+
+    def _read(self, stored: Any) -> Any:
+        """What the next task would receive."""
+        return self._xcom.deserialize_value(SimpleNamespace(value=stored))
+
+    def _purge(self, stored: Any) -> None:
+        """What happens when a task is cleared."""
+        self._xcom.purge(SimpleNamespace(value=stored))
+
+    def _end(self) -> None:
+        """How Airflow ends the process of a task: at once."""
+        os._exit(0)
+
+    def _answer(self, answer: Any) -> None:
+        self.wfile.write(json.dumps(answer).encode() + b"\n")
 
 
-def read(stored: Any) -> Any:
-    """What the next task would receive."""
-    return XCom.deserialize_value(SimpleNamespace(value=stored))
+class Agents(ForkingMixIn, UnixStreamServer):
+    """Waits for agents to be asked for."""
 
 
-def purge(stored: Any) -> None:
-    """What happens when a task is cleared."""
-    XCom.purge(SimpleNamespace(value=stored))
-
-
-def end() -> None:
-    """How Airflow ends the process of a task: at once."""
-    os._exit(0)
-
-
-COMMANDS: dict[str, Callable[..., Any]] = {"write": write, "read": read, "purge": purge, "end": end}
-
-print(json.dumps({"result": f"{XCom.__module__}.{XCom.__qualname__}"}), flush=True)
-for line in sys.stdin:
-    request = json.loads(line)
-    try:
-        answer = {"result": COMMANDS[request["do"]](**request["with"])}
-    except Exception as error:
-        answer = {"error": f"{type(error).__name__}: {error}"}
-    print(json.dumps(answer), flush=True)
+address, *imported_before = sys.argv[1:]
+for name in imported_before:
+    importlib.import_module(name)
+with Agents(f"{address}.made", Agent) as server:
+    Path(f"{address}.made").rename(address)  # whoever sees it is served
+    server.serve_forever()
