@@ -1,6 +1,7 @@
 """Fixtures that find real Terraform, real Helm and the offline providers."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -41,14 +42,14 @@ def helm(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def everybodys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of the whole test session, the same in each of its processes."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
-def stacks(everybodys: Path) -> dict[str, Path]:
+def stacks(session_folder: Path) -> dict[str, Path]:
     """The folder of every stack of the example and of tests/golden."""
     files = [PROJECT / "deployments.yaml", *sorted(GOLDEN.glob("*/deployments.yaml"))]
 
@@ -57,10 +58,20 @@ def stacks(everybodys: Path) -> dict[str, Path]:
         for n, file in enumerate(files):
             synth_file(file, out / str(n))
 
-    return {stack.name: stack for stack in sorted(made_once(everybodys / "stacks", make).glob("*/stacks/*"))}
+    return {stack.name: stack for stack in sorted(made_once(session_folder / "stacks", make).glob("*/stacks/*"))}
 
 
 @pytest.fixture(scope="session")
-def applied(shared: Path, everybodys: Path) -> Applied:
+def readme_stacks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The stacks of README's deployments, which have nothing but what each cloud needs."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "examples").symlink_to(PROJECT / "examples")
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", (PROJECT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    (folder / "deployments.yaml").write_text(block)
+    return synth_file(folder / "deployments.yaml", folder / "out")
+
+
+@pytest.fixture(scope="session")
+def applied(shared: Path, session_folder: Path) -> Applied:
     """Applies stacks with real Terraform core, each once per test session."""
-    return Applied(shared, everybodys / "applied")
+    return Applied(shared, session_folder / "applied")

@@ -28,7 +28,7 @@ from astro_xcom.cli import app
 from astro_xcom.deployments import CLOUDS, read_deployments
 from astro_xcom.refusal import Refusals
 from environments import environment
-from support import GOLDEN, PROJECT, only, synth
+from support import GOLDEN, PROJECT, only, synth, synth_file
 
 reference = SimpleNamespace(**runpy.run_path(str(PROJECT / "tools" / "reference.py")))
 
@@ -160,6 +160,23 @@ def test_deployments_are_read(block: Block, project: Path) -> None:
         shown = {"defaults": {**whole["defaults"], **shown.get("defaults", {})}, "deployments": whole["deployments"]}
     file.write_text(yaml.safe_dump(shown))
     assert read_deployments(file)
+
+
+def test_without_what_it_calls_optional_the_example_is_what_readme_shows(
+    project: Path, readme_stacks: dict[str, Path]
+) -> None:
+    file = project / "deployments.yaml"
+    text = (PROJECT / "deployments.yaml").read_text()
+    optional = {*re.findall(r"^ *(\w+):.*# optional", text, re.MULTILINE), "public_network_access", "private_endpoint"}
+    example = yaml.safe_load(text)
+    for deployment in example["deployments"].values():
+        for settings in (deployment, deployment["storage"]):
+            for key in optional & settings.keys():
+                del settings[key]
+    file.write_text(yaml.safe_dump(example))
+    for name, stack in synth_file(file, project / "out").items():
+        made, shown = (json.loads((of / "cdk.tf.json").read_text()) for of in (stack, readme_stacks[name]))
+        assert made == shown
 
 
 def test_the_messages_that_are_shown_are_what_is_said(project: Path) -> None:

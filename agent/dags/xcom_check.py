@@ -73,7 +73,7 @@ CAUSES = (
     (
         ("BadZipFile",),
         "its object cannot be read, and zip hides why: most often the identity may not decrypt with the key of the "
-        "bucket (kms:Decrypt)",
+        "bucket (on AWS kms:Decrypt)",
     ),
     (("kms:", "KMS"), "the identity may not use the key of the bucket"),
     (

@@ -170,6 +170,20 @@ ACCEPTED = (
         setting="storage.access_log_bucket",
         fails=_gcs(lambda storage: storage.access_log_bucket is None),
     ),
+    Accepted(
+        id="CKV_GCP_82",
+        scanner="checkov",
+        cloud="gcp",
+        reason="Asks that a key of Cloud KMS is protected from destroy. You gave that up, to destroy the deployment.",
+        setting="storage.protect_from_destroy: true, as by default",
+        fails=_gcs(
+            lambda storage: (
+                storage.encryption == "customer-managed"
+                and storage.kms_key_name is None
+                and not storage.protect_from_destroy
+            )
+        ),
+    ),
     # ---- trivy
     Accepted(
         id="AVD-AWS-0088",

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ from support import Body
 RUN_TASKS = ("worker", "triggerer")
 INSIDE = Path(__file__).parent / "inside"
 """What runs in the agents' own environment. Apart, so that it does not find our aws, azure and gcp when it imports."""
+LIMIT_SECONDS = 120
+"""Of an import, and of each command."""
 IMPATIENT = {"IMPATIENT": "yes"}
 """The environment of an agent whose clients wait a thousandth: after some errors, they wait for a minute and more."""
 
@@ -70,7 +73,10 @@ class Airflow:
     """The Airflow of an agents' image, imported once by its first agent: `with Airflow(...) as airflow`."""
 
     def __init__(self, python: Path, home: Path, env: Mapping[str, str], imported: Sequence[str]) -> None:
-        """`env` is what counts when a module is imported; `imported` are modules that look at nothing else then."""
+        """`env` is what counts when a module is imported; `imported` are modules that look at nothing else then.
+
+        `home` needs a short path: it gets a socket.
+        """
         self.python = python
         self._home, self._env, self._imported = home, env, imported
         self._server: subprocess.Popen[bytes] | None = None
@@ -82,7 +88,7 @@ class Airflow:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._server:
-            self._server.kill()
+            os.killpg(self._server.pid, signal.SIGKILL)  # and agents that wait for an answer
             self._server.wait()
 
     def fork(self) -> socket:
@@ -98,11 +104,15 @@ class Airflow:
                     **self._env,
                 },
                 stdout=subprocess.DEVNULL,
+                start_new_session=True,
             )
+            deadline = time.monotonic() + LIMIT_SECONDS
             while not address.exists():
-                assert self._server.poll() is None, "Airflow cannot be imported"
+                if self._server.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"{self.python} cannot import Airflow")
                 time.sleep(0.05)
         connection = socket(AF_UNIX)
+        connection.settimeout(LIMIT_SECONDS)
         connection.connect(str(address))
         return connection
 
@@ -144,6 +154,10 @@ class Agent:
     def purge(self, stored: Any) -> None:
         """Clear the task that pushed it."""
         self._do("purge", stored=stored)
+
+    def call(self, program: Path, function: str, *arguments: Any) -> Any:
+        """What a function of a DAG's file says in this environment."""
+        return self._do("call", program=str(program), function=function, arguments=arguments)
 
     def end(self) -> None:
         """End as a task's process does, without waiting for anything that goes on in it."""

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from e2e.agents import INSIDE
 from e2e.ports import free_port, wait_for
 from support import PROJECT
 
+DAG = PROJECT / "agent" / "dags" / "xcom_check.py"
 LIMIT_SECONDS = 300
 DAG_BUNDLE = {"name": "dags-folder", "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": {}}
 """Airflow's default, instead of the pod's: with an executor, `airflow dags test` knows no other."""
@@ -39,7 +41,7 @@ def airflow_settings(home: Path) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "HOME": str(home),
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "agent" / "dags"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAG.parent),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([DAG_BUNDLE]),
     }
@@ -77,7 +79,7 @@ def run_dag(
     own = {}
     if longest_seconds is not None:
         (home / "dags").mkdir()
-        text = (PROJECT / "agent" / "dags" / "xcom_check.py").read_text()
+        text = DAG.read_text()
         assert "timedelta(minutes=15)" in text
         (home / "dags" / "xcom_check.py").write_text(
             text.replace("timedelta(minutes=15)", f"timedelta(seconds={longest_seconds})")
@@ -89,6 +91,7 @@ def run_dag(
             env={**env, **airflow_settings(home), **own},
             stdout=log,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         deadline = time.monotonic() + LIMIT_SECONDS
         while process.poll() is None and time.monotonic() < deadline:
@@ -96,7 +99,8 @@ def run_dag(
                 (home / "environment").write_text(json.dumps(dict(before_pull())))
                 goes_on.touch()
             time.sleep(0.05)
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # and the tasks of an executor
         process.wait()
     text = (home / "log").read_text().replace("\\n", "\n")  # an executor logs errors in one line
     return DagRun(passed="values came back as they were pushed" in text and process.returncode == 0, log=text)
@@ -125,5 +129,5 @@ def executor(python: Path, database: Path, home: Path, env: Mapping[str, str]) -
             wait_for(port, server)
             yield settings
         finally:
-            server.terminate()
+            server.kill()
             server.wait()

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from e2e.agents import AgentError
 from e2e.aws import Aws
-from e2e.dag_run import DagRun, executor, make_database, run_dag
+from e2e.dag_run import DAG, DagRun, executor, make_database, run_dag
 from e2e.gate import Answer, Forward, Request
 from e2e.gcp import Gcp
 from e2e.world import World
@@ -24,9 +25,9 @@ Check = Callable[..., DagRun]
 
 
 @pytest.fixture(scope="session")
-def database(agents_python: Callable[[str], Path], everybodys: Path) -> Path:
+def database(agents_python: Callable[[str], Path], session_folder: Path) -> Path:
     """An Airflow home with an empty database, to be copied for each run."""
-    return made_once(everybodys / "database", partial(make_database, agents_python("aws")))
+    return made_once(session_folder / "database", partial(make_database, agents_python("aws")))
 
 
 @pytest.fixture
@@ -38,6 +39,28 @@ def check(aws: Aws, database: Path, tmp_path: Path) -> Check:
         return run_dag(aws.airflow.python, database, tmp_path / "home", environment, before_pull=before_pull)
 
     return run
+
+
+@pytest.mark.parametrize("compression", ["", "zip"])
+def test_tasks_that_end_before_their_upload(compression: str, gcp: Gcp, database: Path, tmp_path: Path) -> None:
+    pod = next(iter(gcp.pods.values()))
+    env = {**gcp.environment(pod), f"{OBJECT_STORAGE}COMPRESSION": compression}
+    enforce = gcp.gate.decide
+
+    def slowly(request: Request, forward: Forward) -> Answer:
+        if "/upload/" in request.path and "hand_over" in request.target:
+            time.sleep(5)  # longer than it takes to end a task that does not wait
+        return enforce(request, forward)
+
+    gcp.gate.decide = slowly
+    home = tmp_path / "home"
+    with executor(gcp.airflow.python, database, home, env) as env:
+        run = run_dag(gcp.airflow.python, database, home, env, options=["--use-executor"])
+    if compression:
+        assert not run.passed
+        assert "return_value: its path came back instead of the value: its object never appeared" in run.diagnosis
+    else:
+        assert run.passed, run.log
 
 
 @pytest.mark.parametrize("cloud", ["aws", "azure", "gcp"])
@@ -69,10 +92,14 @@ def test_workers_with_different_paths(check: Check, aws: Aws) -> None:
     assert "nested: its path came back instead of the value: it was pushed below another path" in run.diagnosis
 
 
-def test_a_path_that_is_not_granted(check: Check) -> None:
-    run = check(**{f"{OBJECT_STORAGE}PATH": "s3://acme-astro-xcom/elsewhere"})
-    assert not run.passed
-    assert "nested: cannot be pushed: the identity may not do this below this path" in run.diagnosis
+def test_a_path_that_is_not_granted(aws: Aws) -> None:
+    pod = next(iter(aws.pods.values()))
+    env = {**pod.env, f"{OBJECT_STORAGE}PATH": "s3://acme-astro-xcom/elsewhere"}
+    with aws.agents(replace(pod, env=env)) as (agent,):
+        with pytest.raises(AgentError) as refused:
+            agent.write("value")
+        meaning = agent.call(DAG, "cause", str(refused.value), "s3")
+    assert "the identity may not do this below this path" in meaning
 
 
 def test_a_missing_compression_suffix_and_an_expired_object(check: Check, aws: Aws) -> None:
@@ -103,29 +130,8 @@ def test_a_storage_that_does_not_answer(aws: Aws, database: Path, tmp_path: Path
     assert "no answer within 0:00:05" in run.diagnosis
 
 
-def test_a_threshold_above_all_that_is_pushed(check: Check) -> None:
-    run = check(**{f"{OBJECT_STORAGE}THRESHOLD": "10000000"})
-    assert not run.passed
-    assert "XCOM_OBJECTSTORAGE_THRESHOLD is '10000000': values stay in Airflow's database" in run.diagnosis
-
-
-@pytest.mark.parametrize("compression", ["", "zip"])
-def test_tasks_that_end_before_their_upload(compression: str, gcp: Gcp, database: Path, tmp_path: Path) -> None:
-    pod = next(iter(gcp.pods.values()))
-    env = {**gcp.environment(pod), f"{OBJECT_STORAGE}COMPRESSION": compression}
-    enforce = gcp.gate.decide
-
-    def slowly(request: Request, forward: Forward) -> Answer:
-        if "/upload/" in request.path and "hand_over" in request.target:
-            time.sleep(5)  # longer than it takes to end a task that does not wait
-        return enforce(request, forward)
-
-    gcp.gate.decide = slowly
-    home = tmp_path / "home"
-    with executor(gcp.airflow.python, database, home, env) as env:
-        run = run_dag(gcp.airflow.python, database, home, env, options=["--use-executor"])
-    if compression:
-        assert not run.passed
-        assert "return_value: its path came back instead of the value: its object never appeared" in run.diagnosis
-    else:
-        assert run.passed, run.log
+def test_a_threshold_above_all_that_is_pushed(aws: Aws) -> None:
+    pod = next(iter(aws.pods.values()))
+    with aws.agents(replace(pod, env={**pod.env, f"{OBJECT_STORAGE}THRESHOLD": "10000000"})) as (agent,):
+        (wrong,) = agent.call(DAG, "wrong_settings")
+    assert "XCOM_OBJECTSTORAGE_THRESHOLD is '10000000': values stay in Airflow's database" in wrong

@@ -64,7 +64,7 @@ def scannable(
 
 
 @pytest.fixture(scope="session")
-def scans(scanners: Scanners, scannable: Callable[[str], Path], everybodys: Path) -> Callable[[str], list[Scan]]:
+def scans(scanners: Scanners, scannable: Callable[[str], Path], session_folder: Path) -> Callable[[str], list[Scan]]:
     """All that checkov and trivy say of a deployment, whole; it is scanned once, whichever process asks for it."""
 
     def scan(name: str, out: Path) -> None:
@@ -77,7 +77,7 @@ def scans(scanners: Scanners, scannable: Callable[[str], Path], everybodys: Path
 
     @cache
     def scans_of(name: str) -> list[Scan]:
-        out = made_once(everybodys / "scans" / name, lambda folder: scan(name, folder))
+        out = made_once(session_folder / "scans" / name, lambda folder: scan(name, folder))
         return SCANS.validate_json((out / "scans.json").read_bytes())
 
     return scans_of

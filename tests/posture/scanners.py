@@ -18,8 +18,8 @@ INPUTS: tuple[Input, ...] = ("json", "plan")
 FRAMEWORKS: dict[Input, str] = {"json": "terraform_json", "plan": "terraform_plan"}
 KINDS = ("example", "maximal", "hardened", "plain")
 SCANNED = [f"{cloud}-{kind}" for cloud in ("aws", "azure", "gcp") for kind in KINDS]
-SCANNED += ["aws-existing", "azure-existing-identity", "gcp-existing"]
-"""The deployments that are scanned; the last three adopt storage."""
+SCANNED += ["aws-existing", "azure-existing-identity", "gcp-existing", "gcp-unprotected"]
+"""The deployments that are scanned; three adopt storage, and the last one gives it up."""
 NOBODY = "http://127.0.0.1:9"
 
 

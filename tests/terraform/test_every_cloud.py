@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support import GOLDEN, PROJECT, Applied, Body, Run, render, run_standin, synth_file
+from support import GOLDEN, Applied, Body, Run, render, run_standin
 
 pytestmark = pytest.mark.terraform
 
@@ -90,25 +90,15 @@ def test_the_values_of_an_example_are_exactly_these(example: str, stacks: dict[s
     assert yaml.safe_load(run.output("agent_values")) == expected
 
 
-@pytest.fixture(scope="module")
-def needed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The stacks of README's deployments, which have nothing but what each cloud needs."""
-    folder = tmp_path_factory.mktemp("needed")
-    (folder / "examples").symlink_to(PROJECT / "examples")
-    (block,) = re.findall(r"^```yaml\n(.*?)^```", (PROJECT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
-    (folder / "deployments.yaml").write_text(block)
-    return synth_file(folder / "deployments.yaml", folder / "out")
-
-
 def managed(run: Run) -> set[str]:
     return {each["type"] for each in run.state["values"]["root_module"]["resources"] if each["mode"] == "managed"}
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_agents_do_not_notice_what_is_optional(
-    example: str, needed: dict[str, Path], stacks: dict[str, Path], applied: Applied
+    example: str, readme_stacks: dict[str, Path], stacks: dict[str, Path], applied: Applied
 ) -> None:
-    plain, whole = applied(needed[example]), applied(stacks[example])
+    plain, whole = applied(readme_stacks[example]), applied(stacks[example])
     assert plain.agent_values == whole.agent_values
     assert managed(plain) == managed(whole) - OPTIONAL[cloud(example)]
     assert OPTIONAL[cloud(example)] <= managed(whole)

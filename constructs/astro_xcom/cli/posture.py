@@ -34,7 +34,8 @@ def posture(
     checkov, trivy = accepted("checkov", wanted.values()), accepted("trivy", wanted.values())
     heading = (
         f"{MARK}: checks that {names} may fail, with the settings of now. They are switched off for all that is "
-        "scanned with this file: scan these stacks alone with it, and write it anew when a setting goes on purpose."
+        "scanned with this file: scan these stacks alone with it, and write it anew when you change such a setting on "
+        "purpose."
     )
     heading = "\n".join(wrap(heading, WIDTH, subsequent_indent="# ", break_on_hyphens=False)) + "\n"
     _write(

@@ -72,4 +72,5 @@ def _shortened(text: str) -> str:
     """A long text without its middle: Terraform says first what it could not do, and the reason last."""
     if len(text) <= 2 * LONGEST_PART:
         return text
-    return f"{text[:LONGEST_PART].rpartition(' ')[0]} ... {text[-LONGEST_PART:].partition(' ')[2]}"
+    start, end = text[:LONGEST_PART], text[-LONGEST_PART:]
+    return f"{start.rpartition(' ')[0] or start} ... {end.partition(' ')[2] or end}"

@@ -8,6 +8,8 @@ import asyncio
 import importlib
 import json
 import os
+import runpy
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +39,7 @@ class Agent(StreamRequestHandler):
             "write": self._write,
             "read": self._read,
             "purge": self._purge,
+            "call": self._call,
             "end": self._end,
         }
         for line in self.rfile:
@@ -59,6 +62,10 @@ class Agent(StreamRequestHandler):
         """What happens when a task is cleared."""
         self._xcom.purge(SimpleNamespace(value=stored))
 
+    def _call(self, program: str, function: str, arguments: list[Any]) -> Any:
+        """What a function of a DAG's file says here."""
+        return runpy.run_path(program)[function](*arguments)
+
     def _end(self) -> None:
         """How Airflow ends the process of a task: at once."""
         os._exit(0)
@@ -68,7 +75,14 @@ class Agent(StreamRequestHandler):
 
 
 class Agents(ForkingMixIn, UnixStreamServer):
-    """Waits for agents to be asked for."""
+    """Waits for agents to be asked for, as long as there is somebody who may ask."""
+
+    asks = os.getppid()
+
+    def service_actions(self) -> None:
+        super().service_actions()
+        if os.getppid() != self.asks:
+            os.killpg(0, signal.SIGKILL)
 
 
 address, *imported_before = sys.argv[1:]
