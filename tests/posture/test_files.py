@@ -24,7 +24,7 @@ def written(name: str, folder: Path, *, file: Path = PROJECT / "deployments.yaml
     return folder
 
 
-def without(name: str, scanner: str, of: Input, scans: Scans) -> Scan:
+def plain_scan(name: str, scanner: str, of: Input, scans: Scans) -> Scan:
     (scan,) = [scan for scan in scans(name) if (scan.scanner, scan.of) == (scanner, of)]
     return scan
 
@@ -38,7 +38,7 @@ def test_checkov_is_content_with_them_and_not_without(
     content = scanners.checkov(scannable(example), of, "--config-file", str(config))
     assert (content.exit_code, content.ids) == (0, set())
     assert content.passed > 0
-    assert without(example, "checkov", of, scans).exit_code == (("checkov", example) not in SILENT)
+    assert plain_scan(example, "checkov", of, scans).exit_code == (("checkov", example) not in SILENT)
 
 
 @pytest.mark.parametrize("of", INPUTS)
@@ -50,7 +50,7 @@ def test_trivy_is_content_with_them_and_not_without(
     content = scanners.trivy(scannable(example), of, "--ignorefile", str(ignored))
     assert (content.exit_code, content.ids) == (0, set())
     assert content.passed > 0
-    assert without(example, "trivy", of, scans).exit_code == (("trivy", example) not in SILENT)
+    assert plain_scan(example, "trivy", of, scans).exit_code == (("trivy", example) not in SILENT)
 
 
 @pytest.mark.parametrize(
