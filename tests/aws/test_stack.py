@@ -41,6 +41,19 @@ def test_the_release_has_one_values_document_and_no_set(tmp_path: Path) -> None:
     assert (release["timeout"], release["wait"], release["atomic"]) == (900, True, False)
 
 
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ("", {"upgrade_install": True}),
+        (", upgrade_install: false", {}),
+        (", take_ownership: true", {"upgrade_install": True, "take_ownership": True}),
+    ],
+)
+def test_an_existing_release_is_taken_up_unless_told_otherwise(settings: str, expected: Body, tmp_path: Path) -> None:
+    release = only(body_of(MINIMAL.replace("prefix: prod", f"prefix: prod{settings}"), tmp_path), "helm_release")
+    assert {key: release[key] for key in ("upgrade_install", "take_ownership") if key in release} == expected
+
+
 def test_without_a_release_the_values_are_an_output(tmp_path: Path) -> None:
     body = body_of(MINIMAL.replace("prefix: prod", "prefix: prod, release: false"), tmp_path)
     assert not of_type(body, "helm_release")

@@ -15,7 +15,9 @@ class AgentRelease(Construct):
     """One helm_release of the chart `astro-remote-execution-agent`.
 
     Give everything the agents need in `depends_on`: a pod that starts before its identity works fails, and the cloud
-    may remember the refusal. Destroying uninstalls the agents; running tasks are lost.
+    may remember the refusal. An existing release of this name is upgraded, unless `agent.upgrade_install` is off.
+    Destroying uninstalls the agents, and running tasks are lost; Terraform destroys nothing, and reports no error,
+    while the cluster is out of reach.
     """
 
     def __init__(
@@ -41,5 +43,9 @@ class AgentRelease(Construct):
             wait=True,
             timeout=agent.timeout_seconds,
             atomic=agent.atomic,
+            # A failed first installation and a plan while the cluster is out of reach leave a release outside the
+            # state. Without this no later apply gets past it.
+            upgrade_install=agent.upgrade_install or None,
+            take_ownership=agent.take_ownership or None,
             depends_on=list(depends_on),
         )

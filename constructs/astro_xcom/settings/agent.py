@@ -82,6 +82,12 @@ class AgentSettings(Settings):
     """How long Helm waits for the pods; agents restart two or three times on a first installation."""
     atomic: Flag = False
     """Roll a failed release back. Off: a slow first start is not undone."""
+    upgrade_install: Flag = True
+    """Upgrade a release of this name that Terraform's state does not hold: its first installation failed, or it dropped
+    out of the state while the cluster was out of reach. false: refuse ("cannot re-use a name that is still in use")."""
+    take_ownership: Flag = False
+    """true: existing objects without a Helm release, applied by kubectl or Argo CD for example, become part of it.
+    Default: Helm refuses them ("invalid ownership metadata")."""
     values_files: tuple[
         Annotated[ValuesFile, BeforeValidator(_read), WithJsonSchema({"type": "string", "minLength": 1})], ...
     ] = ()
