@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
+from cdktf import App
 
-from astro_xcom.refusal import Refusals
-from astro_xcom.settings import Deployment
+from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.settings import Deployment, GcsState, State
+from astro_xcom.settings.state import DELETED
+from astro_xcom.stacks import make_stack
 from support import PROJECT, Body, read, synth_file
 
 S3 = {"bucket": "acme-state", "region": "us-east-1"}
@@ -160,10 +163,143 @@ def test_defaults_give_each_deployment_a_workspace_of_its_own(tmp_path: Path) ->
     assert [deployment.backend().own_name(name) for name, deployment in found.items()] == list(found)
 
 
+# ---- a state that something deletes
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        *((f"{folder}/a.tfstate", f"must not be in {folder}") for folder in DELETED),
+        ("cdktf.out/stacks/a/terraform.tfstate", 'must not be in cdktf.out: .* try "states/terraform.tfstate"'),
+        ("./CDKTF.OUT/a.tfstate", "must not be in cdktf.out"),
+        ("states//.terraform/a.tfstate", "must not be in .terraform"),
+        ("../a.tfstate", 'stay in it; move a state that is elsewhere there; got .* try "states/a.tfstate"'),
+        ("states/../../a.tfstate", "stay in it"),
+        ("/srv/a.tfstate", "must be relative to the project's folder"),
+        ("~/a.tfstate", "must be relative to the project's folder"),
+        ("C:/a.tfstate", "without a drive"),
+        ("states\\a.tfstate", "without a drive"),
+        ("a\0.tfstate", "without a drive"),
+        ("a\n.tfstate", "without a drive"),
+        (".", "must be a file for the state alone"),
+        ("states/", "must be a file for the state alone"),
+        ("deployments.yaml", 'must be a file for the state alone; got .* try "states/deployments.yaml.tfstate"'),
+        ("states/../main.py", "stay in it"),
+        ("./Pipfile", "must be a file for the state alone"),
+        (".gitignore", "must be a file for the state alone"),
+        ("docs/a.md", "must be a file for the state alone"),
+    ],
+)
+def test_a_local_state_is_a_file_of_the_project_that_nothing_deletes(path: str, says: str, tmp_path: Path) -> None:
+    (line,) = refused({"local": {"path": path}}, tmp_path)
+    assert re.match(f"a.state.local.path: .*{says}", line), line
+
+
+@pytest.mark.parametrize(
+    "path", ["a.tfstate", "states/a.tfstate", "./states/a", "distribution/a.tfstate", "a.b/c.tfstate"]
+)
+def test_any_other_file_of_the_project_may_hold_a_state(path: str, tmp_path: Path) -> None:
+    assert read(content({"local": {"path": path}}), tmp_path)
+
+
+def test_what_the_makefile_deletes_is_known() -> None:
+    makefile = (PROJECT / "Makefile").read_text()
+    deleted = {name for names in re.findall(r"rm -rf ([\w. -]+)$", makefile, re.MULTILINE) for name in names.split()}
+    assert deleted
+    assert deleted <= set(DELETED)
+
+
+AWS_STORE = """
+  aws:
+    cloud: aws
+    region: us-east-1
+    cluster: {name: data-prod}
+    agent: {namespace: astro, resource_name_prefix: one}
+    storage: {bucket: acme-xcom, path: team/xcom}
+    state_store: {path: team/state}
+"""
+AZURE_STORE = """
+  azure:
+    cloud: azure
+    subscription_id: 00000000-0000-0000-0000-000000000000
+    location: westeurope
+    resource_group: {name: astro-xcom}
+    cluster: {name: data-prod, resource_group: aks}
+    agent: {namespace: astro, resource_name_prefix: two}
+    storage: {account: acmexcom}
+"""
+GCP_STORE = """
+  gcp:
+    cloud: gcp
+    project: acme-data
+    cluster: {name: data-prod, location: us-central1}
+    agent: {namespace: astro, resource_name_prefix: three}
+    storage: {bucket: acme-xcom-gcp, location: us-central1}
+"""
+IN_S3 = "{{s3: {{bucket: acme-xcom, region: us-east-1, key: {}}}}}"
+IN_BLOBS = "{{azurerm: {{storage_account_name: acmexcom, container_name: {}}}}}"
+IN_GCS = "{gcs: {bucket: acme-xcom-gcp}}"
+STORES = {"aws": AWS_STORE, "azure": AZURE_STORE, "gcp": GCP_STORE}
+
+
+def with_state(of: str, state: str, change: tuple[str, str] = ("", "")) -> str:
+    """All three deployments, one of which has that state."""
+    assert change[0] in "".join(STORES.values())
+    stores = [store + (f"    state: {state}\n" if name == of else "") for name, store in STORES.items()]
+    return "deployments:" + "".join(stores).replace(*change)
+
+
+@pytest.mark.parametrize("of", ["aws", "azure", "gcp"])
+@pytest.mark.parametrize(
+    ("state", "change", "field", "place"),
+    [
+        (IN_S3.format("team/xcom/a.tfstate"), ("", ""), "s3.key", "acme-xcom/team/xcom"),
+        (IN_S3.format("team/state/a.tfstate"), ("", ""), "s3.key", "acme-xcom/team/state"),
+        (IN_S3.format("a.tfstate"), ("path: team/xcom}\n    state_store: {path: team/state", 'path: ""'), "s3.key", "acme-xcom"),  # noqa: E501
+        ("{s3: {bucket: acme-xcom, region: us-east-1}}", ("team/xcom", "astro-xcom"), "s3.key", "acme-xcom/astro-xcom"),
+        (IN_S3.format("team/xcom/a"), ("acme-xcom, path", "acme-xcom, existing: true, path"), "s3.key", "acme-xcom/team/xcom"),  # noqa: E501
+        (IN_BLOBS.format("xcom"), ("", ""), "azurerm.key", "container xcom of acmexcom"),
+        (IN_BLOBS.format("tfstate"), ("account: acmexcom", "account: acmexcom, role_scope: account"), "azurerm.key", "account acmexcom"),  # noqa: E501
+        (IN_GCS, ("", ""), "gcs.prefix", "bucket acme-xcom-gcp"),
+    ],
+)  # fmt: skip
+def test_no_state_is_where_agents_of_any_deployment_may_delete_it(
+    of: str, state: str, change: tuple[str, str], field: str, place: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Refusals) as problems:
+        read(with_state(of, state, change), tmp_path)
+    keeper = {"s3": "aws", "azurerm": "azure", "gcs": "gcp"}[field.partition(".")[0]]
+    (line,) = problems.value.lines
+    start = f"deployments.yaml: {of}.state.{field}: must not be in {place}, where the agents of {keeper} may delete it"
+    assert line.startswith(start)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        IN_S3.format("team/xcom-state/a.tfstate"),
+        IN_S3.format("a.tfstate"),
+        "{s3: {bucket: acme-state, region: us-east-1, key: team/xcom/a.tfstate}}",
+        IN_BLOBS.format("tfstate"),
+        "{azurerm: {storage_account_name: acmestate, container_name: xcom}}",
+        "{gcs: {bucket: acme-state}}",
+    ],
+)
+def test_a_state_beside_the_xcoms_is_fine(state: str, tmp_path: Path) -> None:
+    assert len(read(with_state("gcp", state), tmp_path)) == 3
+
+
+def test_a_stack_refuses_its_state_among_its_own_xcoms(tmp_path: Path) -> None:
+    deployment = read(with_state("gcp", "{gcs: {bucket: acme-state}}"), tmp_path)["gcp"]
+    moved = deployment.model_copy(update={"state": State(gcs=GcsState(bucket="acme-xcom-gcp"))})
+    with pytest.raises(Refused, match="must not be in bucket acme-xcom-gcp"):
+        make_stack(App(outdir=str(tmp_path)), "gcp", moved)
+
+
 # ---- credentials
 
 STATIC = re.compile(
-    r"access_key|secret|password|client_secret|client_id_file|oidc_token|credentials|\btoken|private_key|sas_|connection_string",
+    r"access_key|secret|password|client_secret|client_id_file|oidc_token|credentials|\btoken|private_key|sas_|connection_string",  # noqa: E501
     re.IGNORECASE,
 )
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from astro_xcom import names
 from astro_xcom.refusal import Refusals, Refused, shown
 from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
+from astro_xcom.settings.deployment import check_state_place
 from astro_xcom.settings.errors import Place, explain, unknown_key
 from astro_xcom.yaml_files import read_mapping
 
@@ -42,7 +43,12 @@ def read_deployments(path: str | Path) -> dict[str, Deployment]:
             problems.append(f"{place}: {error}")
         except ValidationError as error:
             problems += explain(error, CLOUDS[given["cloud"]], Place(name, given, defaults))
-    problems += [*_shared_state(found), *_made_twice(found), *_expiring_state_stores(found)]
+    problems += [
+        *_shared_state(found),
+        *_state_that_agents_may_delete(found),
+        *_made_twice(found),
+        *_expiring_state_stores(found),
+    ]
     if problems:
         raise Refusals([f"{path.name}: {line}" for line in dict.fromkeys(problems)])
     return found
@@ -107,6 +113,16 @@ def _shared_state(deployments: Mapping[str, Deployment]) -> Iterator[str]:
                 f"got {backend.own} {shown(backend.own_name(name))}; try {backend.own} "
                 f'"{backend.default.format(name)}"'
             )
+
+
+def _state_that_agents_may_delete(deployments: Mapping[str, Deployment]) -> Iterator[str]:
+    for name, deployment in deployments.items():
+        backend = deployment.backend()
+        for keeper, agents in deployments.items():
+            try:
+                check_state_place(name, backend, keeper, agents)
+            except Refused as error:
+                yield f"{name}.state.{error.field}: {error}"
 
 
 def _made_twice(deployments: Mapping[str, Deployment]) -> Iterator[str]:

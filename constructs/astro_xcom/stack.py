@@ -22,6 +22,7 @@ from constructs import Construct
 from astro_xcom.agent import AgentRelease, AgentValues
 from astro_xcom.service_accounts import subjects
 from astro_xcom.settings import AzurermState, Deployment, GcsState, HcpState, LocalState, RemoteState, S3State
+from astro_xcom.settings.deployment import check_state_place
 from astro_xcom.settings.state import Backend
 from astro_xcom.terraform_text import from_stack, literal
 from astro_xcom.xcom import PodIdentity, XComLocation
@@ -77,6 +78,7 @@ class XComStack(TerraformStack):
         self.output("agent_values", values.yaml, "The chart values of the agents")
 
     def _backend(self, backend: Backend) -> None:
+        check_state_place(self.node.id, backend, self.node.id, self.deployment)
         own = literal(backend.own_name(self.node.id))
         if isinstance(backend, S3State):
             S3Backend(

@@ -97,5 +97,6 @@ def service(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     for name in [name for name in os.environ if name.startswith(("TF_TOKEN_", "TFE_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("TFE_TOKEN", TOKEN)
+    monkeypatch.setenv("TFE_ADDRESS", f"https://{server.service.hostname}")
     monkeypatch.setattr(api, "PATIENCE", QUICK)
     return server.renew()

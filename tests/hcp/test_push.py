@@ -524,6 +524,24 @@ def test_without_a_token_nothing_is_asked(
     assert not service.asked
 
 
+@pytest.mark.parametrize("of_the_file", [True, False])
+def test_tfe_token_does_not_follow_the_host_of_a_file(
+    command: Command,
+    service: Service,
+    project: Path,
+    exported: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    of_the_file: bool,
+) -> None:
+    monkeypatch.delenv("TFE_ADDRESS")
+    source = ("--file", project / "deployments.yaml") if of_the_file else ("--from", exported)
+    said = command("push", "aws-example", *source)
+    assert said.code == 1
+    assert f"TFE_TOKEN is not sent to {service.hostname}, which only the stack names: set TF_TOKEN_" in said.err
+    assert not service.asked
+    assert command("push", "aws-example", *source, "--hostname", service.hostname).code == 2
+
+
 def test_the_token_that_terraform_login_saved_is_used(
     command: Command, service: Service, exported: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -16,7 +16,6 @@ from astro_xcom.azure.account import XComAccount, XComAccountRef
 from astro_xcom.azure.aks import AksOidcIssuer
 from astro_xcom.azure.container import ROLE, XComContainer, XComContainerRef
 from astro_xcom.azure.federation import AUDIENCE, FederatedIdentity, FederatedIdentityRef
-from astro_xcom.names.azure import derived_storage_account
 from astro_xcom.settings import AksCluster, AzureDeployment
 from astro_xcom.stack import XComStack
 from astro_xcom.terraform_text import literal
@@ -110,8 +109,7 @@ class AzureXComStack(XComStack):
         return XComAccount(
             self,
             "storage-account",
-            name=storage.account
-            or derived_storage_account(f"{self.node.id}-xcom {deployment.subscription_id.lower()}"),
+            name=deployment.account(self.node.id),
             resource_group=self.group,
             location=deployment.location,
             replication=storage.replication,

@@ -67,7 +67,7 @@ def push(
     check_self_contained(stack, files)
     parsed = body(files)
     to = target(stack, parsed, organization=organization, project=project, workspace=workspace, hostname=hostname)
-    token = find_token(to.hostname, os.environ, Path.home())
+    token = find_token(to.hostname, os.environ, Path.home(), option=hostname)
     for command in _commands(parsed):
         typer.echo(
             f"{stack}: warning: Helm calls `{command}`, which HCP Terraform's own workers may lack"

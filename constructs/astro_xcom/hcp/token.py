@@ -4,21 +4,26 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from astro_xcom.names.hcp import HOSTNAME
 from astro_xcom.refusal import Refused
 
 CREDENTIALS = ".terraform.d/credentials.tfrc.json"
 
 
-def find_token(hostname: str, environment: Mapping[str, str], home: Path) -> str:
+def find_token(hostname: str, environment: Mapping[str, str], home: Path, *, option: str | None = None) -> str:
     """The token for a host: TF_TOKEN_<host>, else TFE_TOKEN, else what `terraform login` saved.
 
+    TFE_TOKEN is bound to no host, so it is used only for app.terraform.io and for a host that the caller names: by
+    TFE_ADDRESS, or by `option`. A host that only a file names could be anybody's.
     Raises Refused, without the token's text, if there is none or it cannot be one.
     """
     saved = home / CREDENTIALS
+    named = hostname in (HOSTNAME, option, _address(environment))
     for source, token in (
         (f"TF_TOKEN_{encoded(hostname)}", _for_host(hostname, environment)),
-        ("TFE_TOKEN", environment.get("TFE_TOKEN")),
+        ("TFE_TOKEN", environment.get("TFE_TOKEN") if named else None),
         (f"~/{CREDENTIALS}", _saved(hostname, saved)),
     ):
         if token and token.strip():
@@ -26,15 +31,33 @@ def find_token(hostname: str, environment: Mapping[str, str], home: Path) -> str
             if not re.fullmatch(r"[!-~]+", token.strip()):
                 raise Refused(f"{source}: is not an API token: it holds blanks or other characters that none has")
             return token.strip()
+    if environment.get("TFE_TOKEN", "").strip() and not named:
+        raise Refused(
+            f"TFE_TOKEN is not sent to {hostname}, which only the stack names: set TF_TOKEN_{encoded(hostname)}, run "
+            f"terraform login {hostname}, or name the host yourself with TFE_ADDRESS=https://{hostname} or --hostname "
+            f"{hostname}"
+        )
     raise Refused(
-        f"there is no API token for {hostname}: set TF_TOKEN_{encoded(hostname)} or TFE_TOKEN, or run "
-        f"terraform login {hostname}"
+        f"there is no API token for {hostname}: set TF_TOKEN_{encoded(hostname)}"
+        f"{' or TFE_TOKEN' if named else ''}, or run terraform login {hostname}"
     )
 
 
 def encoded(hostname: str) -> str:
     """A host's name as Terraform writes it in the name of a variable."""
     return hostname.replace("-", "__").replace(".", "_")
+
+
+def _address(environment: Mapping[str, str]) -> str | None:
+    """The host of TFE_ADDRESS as settings write it; None unless it is an https URL of a host and nothing else."""
+    try:
+        address = urlsplit(environment.get("TFE_ADDRESS", "").strip())
+        port = address.port
+    except ValueError:
+        return None
+    if address.scheme != "https" or not address.hostname or "@" in address.netloc or address.path.strip("/"):
+        return None
+    return address.hostname if port in (None, 443) else f"{address.hostname}:{port}"
 
 
 def _for_host(hostname: str, environment: Mapping[str, str]) -> str | None:

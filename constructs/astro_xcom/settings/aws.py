@@ -5,10 +5,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
+from astro_xcom import names
 from astro_xcom.names import aws as rules
 from astro_xcom.refusal import Refused, at
 from astro_xcom.settings.base import AwsRegion, Count, Flag, Settings, Tags
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage
+from astro_xcom.settings.state import Backend, S3State
 
 
 class EksCluster(Cluster):
@@ -131,6 +133,14 @@ class AwsDeployment(Deployment):
         bucket = [] if self.storage.existing else [("storage.bucket", self.storage.bucket)]
         role = self.identity.role_name
         return [*super().made(), *bucket, *([("identity.role_name", f"{role} of {self.account_id}")] if role else [])]
+
+    def writable(self, name: str, backend: Backend, state: str) -> str | None:
+        """Where the agents of this deployment, `name`, may write and delete, if this backend keeps a state there."""
+        if not isinstance(backend, S3State) or backend.bucket != self.storage.bucket:
+            return None
+        paths = [self.storage.path, *([self.state_store.path] if self.state_store else [])]
+        path = next((path for path in paths if names.contains(path, state)), None)
+        return None if path is None else f"{backend.bucket}/{path}".rstrip("/")
 
     def warnings(self) -> list[str]:
         """What is allowed and likely to surprise, as `setting: what happens`."""

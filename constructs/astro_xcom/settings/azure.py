@@ -10,6 +10,7 @@ from astro_xcom.names import azure as rules
 from astro_xcom.refusal import Refused, at
 from astro_xcom.settings.base import Flag, Settings, Tags
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage
+from astro_xcom.settings.state import AzurermState, Backend
 
 MOST_TAGS = 50
 
@@ -227,6 +228,20 @@ class AzureDeployment(Deployment):
     def clusters(self) -> tuple[AksCluster, ...]:
         """Every cluster whose service accounts are trusted."""
         return (self.cluster, *self.trusted_clusters)
+
+    def account(self, name: str) -> str:
+        """The storage account of the deployment of this name."""
+        return self.storage.account or rules.derived_storage_account(f"{name}-xcom {self.subscription_id.lower()}")
+
+    def writable(self, name: str, backend: Backend, state: str) -> str | None:
+        """Where the agents of this deployment, `name`, may write and delete, if this backend keeps a state there."""
+        if not isinstance(backend, AzurermState) or backend.storage_account_name != self.account(name):
+            return None
+        if self.storage.role_scope == "account":
+            return f"account {self.account(name)}"
+        if backend.container_name != self.storage.container:
+            return None
+        return f"container {backend.container_name} of {self.account(name)}"
 
     def warnings(self) -> list[str]:
         """What is allowed and likely to surprise, as `setting: what happens`."""

@@ -57,6 +57,10 @@ class Deployment(Settings):
             ("agent.resource_name_prefix", f"{self.agent.resource_name_prefix} in {place}"),
         ]
 
+    def writable(self, name: str, backend: Backend, state: str) -> str | None:
+        """Where the agents of this deployment, `name`, may write and delete, if this backend keeps a state there."""
+        return None
+
     def backend(self) -> Backend:
         """Where Terraform keeps its state."""
         return self.state.backend() if self.state else LocalState()
@@ -98,3 +102,16 @@ class Deployment(Settings):
             given = self.agent.user_values()
             found += [f"agent: the chart needs a value for {key}" for key in NEEDED_VALUES if not given.get(key)]
         return found
+
+
+def check_state_place(name: str, backend: Backend, keeper: str, agents: Deployment) -> None:
+    """Refuse to keep the Terraform state of the deployment `name` where the agents of `keeper` may delete it."""
+    state = backend.own_name(name)
+    place = agents.writable(keeper, backend, state)
+    if place is not None:
+        raise Refused(
+            f"must not be in {place}, where the agents of {keeper} may delete it, and XComs expire",
+            got=state,
+            hint="a bucket or container that only Terraform uses",
+            field=f"{backend.block}.{backend.own}",
+        )

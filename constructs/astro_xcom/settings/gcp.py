@@ -9,6 +9,7 @@ from astro_xcom.names import gcp as rules
 from astro_xcom.refusal import Refused, at
 from astro_xcom.settings.base import Count, Flag, Settings, Tags
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage
+from astro_xcom.settings.state import Backend, GcsState
 
 ProjectId = Annotated[str, AfterValidator(rules.project_id)]
 
@@ -210,6 +211,11 @@ class GcpDeployment(Deployment):
         account = self.identity.service_account_id
         own = [("identity.service_account_id", f"{account} of {self.project}")] if account else []
         return [*super().made(), *bucket, *own]
+
+    def writable(self, name: str, backend: Backend, state: str) -> str | None:
+        """Where the agents of this deployment, `name`, may write and delete, if this backend keeps a state there."""
+        same = isinstance(backend, GcsState) and backend.bucket == self.storage.bucket
+        return f"bucket {self.storage.bucket}" if same else None
 
     def warnings(self) -> list[str]:
         """What is allowed and likely to surprise, as `setting: what happens`."""

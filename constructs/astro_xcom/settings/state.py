@@ -1,6 +1,7 @@
 """Where Terraform keeps its state."""
 
 import posixpath
+import re
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, model_validator
@@ -10,16 +11,39 @@ from astro_xcom.names import aws, azure, gcp, hcp
 from astro_xcom.refusal import Refused
 from astro_xcom.settings.base import AwsRegion, Settings
 
+# What `make clean`, another target or a tool deletes or writes anew.
+DELETED = (
+    "cdktf.out", "dist", "site", "node_modules", "terraform/stacks",
+    ".venv", ".pipenv", ".docs", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis",
+    ".terraform", ".git", "__pycache__",
+)  # fmt: skip
+OF_THE_PROJECT = r"(?i).*\.(ya?ml|py|json|toml|lock|md|tf|cfg|ini|txt|js)|(.*/)?(Pipfile|Makefile|LICENSE|\.[^/]*)"
 
-def _relative(value: str) -> str:
-    if posixpath.isabs(value) or value.startswith("~"):
-        raise Refused("must be relative to the project's folder", got=value, hint=f'"{posixpath.basename(value)}"')
+
+def local_state(value: str) -> str:
+    """A file below the project's folder: none of the project's own, and in no folder that is deleted."""
+    path = posixpath.normpath(value)
+    name = posixpath.basename(value.replace("\\", "/").rstrip("/")).strip(".") or "terraform"
+    hint = f'"states/{name.removesuffix(".tfstate")}.tfstate"'
+    folder = next((each for each in DELETED if f"/{each}/" in f"/{path.lower()}/"), None)
+    if not value.isprintable() or re.search(r'[\\:*?"<>|]', value):
+        rule = 'must be a path with / between folders, without a drive and \\ : * ? " < > |'
+        raise Refused(rule, got=value, hint=hint)
+    if value.startswith(("/", "~")) or ".." in value.split("/"):
+        rule = "must be relative to the project's folder and stay in it; move a state that is elsewhere there"
+        raise Refused(rule, got=value, hint=hint)
+    if path == "." or value.endswith("/") or re.fullmatch(OF_THE_PROJECT, path):
+        raise Refused("must be a file for the state alone", got=value, hint=hint)
+    if folder:
+        raise Refused(f"must not be in {folder}: what is there is deleted or written anew", got=value, hint=hint)
     return value
 
 
 class Backend(Settings):
     """Where a backend keeps the state of one deployment."""
 
+    block: ClassVar[str]
+    """What `state` and Terraform call it."""
     own: ClassVar[str]
     """The field that tells deployments apart in one place."""
     default: ClassVar[str]
@@ -42,14 +66,17 @@ class Backend(Settings):
 class LocalState(Backend):
     """A file on the machine that runs Terraform. Good for trying things out."""
 
+    block = "local"
     own, default = "path", "terraform.{}.tfstate"
-    path: Annotated[str, Field(min_length=1), AfterValidator(_relative)] | None = None
-    """Relative to the project's folder (two above the stack's). Default: `terraform.<deployment>.tfstate`."""
+    path: Annotated[str, Field(min_length=1), AfterValidator(local_state)] | None = None
+    """A file below the project's folder, in no folder that a command deletes, such as `cdktf.out`. Git ignores it if it
+    ends with `.tfstate`. Default: `terraform.<deployment>.tfstate`."""
 
 
 class S3State(Backend):
     """An S3 bucket, encrypted and locked by a lock file (Terraform 1.10+)."""
 
+    block = "s3"
     own, default, place = "key", "astro-xcom/{}.tfstate", ("bucket",)
     bucket: Annotated[str, AfterValidator(aws.existing_s3_bucket)]
     region: AwsRegion
@@ -61,6 +88,7 @@ class S3State(Backend):
 class AzurermState(Backend):
     """A blob container, locked by a lease; reached with Microsoft Entra ID rather than an account key."""
 
+    block = "azurerm"
     own, default, place = "key", "astro-xcom/{}.tfstate", ("storage_account_name", "container_name")
     storage_account_name: Annotated[str, AfterValidator(azure.storage_account)]
     container_name: Annotated[str, AfterValidator(azure.container)]
@@ -72,6 +100,7 @@ class AzurermState(Backend):
 class GcsState(Backend):
     """A Cloud Storage bucket, locked by Terraform."""
 
+    block = "gcs"
     own, default, place = "prefix", "astro-xcom/{}", ("bucket",)
     bucket: Annotated[str, AfterValidator(gcp.existing_bucket)]
     prefix: Annotated[str, Field(min_length=1)] | None = None
@@ -81,6 +110,7 @@ class GcsState(Backend):
 class RemoteState(Backend):
     """A workspace of HCP Terraform or Terraform Enterprise, through the older backend `remote`."""
 
+    block = "remote"
     own, default, place, kind = "workspace", "{}", ("hostname", "organization"), "workspace"
     organization: Annotated[str, AfterValidator(hcp.organization)]
     workspace: Annotated[str, AfterValidator(hcp.workspace)] | None = None
@@ -92,6 +122,7 @@ class RemoteState(Backend):
 class HcpState(RemoteState):
     """A workspace of HCP Terraform or Terraform Enterprise, through a `cloud` block."""
 
+    block = "hcp"
     project: Annotated[str, AfterValidator(hcp.project)] | None = None
     """Where a workspace is made that does not exist yet. Default: the organization's default project."""
 
