@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -129,7 +130,9 @@ def run_standin(shared: Path, stack: Path, out: Path, *options: str) -> Run:
 
 def _run_standin(shared: Path, stack: Path, out: Path, *options: str) -> None:
     command = [sys.executable, str(shared / "standin" / "run"), *options, str(stack), str(out)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    # The second plan meets what a cloud sets by itself, and must not want to undo it.
+    env = {**os.environ, "STANDIN_REMOTE_DEFAULTS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -28,10 +28,12 @@ RULES: dict[Check, str] = {
     names.connection_id: r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
     names.chart_version: r"(?!2\.2\.0\Z)(?![01]\.)[0-9]+\.[0-9]+\.[0-9]+",
     rules.s3_bucket: (
-        r"(?!xn--|sthree-|amzn-s3-demo-)(?=.{3,63}\Z)(?!.*(-s3alias|--ols-s3|--x-s3|--table-s3)\Z)"
+        r"(?!xn--|sthree-|amzn-s3-demo-)(?=.{3,63}\Z)(?!.*(-s3alias|--ol-s3|--x-s3|--table-s3|-[0-9]{12}-[a-z]{2,}(-[a-z]+)+-[0-9]-an)\Z)"
         r"[a-z0-9][a-z0-9-]*[a-z0-9]"
     ),
-    rules.existing_s3_bucket: r"(?=.{3,63}\Z)[a-z0-9][a-z0-9.-]*[a-z0-9]",
+    rules.existing_s3_bucket: (
+        r"(?=.{3,63}\Z)(?!.*(-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)\Z)[a-z0-9][a-z0-9.-]*[a-z0-9]"
+    ),
     rules.aws_region: r"[a-z]{2,}(-[a-z]+)+-[0-9]",
     rules.aws_account_id: ACCOUNT,
     rules.iam_role: rf"{IAM_NAME}{{1,64}}",
@@ -54,8 +56,8 @@ GOOD: dict[Check, list[str]] = {
     names.object_path: ["", "xcom", "team/xcom", "a=1/b.c/_d-", "..a", "a..", "..."],
     names.connection_id: ["aws_default", "_", "0.x-y", "A"],
     names.chart_version: ["2.0.0", "2.2.1", "2.3.3", "3.0.0", "10.20.30"],
-    rules.s3_bucket: ["abc", "a" * 63, "a--b", "123", "xn-a", "acme-s3"],
-    rules.existing_s3_bucket: ["abc", "acme.data", "a" * 63],
+    rules.s3_bucket: ["abc", "a" * 63, "a--b", "123", "xn-a", "acme-s3", "abc--ols-s3", "acme-us-east-1-an"],
+    rules.existing_s3_bucket: ["abc", "acme.data", "a" * 63, "xn--abc", "acme-111122223333-us-east-1-an"],
     rules.aws_region: ["us-east-1", "eu-central-2", "us-gov-west-1", "cn-northwest-1", "us-iso-east-1", "mx-central-1"],
     rules.aws_account_id: ["111122223333", "000000000001"],
     rules.iam_role: ["x", "A_b+c=d,e.f@g-h", "a" * 64],
@@ -95,7 +97,9 @@ REFUSED: list[tuple[Check, list[str]]] = [
     (names.chart_version, [f"2.{ARABIC_ONE}.3"]),
     (rules.s3_bucket, ["", "ab", "a" * 64, "Abc", "a.b.c", "-ab", "ab-", "a_c", "abc\n"]),
     (rules.s3_bucket, ["xn--abc", "sthree-abc", "amzn-s3-demo-abc", "xn--a", "xn--xn--a", "sthree--abc"]),
-    (rules.s3_bucket, ["abc-s3alias", "abc--ols-s3", "abc--x-s3", "abc--table-s3", "a-s3alias", "a---x-s3"]),
+    (rules.s3_bucket, ["abc-s3alias", "abc--ol-s3", "abc--x-s3", "abc--table-s3", "a-s3alias", "a---x-s3"]),
+    (rules.s3_bucket, ["acme-111122223333-us-east-1-an"]),
+    (rules.existing_s3_bucket, ["abc-s3alias", "abc--ol-s3", "abc.mrap", "abc--use1-az4--x-s3", "abc--table-s3"]),
     (rules.existing_s3_bucket, ["", "ab", "a" * 64, "Abc", ".abc", "abc."]),
     (rules.aws_region, ["", "us", "us-east", "us-east-1a", "US-EAST-1", "us_east_1", f"us-east-{ARABIC_ONE}"]),
     (rules.aws_account_id, ["", "1" * 11, "1" * 13, "1111-2222-3333", "11112222333a", "1" * 12 + "\n"]),

@@ -299,7 +299,7 @@ def test_a_stack_refuses_its_state_among_its_own_xcoms(tmp_path: Path) -> None:
 # ---- credentials
 
 STATIC = re.compile(
-    r"access_key|secret|password|client_secret|client_id_file|oidc_token|credentials|\btoken|private_key|sas_|connection_string",  # noqa: E501
+    r"access_key|secret|password|client_secret|client_id_file|oidc_token|credentials|\btoken|private_key|sas_|connection_string",
     re.IGNORECASE,
 )
 

@@ -47,7 +47,10 @@ def test_a_bucket_is_private_versioned_encrypted_and_kept(stack: TerraformStack)
     assert only(body, "aws_s3_bucket_versioning")["versioning_configuration"] == {"status": "Enabled"}
     assert only(body, "aws_s3_bucket_ownership_controls")["rule"] == {"object_ownership": "BucketOwnerEnforced"}
     (rule,) = only(body, "aws_s3_bucket_server_side_encryption_configuration")["rule"]
-    assert rule == {"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}
+    assert rule == {
+        "apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"},
+        "blocked_encryption_types": ["SSE-C"],
+    }
     assert not of_type(body, "aws_kms_key")
 
 

@@ -184,20 +184,20 @@ def test_a_known_tenant_is_used_everywhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "audience", "host"),
+    ("environment", "host"),
     [
-        ("public", "api://AzureADTokenExchange", None),
-        ("usgovernment", "api://AzureADTokenExchangeUSGov", "acmexcom.blob.core.usgovcloudapi.net"),
-        ("china", "api://AzureADTokenExchangeChina", "acmexcom.blob.core.chinacloudapi.cn"),
+        ("public", None),
+        ("usgovernment", "acmexcom.blob.core.usgovcloudapi.net"),
+        ("china", "acmexcom.blob.core.chinacloudapi.cn"),
     ],
 )
-def test_an_environment_has_its_audience_and_hosts(
-    environment: str, audience: str, host: str | None, tmp_path: Path
+def test_an_environment_has_its_hosts_and_the_audience_of_every_other(
+    environment: str, host: str | None, tmp_path: Path
 ) -> None:
     body = body_of(MINIMAL + f"    environment: {environment}\n", tmp_path)
     assert body["provider"]["azurerm"][0].get("environment", "public") == environment
     credentials = of_type(body, "azurerm_federated_identity_credential")
-    assert {tuple(credential["audience"]) for credential in credentials} == {(audience,)}
+    assert {tuple(credential["audience"]) for credential in credentials} == {("api://AzureADTokenExchange",)}
     (extra,) = [local for name, local in body["locals"].items() if "connection-extra" in name]
     assert extra.get("account_host") == host
 

@@ -164,6 +164,23 @@ def test_storage_can_be_destroyed_once_the_protection_is_off(
     run_standin(shared, stacks[unprotected], tmp_path, "--destroy")
 
 
+def test_every_golden_settles(stacks: dict[str, Path], applied: Applied) -> None:
+    """Its second plan is empty, also with what a cloud sets by itself."""
+    for stack in stacks.values():
+        applied(stack)
+
+
+def test_a_bucket_without_the_blocked_encryption_never_settles(
+    shared: Path, stacks: dict[str, Path], tmp_path: Path
+) -> None:
+    body = json.loads((stacks["aws-example"] / "cdk.tf.json").read_text())
+    (encryption,) = body["resource"]["aws_s3_bucket_server_side_encryption_configuration"].values()
+    assert encryption["rule"][0].pop("blocked_encryption_types") == ["SSE-C"]
+    (tmp_path / "cdk.tf.json").write_text(json.dumps(body))
+    with pytest.raises(AssertionError, match="The second plan is not empty"):
+        run_standin(shared, tmp_path, tmp_path / "out")
+
+
 def test_terraform_refuses_a_spoilt_stack(shared: Path, stacks: dict[str, Path], tmp_path: Path) -> None:
     spoilt = tmp_path / "spoilt"
     spoilt.mkdir()

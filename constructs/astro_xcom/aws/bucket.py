@@ -250,6 +250,8 @@ class XComBucket(XComBucketRef):
             rule=[
                 S3BucketServerSideEncryptionConfigurationRuleA(
                     bucket_key_enabled=True if sse_kms else None,
+                    # S3's own setting for new buckets since April 2026, written out: else each plan wants to undo it.
+                    blocked_encryption_types=["SSE-C"],
                     apply_server_side_encryption_by_default=(
                         S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
                             sse_algorithm="aws:kms" if sse_kms else "AES256", kms_master_key_id=self.kms_key_arn

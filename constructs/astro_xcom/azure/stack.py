@@ -21,12 +21,8 @@ from astro_xcom.stack import XComStack
 from astro_xcom.terraform_text import literal
 from astro_xcom.xcom import recovery_days
 
-# Environment -> its audience of exchanged tokens, and the host of its accounts where the client has to be told.
-ENVIRONMENTS = {
-    "public": (AUDIENCE, None),
-    "usgovernment": (f"{AUDIENCE}USGov", "blob.core.usgovcloudapi.net"),
-    "china": (f"{AUDIENCE}China", "blob.core.chinacloudapi.cn"),
-}
+# Environment -> the host of its accounts, where the client has to be told.
+HOSTS = {"public": None, "usgovernment": "blob.core.usgovcloudapi.net", "china": "blob.core.chinacloudapi.cn"}
 # What kubelogin calls them.
 KUBELOGIN = {
     "public": (),
@@ -129,7 +125,7 @@ class AzureXComStack(XComStack):
 
     def _storage(self, deployment: AzureDeployment) -> XComContainerRef:
         storage, state_store = deployment.storage, deployment.state_store
-        _, suffix = ENVIRONMENTS[deployment.environment]
+        suffix = HOSTS[deployment.environment]
         account_host = f"{self.account.name}.{suffix}" if suffix else None
         if storage.existing == "container":
             return XComContainer.from_name(
@@ -167,7 +163,6 @@ class AzureXComStack(XComStack):
             return FederatedIdentity.from_name(
                 self, "identity", name, resource_group=group, tenant_id=deployment.tenant_id
             )
-        audience, _ = ENVIRONMENTS[deployment.environment]
         self.oidc_issuers = [self._oidc_issuer(cluster) for cluster in deployment.clusters]
         return FederatedIdentity(
             self,
@@ -178,7 +173,7 @@ class AzureXComStack(XComStack):
             tenant_id=deployment.tenant_id,
             issuers=self.oidc_issuers,
             subjects=self.subjects,
-            audience=literal(identity.audience or audience),
+            audience=literal(identity.audience or AUDIENCE),
             tags=self.tags,
         )
 

@@ -6,6 +6,18 @@ from collections.abc import Sequence
 from astro_xcom.names import bare_bucket, slug, try_instead
 from astro_xcom.refusal import Refused
 
+# S3 User Guide, "General purpose bucket naming rules".
+RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
+RESERVED_SUFFIXES = {
+    "-s3alias": "the alias of an access point",
+    "--ol-s3": "the alias of an Object Lambda access point",
+    ".mrap": "a multi-region access point",
+    "--x-s3": "a directory bucket, which has no versions and no such encryption",
+    "--table-s3": "a table bucket",
+}
+"""What ends so is not a general purpose bucket."""
+REGION = "[a-z]{2,}(-[a-z]+)+-[0-9]"
+
 
 def s3_bucket(value: str) -> str:
     """An S3 bucket name.
@@ -18,20 +30,24 @@ def s3_bucket(value: str) -> str:
             got=value,
             hint=try_instead(s3_bucket, value, slug(bare_bucket(value), longest=63), "acme-astro-xcom"),
         )
-    for prefix in ("xn--", "sthree-", "amzn-s3-demo-"):
+    for prefix in RESERVED_PREFIXES:
         if value.startswith(prefix):
             raise Refused(
                 f"AWS keeps the prefix {prefix} for itself",
                 got=value,
                 hint=try_instead(s3_bucket, value, value.removeprefix(prefix)),
             )
-    for suffix in ("-s3alias", "--ols-s3", "--x-s3", "--table-s3"):
+    for suffix in RESERVED_SUFFIXES:
         if value.endswith(suffix):
             raise Refused(
                 f"AWS keeps the suffix {suffix} for itself",
                 got=value,
                 hint=try_instead(s3_bucket, value, value.removesuffix(suffix)),
             )
+    if re.fullmatch(rf".*-[0-9]{{12}}-{REGION}-an", value):
+        raise Refused(
+            "is the name of a bucket in an account's own regional namespace, which is not created here", got=value
+        )
     return value
 
 
@@ -39,12 +55,15 @@ def existing_s3_bucket(value: str) -> str:
     """The name of a bucket somebody else made: dots and the like are theirs to answer for."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
         raise Refused("must be a bucket's name: 3-63 lower-case letters, digits, hyphens or dots", got=value)
+    for suffix, what in RESERVED_SUFFIXES.items():
+        if value.endswith(suffix):
+            raise Refused(f"must be the name of a general purpose bucket; what ends with {suffix} is {what}", got=value)
     return value
 
 
 def aws_region(value: str) -> str:
     """An AWS region code."""
-    if not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-[0-9]", value):
+    if not re.fullmatch(REGION, value):
         raise Refused("must be an AWS region code", got=value, hint='"us-east-1"')
     return value
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from astro_xcom.azure.stack import ENVIRONMENTS
+from astro_xcom.azure.federation import AUDIENCE
 from astro_xcom.report.model import CloudFacts, Lifecycle, Permission, Trust
 from astro_xcom.report.terraform import Body, Computed, Stack, block
 
@@ -40,7 +40,7 @@ def facts(stack: Stack) -> CloudFacts:
         for_others.append(
             "The owner of the identity assigns the output access to it, and makes a federated credential for each of "
             "the output trusted_subjects and every cluster: its OIDC issuer, to the letter, and the audience "
-            f"{ENVIRONMENTS[environment][0]}."
+            f"{AUDIENCE}."
         )
     if not account_made:
         for_others.append(

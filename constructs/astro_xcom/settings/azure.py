@@ -179,7 +179,8 @@ class AzureIdentity(Settings):
     """false: an existing identity is used as it is. Its owner federates the output `trusted_subjects` and assigns the
     output `access`."""
     audience: Annotated[str, AfterValidator(rules.audience)] | None = None
-    """Audience of the exchanged tokens. Default: `api://AzureADTokenExchange`, or that of the environment."""
+    """Audience of the exchanged tokens. Default: `api://AzureADTokenExchange`, which the workload identity webhook asks
+    for in every environment."""
 
     @model_validator(mode="after")
     def _made_or_existing(self) -> Self:
