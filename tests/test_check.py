@@ -339,6 +339,28 @@ def test_every_section_is_there(run: Run) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "warned"),
+    [
+        *((name, "storage.existing: ") for name in ("aws-existing", "azure-existing", "gcp-existing")),
+        ("azure-existing-identity", "storage.existing: "),
+        *(
+            (name, "storage.protect_from_destroy: ")
+            for name in ("aws-maximal", "azure-maximal", "gcp-existing-account")
+        ),
+    ],
+)
+def test_the_storage_warns_alike_on_every_cloud(name: str, warned: str, reports: dict[str, Report]) -> None:
+    assert [text for text in reports[name].warnings if text.startswith(warned)]
+    assert not [text for text in reports[f"{name.partition('-')[0]}-example"].warnings if text.startswith("storage.")]
+
+
+@pytest.mark.parametrize("name", ["aws-existing", "azure-existing", "gcp-existing"])
+def test_no_days_are_stated_for_storage_that_its_owner_expires(name: str, reports: dict[str, Report]) -> None:
+    assert "Values expire when the storage's owner decides." in reports[name].always[0]
+    assert "30 days" not in " ".join(reports[name].always)
+
+
 def test_warnings_are_errors_only_when_strict(run: Run) -> None:
     warned = ("aws-maximal", "-f", FILES["aws-maximal"])
     assert run(*warned)[0] == 0
@@ -457,6 +479,8 @@ def made(name: str) -> tuple[Any, Body, Body]:
         },
     }
     for each in state["values"]["root_module"]["resources"]:
+        if each["type"] == "helm_release":
+            each["values"]["values"] = [outputs["agent_values"]]
         if each["type"] == "aws_eks_cluster":
             each["values"].setdefault("region", "us-east-1")  # the provider says where it looked
     return deployments[name], body, json.loads(json.dumps(state))
@@ -485,19 +509,19 @@ def resource(state: Body, type_: str) -> Body:
 
 def changed_values(key: str, value: Any) -> Callable[[Body], None]:
     def change(state: Body) -> None:
-        output = state["values"]["outputs"]["agent_values"]
-        output["value"] = json.dumps({**json.loads(output["value"]), key: value})
+        release = resource(state, "helm_release")["values"]
+        release["values"] = [json.dumps({**json.loads(release["values"][0]), key: value})]
 
     return change
 
 
 def environment(name: str, value: str) -> Callable[[Body], None]:
     def change(state: Body) -> None:
-        output = state["values"]["outputs"]["agent_values"]
-        values = json.loads(output["value"])
+        release = resource(state, "helm_release")["values"]
+        values = json.loads(release["values"][0])
         (entry,) = [entry for entry in values["commonEnv"] if entry["name"] == name]
         entry["value"] = value
-        output["value"] = json.dumps(values)
+        release["values"] = [json.dumps(values)]
 
     return change
 
@@ -508,6 +532,10 @@ def output(name: str, value: Any) -> Callable[[Body], None]:
 
 def attribute(type_: str, key: str, value: Any) -> Callable[[Body], None]:
     return lambda state: resource(state, type_)["values"].update({key: value})
+
+
+def first_rule(type_: str, key: str, **values: Any) -> Callable[[Body], None]:
+    return lambda state: resource(state, type_)["values"][key][0].update(values)
 
 
 def without(type_: str) -> Callable[[Body], None]:
@@ -553,7 +581,7 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
             ("permission", None, None, "s3:* on arn:aws:s3:::acme-astro-xcom/state/*"),
             ("permission", None, None, "s3:* on arn:aws:s3:::acme-astro-xcom/xcom/*"),
         ],
-        "fails until the next apply",
+        "the next apply grants it",
     ),
     (
         "azure-example",
@@ -566,7 +594,7 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
              "/astro-xcom/providers/Microsoft.Storage/storageAccounts/acmeastroxcom/blobServices/default/containers"
              "/xcom"),
         ],
-        "fails until the next apply",
+        "the next apply grants it",
     ),
     (
         "gcp-example",
@@ -582,7 +610,52 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
         "gcp-example",
         attribute("google_storage_bucket", "soft_delete_policy", [{"retention_duration_seconds": 604800}]),
         [("lifecycle", "soft_delete_days", "0", "7")],
-        "sooner or later",
+        "deleted within days",
+    ),
+    (
+        "gcp-example",
+        attribute("google_storage_bucket_iam_member", "member", "allUsers"),
+        [
+            ("permission", None, "roles/storage.legacyBucketReader on acme-astro-xcom-gcp", None),
+            ("permission", None, None, "roles/storage.legacyBucketReader on acme-astro-xcom-gcp for allUsers"),
+        ],
+        "the next apply grants it",
+    ),
+    (
+        "gcp-example",
+        attribute("google_storage_bucket_iam_member", "role", "roles/owner"),
+        [
+            ("permission", None, "roles/storage.legacyBucketReader on acme-astro-xcom-gcp", None),
+            ("permission", None, None, "roles/owner on acme-astro-xcom-gcp"),
+        ],
+        "the next apply grants it",
+    ),
+    (
+        "gcp-example",
+        attribute("google_storage_bucket_iam_member", "condition", [{"expression": "false"}]),
+        [
+            ("permission", None, "roles/storage.legacyBucketReader on acme-astro-xcom-gcp", None),
+            ("permission", None, None, "roles/storage.legacyBucketReader on acme-astro-xcom-gcp only if false"),
+        ],
+        "the next apply grants it",
+    ),
+    (
+        "gcp-example",
+        first_rule("google_storage_bucket", "lifecycle_rule", action=[{"type": "SetStorageClass"}]),
+        [("lifecycle", "below", "xcom/", None), ("lifecycle", "expire_days", "30", None)],
+        "the next apply sets",
+    ),
+    (
+        "aws-example",
+        first_rule("aws_s3_bucket_lifecycle_configuration", "rule", status="Disabled"),
+        [("lifecycle", "below", "xcom/", None), ("lifecycle", "expire_days", "30", None)],
+        "the next apply sets",
+    ),
+    (
+        "azure-example",
+        first_rule("azurerm_storage_management_policy", "rule", enabled=False),
+        [("lifecycle", "below", "xcom/xcom/", None), ("lifecycle", "expire_days", "30", None)],
+        "the next apply sets",
     ),
     (
         "aws-example",
@@ -593,7 +666,7 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
             ("lifecycle", "expire_days", "30", None),
             ("lifecycle", "noncurrent_days", "7", None),
         ],
-        "sooner or later",
+        "the next apply sets",
     ),
     ("gcp-example", output("bucket", "acme-old"), [("storage", "bucket", "acme-astro-xcom-gcp", "acme-old")], "stay"),
     (
@@ -602,7 +675,10 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
         [("identity", "role", "arn:aws:iam::111122223333:role/aws-example-xcom", "arn:aws:iam::111122223333:role/old")],
         "another identity",
     ),
-    ("aws-example", attribute("helm_release", "version", "2.3.0"), [("release", "version", "2.3.3", "2.3.0")], "tasks"),
+    ("aws-example", attribute("helm_release", "version", "2.3.0"), [("release", "version", "2.3.3", "2.3.0")],
+     "in place"),
+    ("aws-example", attribute("helm_release", "namespace", "old"), [("release", "namespace", "astro", "old")],
+     "uninstalls the agents, and then installs others"),
     (
         "aws-example",
         without("helm_release"),
@@ -664,6 +740,15 @@ def test_each_difference_is_a_finding_with_what_it_causes(
     if expected:
         assert [(each.kind, each.item, each.now, each.applied) for each in findings] == expected
     assert causes in findings[0].causes
+
+
+def test_an_upgrade_that_failed_is_no_agreement() -> None:
+    """Terraform updates the outputs even then; the release in the state keeps the old values."""
+    deployment, body, state = made("aws-example")
+    release = resource(state, "helm_release")["values"]
+    release["values"] = [release["values"][0].replace("s3://acme-astro-xcom/xcom", "s3://acme-astro-xcom/old")]
+    (finding,) = check(deployment, body, read_state(json.dumps(state))).findings
+    assert (finding.now, finding.applied) == ("s3://acme-astro-xcom/xcom", "s3://acme-astro-xcom/old")
 
 
 def test_outputs_alone_tell_of_subjects_storage_identity_and_values() -> None:
@@ -838,7 +923,8 @@ def test_findings_go_to_stderr_and_end_with_1(run: Run, tmp_path: Path) -> None:
     assert "/old" not in out
     assert " ".join(out.partition("\nApplied\n")[2].split()) == (
         "- Compared with the state that Terraform recorded, not with the cloud: 1 difference in storage and identity "
-        "by name, clusters, trust, permissions, lifecycle, release and values. `terraform plan` shows the rest."
+        "by name, clusters, trust, permissions, lifecycle, release and values. Encryption, keys, network, privacy, "
+        "versioning and tags are not compared: `terraform plan` shows those. What others granted is in no state."
     )
     assert err.splitlines() == [
         "deployments.yaml: aws-example: value",

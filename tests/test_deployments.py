@@ -408,7 +408,7 @@ def test_states_of_their_own_are_fine(one: Any, other: Any, tmp_path: Path) -> N
         ({"xcom__threshold": 1}, "xcom.threshold: values below 1 bytes stay in the Airflow database"),
         ({}, "agent: the chart needs a value for secretBackend"),
         ({}, "state_store: chart 2.3.3 switches a state store on"),
-        ({"storage__existing": True}, "storage.existing: values expire only by the bucket's own lifecycle"),
+        ({"storage__existing": True}, "storage.existing: values expire only by the storage's own lifecycle"),
         (
             {"trusted_clusters": [{"name": f"standby-{n}"} for n in range(3)]},
             "identity: the trust policy will have about 2",

@@ -48,7 +48,18 @@ def facts(stack: Stack) -> CloudFacts:
             "trusted_subjects, with the audience sts.amazonaws.com, of the OIDC provider of every cluster."
         )
     if not made:
-        for_others.append(f"The owner of the bucket {bucket} keeps it private, and sets when values expire.")
+        for_others.append(
+            f"The owner of the bucket {bucket} keeps it private, and sets when values expire. If it is in another "
+            f"account, its bucket policy must also allow the role {arn} what this report lists."
+        )
+    if policy and not stack.one("aws_kms_key"):
+        for key in dict.fromkeys(
+            on for each in _permissions(policy) if each.allowed[0].startswith("kms:") for on in each.on
+        ):
+            for_others.append(
+                f"The owner of the key {key} lets IAM policies decide, in its key policy. If the key is in another "
+                f"account, the key policy must also allow the role {arn} what this report lists."
+            )
     if logging := stack.one("aws_s3_bucket_logging"):
         for_others.append(
             f"The owner of the bucket {logging['target_bucket']} lets logging.s3.amazonaws.com put objects there, and "
@@ -177,6 +188,8 @@ def _all_or_all_but(statement: Body, key: str) -> list[str]:
 def _lifecycle(configuration: Body) -> Lifecycle:
     found: dict[str, Any] = {}
     for rule in configuration.get("rule", []):
+        if rule.get("status") != "Enabled":
+            continue
         expiration = block(rule.get("expiration"))
         noncurrent = block(rule.get("noncurrent_version_expiration"))
         abort = block(rule.get("abort_incomplete_multipart_upload"))

@@ -104,6 +104,8 @@ def _roles(stack: Stack, principal_id: str) -> list[Body]:
 def _lifecycle(stack: Stack) -> Lifecycle:
     found: dict[str, Any] = {}
     for rule in stack.one("azurerm_storage_management_policy").get("rule", []):
+        if not rule.get("enabled", True):
+            continue
         actions = block(rule["actions"])
         expire = block(actions.get("base_blob")).get("delete_after_days_since_modification_greater_than")
         version = block(actions.get("version")).get("delete_after_days_since_creation")

@@ -14,8 +14,11 @@ Flat = Mapping[str, str]
 Same = Callable[[str, str], bool]
 """(what the file says, what is applied) -> whether they are the same."""
 
-NOT_TRUSTED = "its pods get no credentials until the next apply: writes fail, or are lost without an error"
-STILL_TRUSTED = "whoever may start a pod with it reads, writes and deletes XComs, until the next apply"
+NOT_TRUSTED = "the next apply trusts it; a pod with it gets no credentials before, and loses what it writes"
+STILL_TRUSTED = (
+    "whoever may start a pod with it reads, writes and deletes XComs. The next apply ends that, also for tasks that "
+    "still run with it: their writes fail, or are lost without an error"
+)
 RUNNING = "the agents that run now still have what is applied, until the next apply"
 
 # The first that a path starts with.
@@ -43,7 +46,8 @@ def compare(now: Stack, facts: CloudFacts, applied: Stack, applied_facts: CloudF
         "storage",
         facts.storage,
         applied_facts.storage,
-        "values stay where they were written, and the next apply is refused while that storage is protected",
+        "values stay where they were written, and agents no longer read them there; Terraform refuses to destroy "
+        "storage that is protected",
         same,
     )
     yield from _differences(
@@ -81,23 +85,29 @@ def _of_resources(
         _permissions(facts),
         _permissions(applied_facts),
         same,
-        missing="what needs it fails until the next apply; a denied write may be lost without an error",
-        extra="the agents may do more than they need, until the next apply",
+        missing="the next apply grants it; what needs it fails before, and a denied write may be lost without an error",
+        extra="the next apply takes it away: values that can be read with it alone, such as those that a former key "
+        "encrypts, cannot be read afterwards",
     )
     yield from _differences(
         "lifecycle",
         _lifecycle(facts),
         _lifecycle(applied_facts),
-        "until the next apply values go sooner or later than said; one that is gone is read as its path",
+        "the next apply sets what the file says, also for values that exist: those that are older are deleted within "
+        "days, and those that no rule covers any more stay for ever. A value that is gone is read as its path",
         same,
     )
-    yield from _differences(
-        "release",
-        now.release,
-        applied.release,
-        "the next apply installs, replaces or removes agents; tasks that run then are lost",
-        same,
-    )
+    yield from _differences("release", now.release, applied.release, _release(now.release, applied.release), same)
+
+
+def _release(now: Flat, applied: Flat) -> str:
+    if not applied:
+        return "the next apply installs the agents"
+    if not now:
+        return "the next apply uninstalls the agents; tasks that run then are lost"
+    if any(now[key] != applied.get(key) for key in ("name", "namespace")):
+        return "the next apply uninstalls the agents, and then installs others; tasks that run then are lost"
+    return "the next apply upgrades the release in place; a task that outlasts the grace period of its pod is lost"
 
 
 def _trust(facts: CloudFacts) -> list[str]:

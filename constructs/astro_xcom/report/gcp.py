@@ -56,7 +56,7 @@ def facts(stack: Stack) -> CloudFacts:
         trust=tuple(Trust(subject=_subject(member), through={"workloadIdentityUser": member}) for member in members),
         permissions=tuple(
             # In a state the bucket is the provider's id of it: b/<name>.
-            Permission(allowed=(grant["role"],), on=(grant["bucket"].removeprefix("b/"),))
+            Permission(allowed=(grant["role"],), on=(grant["bucket"].removeprefix("b/") + _unusual(grant, email),))
             for grant in stack.all("google_storage_bucket_iam_member")
         ),
         permissions_made=True,
@@ -76,12 +76,21 @@ def _subject(member: str) -> str:
     return f"system:serviceaccount:{match[1]}:{match[2]}" if match else member
 
 
+def _unusual(grant: Body, email: str) -> str:
+    """What a grant has but should not: another holder than the agents' service account, or a condition."""
+    holder = "" if grant["member"] == f"serviceAccount:{email}" else f" for {grant['member']}"
+    condition = block(grant.get("condition")).get("expression")
+    return holder + (f" only if {condition}" if condition else "")
+
+
 def _lifecycle(bucket: Body) -> Lifecycle:
     found: dict[str, Any] = {}
     for rule in bucket.get("lifecycle_rule", []):
         condition, action = block(rule["condition"]), block(rule["action"])["type"]
         if action == "AbortIncompleteMultipartUpload":
             found["abort_upload_days"] = condition["age"]
+        elif action != "Delete":
+            continue
         elif condition.get("with_state") == "LIVE":
             found |= {"expire_days": condition["age"], "below": next(iter(condition.get("matches_prefix") or ()), None)}
         elif condition.get("with_state") == "ARCHIVED":

@@ -62,7 +62,7 @@ def check(deployment: Deployment, body: Body, state: State | None = None) -> Rep
         annotations=values.get("annotations", {}),
         labels=values.get("labels", {}),
         for_others=(*facts.for_others, *_for_others(stack, accounts, release)),
-        always=(*_always(deployment), *facts.always),
+        always=(*_always(deployment, expires=facts.lifecycle is not None), *facts.always),
         warnings=tuple(deployment.warnings()),
         findings=tuple(_compared(of_cloud, stack, facts, state)) if state else (),
         compared="nothing" if state is None else "state" if state.stack.complete else "outputs",
@@ -113,9 +113,10 @@ def _for_others(stack: Stack, accounts: tuple[ServiceAccount, ...], release: Rel
             yield f"The service account {name} is made in {namespace} by its owner with the annotations of this report."
 
 
-def _always(deployment: Deployment) -> Iterator[str]:
+def _always(deployment: Deployment, *, expires: bool) -> Iterator[str]:
+    when = f"after {deployment.xcom.retention_days} days" if expires else "when the storage's owner decides"
     yield (
-        f"A task that reads a value after it expired ({deployment.xcom.retention_days} days) receives its path "
-        "instead, without an error: let it outlast the longest run with its retries and re-runs."
+        f"Values expire {when}. A task that reads one later receives its path instead, without an error: values must "
+        "outlast the longest run with its retries and re-runs."
     )
     yield "The path is permanent: after a change of it, values written before are read as their paths."

@@ -55,9 +55,12 @@ def _shown(document: Body) -> State:
         by_mode: dict[str, dict[str, list[Body]]] = {"managed": {}, "data": {}}
         for resource in resources:
             by_mode[resource["mode"]].setdefault(resource["type"], []).append(resource["values"])
-        outputs = values.get("outputs", {})
+        outputs = dict(values.get("outputs", {}))
+        for release in by_mode["managed"].get("helm_release", []):
+            # Not the output: Terraform updates that even when the upgrade of the release fails.
+            outputs["agent_values"] = {"value": release["values"][0]}
         return State(_stack(outputs, by_mode["managed"], by_mode["data"], complete=True), blocks)
-    except (AttributeError, KeyError, TypeError):
+    except (AttributeError, KeyError, IndexError, TypeError):
         raise Refused(f"looks like `{SHOW}`, but its values are not in that shape", got=values) from None
 
 

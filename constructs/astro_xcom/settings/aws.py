@@ -152,8 +152,6 @@ class AwsDeployment(Deployment):
                 f"identity: the trust policy will have about {size} characters; IAM allows {rules.USUAL_TRUST_POLICY} "
                 "unless the account's quota was raised"
             )
-        if self.storage.existing:
-            found.append("storage.existing: values expire only by the bucket's own lifecycle, which its owner sets")
         return found
 
     @field_validator("tags")

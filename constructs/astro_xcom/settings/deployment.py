@@ -61,6 +61,11 @@ class Deployment(Settings):
         """Where the agents of this deployment, `name`, may write and delete, if this backend keeps a state there."""
         return None
 
+    @property
+    def adopted(self) -> bool:
+        """Whether the storage's owner, not this deployment, says when values expire."""
+        return bool(getattr(self.storage, "existing", False))
+
     def backend(self) -> Backend:
         """Where Terraform keeps its state."""
         return self.state.backend() if self.state else LocalState()
@@ -83,6 +88,10 @@ class Deployment(Settings):
     def warnings(self) -> list[str]:
         """What is allowed and likely to surprise, as `setting: what happens`."""
         found = []
+        if self.adopted:
+            found.append("storage.existing: values expire only by the storage's own lifecycle, which its owner sets")
+        elif not self.storage.protect_from_destroy:
+            found.append("storage.protect_from_destroy: while it is false, a destroy or an edit may delete every XCom")
         if self.xcom.retention_days < SHORT_RETENTION_DAYS:
             found.append(
                 f"xcom.retention_days: {self.xcom.retention_days} is short: a task that reads a value after it expired "
