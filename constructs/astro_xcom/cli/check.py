@@ -132,8 +132,8 @@ def _applied_says(report: Report) -> Iterator[str]:
     if report.compared == "state":
         yield (
             f"Compared with the state that Terraform recorded, not with the cloud: {differences} in {COMPARED}. "
-            "Encryption, keys, network, privacy, versioning and tags are not compared: `terraform plan` shows those. What "
-            "others granted is in no state."
+            "Encryption, keys, network, privacy, versioning and tags are not compared: `terraform plan` shows those. "
+            "What others granted is in no state."
         )
     elif report.compared == "outputs":
         yield (
