@@ -7,6 +7,9 @@ FROM images.astronomer.cloud/baseimages/astro-remote-execution-agent:${TAG}
 USER root
 COPY requirements-azure.txt /tmp/requirements.txt
 RUN pip install --no-cache-dir -r /tmp/requirements.txt
+# Only used with xcom.backend: branch_safe_xcom.BranchSafeXComObjectStorageBackend.
+COPY branch_safe_xcom.py /tmp/
+RUN cp /tmp/branch_safe_xcom.py "$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 USER astro
 
 # An installation can succeed and still lack what each write needs.

@@ -15,6 +15,7 @@ from astro_xcom.chart_values import Source, check_owned, check_source, merge, sa
 from astro_xcom.refusal import Refusals
 from astro_xcom.service_accounts import ServiceAccount
 from astro_xcom.xcom import PodIdentity
+from astro_xcom.yaml_files import parse
 
 Values = dict[str, Any]
 
@@ -265,7 +266,7 @@ MARK = "eks.amazonaws.com/role-arn"
         ({"commonEnv": named("A", "A")}, "commonEnv[A]: is there twice; keep one of them"),
         ({"commonEnv": named("A", value=1)}, 'commonEnv[A]: must be text; got 1; try "1" in quotes'),
         ({"commonEnv": named("A", value=0)}, 'commonEnv[A]: must be text; got 0; try "0" in quotes'),
-        ({"commonEnv": named("A", value=False)}, 'commonEnv[A]: must be text; got false; try "false" in quotes'),
+        ({"commonEnv": named("A", value=False)}, "commonEnv[A]: must be text; got false; put it in quotes"),
         ({"commonEnv": named("A", value=None)}, 'commonEnv[A]: must be text; got null; try "" in quotes'),
         ({"commonEnv": named("A", value=[1])}, "commonEnv[A]: must be text; got [1]"),
         ({"commonEnv": named(XCOM_PATH)}, f"commonEnv[{XCOM_PATH}]: is set from storage and xcom in the settings"),
@@ -349,11 +350,72 @@ def test_a_source_may_repeat_a_setting_or_leave_it_out(values: Values) -> None:
     check_owned(Source(name="mine", values=values), {"namespace": ("agent.namespace", "astro")})
 
 
-@pytest.mark.parametrize(("given", "shown"), [("other", '"other"'), (None, "null"), (1, "1")])
+@pytest.mark.parametrize(("given", "shown"), [("other", '"other"'), (1, "1"), (False, "false")])
 def test_a_source_that_contradicts_a_setting_is_refused(given: Any, shown: str) -> None:
     with pytest.raises(Refusals) as caught:
         check_owned(Source(name="mine", values={"namespace": given}), {"namespace": ("agent.namespace", "astro")})
     assert caught.value.lines == [f'mine: namespace: {shown} here, "astro" in agent.namespace; keep one of them']
+
+
+@pytest.mark.parametrize("blank", [None, ""])
+def test_a_blank_contradicts_no_setting(blank: Any) -> None:
+    check_owned(Source(name="mine", values={"namespace": blank}), {"namespace": ("agent.namespace", "astro")})
+
+
+# What Kubernetes takes as text, as it stands in a file -> what is said of it.
+TEXTS = [
+    ("labels: {version: 2}", 'labels.version: must be text; got 2; try "2" in quotes'),
+    ("labels: {cost-centre: 0123}", 'labels.cost-centre: must be text; got 0123; try "0123" in quotes'),
+    ("annotations: {cost-center: 4711}", 'annotations.cost-center: must be text; got 4711; try "4711" in quotes'),
+    ("annotations: {a: 0x1F}", 'annotations.a: must be text; got 0x1F; try "0x1F" in quotes'),
+    ("annotations: {a: 1_000}", 'annotations.a: must be text; got 1_000; try "1_000" in quotes'),
+    ("annotations: {a: 1.50}", 'annotations.a: must be text; got 1.50; try "1.50" in quotes'),
+    (
+        "annotations: {prometheus.io/scrape: true}",
+        "annotations.prometheus.io/scrape: must be text; got true",
+    ),
+    ("annotations: {a: [b]}", 'annotations.a: must be text; got ["b"]'),
+    ("nodeSelector: {gpu: yes}", "nodeSelector.gpu: must be text; got true; put it in quotes"),
+    ("nodeSelector: [a]", 'nodeSelector: must be a mapping of texts; got ["a"]'),
+    ("triggerer: {nodeSelector: {a: 1}}", 'triggerer.nodeSelector.a: must be text; got 1; try "1" in quotes'),
+    ("sentinel: {labels: {a: 1}}", 'sentinel.labels.a: must be text; got 1; try "1" in quotes'),
+    ("dagProcessor: {podLabels: {a: 1}}", 'dagProcessor.podLabels.a: must be text; got 1; try "1" in quotes'),
+    ("workers: [{name: a, labels: {b: 1}}]", 'workers[a].labels.b: must be text; got 1; try "1" in quotes'),
+    (
+        "workers: [{name: a, serviceAccount: {annotations: {b: 1}}}]",
+        'workers[a].serviceAccount.annotations.b: must be text; got 1; try "1" in quotes',
+    ),
+    (
+        "serviceAccount: {triggerer: {annotations: {b: 1}}}",
+        'serviceAccount.triggerer.annotations.b: must be text; got 1; try "1" in quotes',
+    ),
+    ("imagePullSecretName: [a]", 'imagePullSecretName: must be text; got ["a"]'),
+    ("agentTokenSecretName: 1", 'agentTokenSecretName: must be text; got 1; try "1" in quotes'),
+    ("openLineage: {apiKeySecret: {a: b}}", 'openLineage.apiKeySecret: must be text; got {"a": "b"}'),
+    (
+        "commonEnv: [{name: AWS_ACCOUNT_ID, value: 012345671234}]",
+        'commonEnv[AWS_ACCOUNT_ID]: must be text; got 012345671234; try "012345671234" in quotes',
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), TEXTS)
+def test_text_is_asked_for_as_it_was_written(text: str, says: str) -> None:
+    with pytest.raises(Refusals) as caught:
+        check_source(Source(name="mine", values=parse(text)))
+    (line,) = caught.value.lines
+    assert line.startswith(f"mine: {says}")
+
+
+@pytest.mark.parametrize("text", ["labels:", "labels: {}", "labels: {a: ~}", "nodeSelector:", "imagePullSecretName:"])
+def test_an_empty_mapping_or_name_is_fine(text: str) -> None:
+    check_source(Source(name="mine", values=parse(text)))
+
+
+def test_a_number_is_the_same_however_it_is_written() -> None:
+    assert same(parse("a: 0x10"), {"a": 16})
+    assert not same(parse("a: 0x10"), {"a": 16.0})
+    assert not same(parse("a: 1"), {"a": True})
 
 
 # ---- our own

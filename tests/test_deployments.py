@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from astro_xcom.chart_values import release_values, xcom_values
 from astro_xcom.deployments import read_deployments
 from astro_xcom.refusal import Refusals
+from astro_xcom.report import check, synthesized
 from astro_xcom.settings import AwsDeployment, Deployment
 from astro_xcom.xcom import PodIdentity
 from support import PROJECT
@@ -405,7 +406,7 @@ def test_states_of_their_own_are_fine(one: Any, other: Any, tmp_path: Path) -> N
     ("changes", "says"),
     [
         ({"xcom__retention_days": 13}, "xcom.retention_days: 13 is short"),
-        ({"xcom__threshold": 1}, "xcom.threshold: values below 1 bytes stay in the Airflow database"),
+        ({"xcom__threshold": 1001}, "xcom.threshold: values below 1001 bytes stay in Astro's database"),
         ({}, "agent: the chart needs a value for secretBackend"),
         ({}, "state_store: chart 2.3.3 switches a state store on"),
         ({"storage__existing": True}, "storage.existing: values expire only by the storage's own lifecycle"),
@@ -419,6 +420,48 @@ def test_states_of_their_own_are_fine(one: Any, other: Any, tmp_path: Path) -> N
 def test_what_is_allowed_and_surprises_is_warned_of(changes: Yaml, says: str, tmp_path: Path) -> None:
     warnings = read({"deployments": {"a": changed(**changes)}}, tmp_path)["a"].warnings()
     assert any(warning.startswith(says) for warning in warnings)
+
+
+@pytest.mark.parametrize(
+    "blank",
+    [{"namespace": None}, {"resourceNamePrefix": None}, {"xcomBackend": None}, {"xcomBackend": ""}, {"labels": None},
+     {"createNamespace": None}, {"annotations": None}, {"commonEnv": None}, {"serviceAccount": None}],
+)  # fmt: skip
+def test_the_blanks_of_the_vendors_template_are_not_given(blank: Yaml, tmp_path: Path) -> None:
+    ((name, deployment),) = read({"deployments": {"a": changed(agent__values=blank)}}, tmp_path).items()
+    body = synthesized({name: deployment}, file="deployments.yaml")[name]
+    report = check(deployment, body)
+    assert report.namespace == deployment.agent.namespace
+    assert report.xcom.backend.endswith(".XComObjectStorageBackend")
+    (document,) = [local for local in body["locals"].values() if "xcomBackend" in local]
+    assert [key for key, value in document.items() if value is None and key in blank] in ([], ["labels"])
+
+
+def test_the_chart_creates_no_namespace(tmp_path: Path) -> None:
+    with pytest.raises(Refusals, match=r"createNamespace: remove it; agent\.create_namespace does that"):
+        read({"deployments": {"a": changed(agent__values={"createNamespace": True})}}, tmp_path)
+
+
+def test_a_backend_of_ones_own_is_a_setting(tmp_path: Path) -> None:
+    own = "branch_safe_xcom.BranchSafeXComObjectStorageBackend"
+    given = changed(xcom__backend=own, agent__values={"xcomBackend": own})
+    ((name, deployment),) = read({"deployments": {"a": given}}, tmp_path).items()
+    report = check(deployment, synthesized({name: deployment}, file="deployments.yaml")[name])
+    assert report.xcom.backend == own
+    assert not [text for text in report.always if "50491" in text]
+    for wrong in ("Backend", "a b.C", "a.b-c", "a..b", ""):
+        with pytest.raises(Refusals, match=r"xcom\.backend: must be a Python class with its module"):
+            read({"deployments": {"a": changed(xcom__backend=wrong)}}, tmp_path)
+    with pytest.raises(Refusals, match=r'xcomBackend: "x.Y" here, "airflow\..*" in xcom.backend; keep one of them'):
+        read({"deployments": {"a": changed(agent__values={"xcomBackend": "x.Y"})}}, tmp_path)
+
+
+@pytest.mark.parametrize(("threshold", "told"), [(0, True), (999, True), (1000, False)])
+def test_a_threshold_too_small_for_branches_is_told_of(threshold: int, told: bool, tmp_path: Path) -> None:
+    ((name, deployment),) = read({"deployments": {"a": changed(xcom__threshold=threshold)}}, tmp_path).items()
+    report = check(deployment, synthesized({name: deployment}, file="deployments.yaml")[name])
+    assert bool([text for text in report.always if "apache/airflow#50491" in text]) == told
+    assert not [text for text in report.warnings if text.startswith("xcom.threshold")]
 
 
 def test_no_warning_without_a_reason(tmp_path: Path) -> None:

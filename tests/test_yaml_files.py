@@ -60,8 +60,8 @@ def equal(one: Any, other: Any) -> bool:
         return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(equal, one, other))
-    number = (int, float)
-    if type(one) in number and type(other) in number:
+    numbers = [value for value in (one, other) if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    if len(numbers) == 2:
         return bool(one == other)
     return type(one) is type(other) and bool(one == other)
 

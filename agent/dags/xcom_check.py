@@ -28,6 +28,7 @@ LONGEST = timedelta(minutes=15)
 SECTION = "common.io"
 BACKEND = "XComObjectStorageBackend"
 COMPRESSIONS = ("", "zip", "gzip", "bz2", "lzma", "xz")
+SUFFIXES = (".zip", ".gz", ".bz2", ".lzma", ".xz")
 MAGIC = {b"PK": "zip", b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ": "xz", b"]\x00": "lzma"}
 IDENTITY = {
     "s3": ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
@@ -179,8 +180,7 @@ def why_a_path(path: str, *, seen: bool) -> str:
     except Exception as error:
         return f"its object cannot be read: {cause(error, scheme())}"
     packed = next((name for magic, name in MAGIC.items() if start.startswith(magic)), None)
-    suffix = path.rpartition("/")[2].partition(".")[2]
-    if packed and not suffix:
+    if packed and not path.endswith(SUFFIXES):  # before Airflow 3.4 a name is <uuid4>.gz, since then <key>.json.gz
         return f"its object is compressed ({packed}) but its name has no compression suffix, so it is read as it is"
     return f"its object holds no JSON (it starts with {start!r}): something else wrote it"
 

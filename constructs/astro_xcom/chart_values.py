@@ -11,6 +11,7 @@ from typing import Any
 from astro_xcom.refusal import Refusals, shown
 from astro_xcom.service_accounts import ServiceAccount, named_in_values
 from astro_xcom.xcom import STATE_STORE_BACKEND, XCOM_BACKEND, XCOM_VARIABLES, PodIdentity
+from astro_xcom.yaml_files import as_written
 
 MERGED_BY_NAME = ("commonEnv", "workers")
 COMPONENTS_WITH_ENV = ("dagProcessor", "triggerer", "sentinel")
@@ -18,6 +19,12 @@ MAPPINGS = [
     *((key,) for key in ("annotations", "labels", "openLineage", "serviceAccount", *COMPONENTS_WITH_ENV)),
     *(("serviceAccount", key) for key in ("annotations", "workers", *COMPONENTS_WITH_ENV)),
 ]
+
+TEXT_MAPS = ("annotations", "labels", "nodeSelector", "podAnnotations", "podLabels")
+TEXTS = [
+    ("agentTokenSecretName",), ("agentTokenFile",), ("astroDeploymentAPIURL",), ("image",), ("imagePullSecretName",),
+    ("secretBackend",), ("sentinelAuthSecretName",), ("openLineage", "apiKeySecret"),
+]  # fmt: skip
 
 # Values that would put a secret into Terraform's state in clear -> the value that names a Kubernetes secret instead.
 SECRETS = {
@@ -106,7 +113,12 @@ def same(one: Any, other: Any) -> bool:
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))
-    return type(one) is type(other) and bool(one == other)
+    return _kind(one) is _kind(other) and bool(one == other)
+
+
+def _kind(value: Any) -> type:
+    """The type, however a number was written."""
+    return next((kind for kind in (bool, int, float) if isinstance(value, kind)), type(value))
 
 
 def check_source(source: Source) -> None:
@@ -121,11 +133,14 @@ def check_source(source: Source) -> None:
 
 
 def check_owned(source: Source, owned: Mapping[str, tuple[str, Any]]) -> None:
-    """Refuse user values that contradict a setting. `owned`: chart key -> (the setting, its value)."""
+    """Refuse user values that contradict a setting. `owned`: chart key -> (the setting, its value).
+
+    A blank is not given.
+    """
     problems = [
         f"{source.name}: {key}: {shown(source.values[key])} here, {shown(value)} in {setting}; keep one of them"
         for key, (setting, value) in owned.items()
-        if key in source.values and not same(source.values[key], value)
+        if source.values.get(key) not in (None, "") and not same(source.values[key], value)
     ]
     if problems:
         raise Refusals(problems)
@@ -153,6 +168,16 @@ def _problems(values: Mapping[str, Any]) -> Iterator[str]:
     for where, worker in _workers(values):
         if not isinstance(worker.get("serviceAccount"), (Mapping, type(None))):
             yield f"{where}.serviceAccount: must be a mapping; got {shown(worker['serviceAccount'])}"
+    for path in TEXTS:
+        if not isinstance(_at(values, path), (str, type(None))):
+            yield f"{'.'.join(path)}: {_not_text(_at(values, path))}"
+    for where, texts in _text_maps(values):
+        if isinstance(texts, (Mapping, type(None))):
+            for key, text in (texts or {}).items():
+                if not isinstance(text, (str, type(None))) and key not in IDENTITY_MARKS:  # those are refused whole
+                    yield f"{where}.{key}: {_not_text(text)}"
+        elif where not in ("annotations", "labels", "serviceAccount.annotations"):  # those are said above
+            yield f"{where}: must be a mapping of texts; got {shown(texts)}"
     if not isinstance(_at(values, ("sentinel", "enabled")), (bool, type(None))):
         yield f"sentinel.enabled: must be true or false; got {shown(_at(values, ('sentinel', 'enabled')))}"
     yield from _named_list_problems(values, "commonEnv")
@@ -213,10 +238,35 @@ def _variable_problems(where: str, entries: Any) -> Iterator[str]:
         elif name in SECRET_VARIABLES:
             yield f"{where}[{name}]: would stand in Terraform's state in clear; try agentTokenSecretName"
         elif "value" in entry and not isinstance(entry["value"], str):
-            value = shown(entry["value"])
-            text = "" if entry["value"] is None else value
-            quoted = "" if isinstance(entry["value"], (Mapping, list)) else f'; try "{text}" in quotes'
-            yield f"{where}[{name}]: must be text; got {value}{quoted}"
+            yield f"{where}[{name}]: {_not_text(entry['value'])}"
+
+
+def _not_text(value: Any) -> str:
+    text = as_written(value)
+    if text is not None:
+        return f'must be text; got {text}; try "{text}" in quotes'
+    if value is None:
+        return 'must be text; got null; try "" in quotes'
+    return f"must be text; got {shown(value)}" + ("; put it in quotes" if isinstance(value, bool) else "")
+
+
+def _text_maps(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Where Kubernetes takes a mapping of texts and nothing else."""
+    blocks = values.get("serviceAccount")
+    places: list[tuple[str, Any]] = [
+        ("", values),
+        ("serviceAccount.", blocks),
+        *(
+            (f"serviceAccount.{component}.", _at(blocks, (component,)))
+            for component in ("workers", *COMPONENTS_WITH_ENV)
+        ),
+    ]
+    places += [(f"{component}.", values.get(component)) for component in COMPONENTS_WITH_ENV]
+    for where, worker in _workers(values):
+        places += [(f"{where}.", worker), (f"{where}.serviceAccount.", worker.get("serviceAccount"))]
+    for front, block in places:
+        if isinstance(block, Mapping):
+            yield from ((f"{front}{key}", block[key]) for key in TEXT_MAPS if key in block)
 
 
 def _marks(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -239,13 +289,14 @@ def xcom_values(
     variables: Mapping[str, str],
     pod_identity: PodIdentity,
     state_store: bool,
+    backend: str = XCOM_BACKEND,
 ) -> dict[str, Any]:
     """Our own chart values: names, service accounts, XCom backend, environment, identity marks."""
     return {
         "resourceNamePrefix": resource_name_prefix,
         "namespace": namespace,
         "createNamespace": False,
-        "xcomBackend": XCOM_BACKEND,
+        "xcomBackend": backend,
         **({"stateStoreBackend": STATE_STORE_BACKEND} if state_store else {}),
         "commonEnv": [{"name": name, "value": value} for name, value in variables.items()],
         "annotations": dict(pod_identity.annotations),

@@ -14,6 +14,25 @@ LARGEST_FLOAT = 1e200  # CDKTF takes numbers of some 1e289 for its own tokens
 LARGEST_INTEGER = 2**53  # Helm reads every number as a 64-bit float
 
 
+class WrittenInt(int):
+    """A whole number that is written in another way than it prints, such as 0123, with that text."""
+
+    text: str
+
+
+class WrittenFloat(float):
+    """A number that is written in another way than it prints, such as 1.50, with that text."""
+
+    text: str
+
+
+def as_written(value: Any) -> str | None:
+    """The text that a number was read from. None for what is no number: `yes` and `true` are the same when read."""
+    if isinstance(value, (WrittenInt, WrittenFloat)):
+        return value.text
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
 class HelmLoader(yaml.SafeLoader):
     """YAML with the scalars of Helm's parser: `y` is true, `1e3` a number, `12:30` and dates are text.
 
@@ -69,6 +88,15 @@ def _is_text(key: yaml.Node) -> bool:
 
 
 def _number(loader: HelmLoader, node: yaml.ScalarNode) -> int | float | str:
+    number = _value(node)
+    if isinstance(number, str) or str(number) == node.value:
+        return number
+    written = WrittenInt(number) if isinstance(number, int) else WrittenFloat(number)
+    written.text = node.value
+    return written
+
+
+def _value(node: yaml.ScalarNode) -> int | float | str:
     # In front of a dot Helm takes only underscores between digits; elsewhere it drops them all.
     plain = re.sub("(?<=[0-9])_(?=[0-9])" if node.value.startswith(".") else "_", "", node.value)
     digits = plain.lstrip("+-")

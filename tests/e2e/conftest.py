@@ -1,5 +1,6 @@
 """Fixtures: agents' environments, certificates and emulators."""
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -31,12 +32,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def agents_python() -> Callable[[str], Path]:
-    """The Python of an agents' image for a cloud: Airflow and agent/requirements-<cloud>.txt."""
-    airflow = HERE / "requirements-airflow.txt"
-    return lambda cloud: (
-        environment(airflow, PROJECT / "agent" / f"requirements-{cloud}.txt", name=f"agent-{cloud}") / "python"
-    )
+def agents_python(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The Python of an agents' image for a cloud: Airflow and agent/requirements-<cloud>.txt, as locked.
+
+    With the variable AGENT_AIRFLOW they are not as locked, but the newest with that Airflow: `apache-airflow==3.2.*`.
+    """
+    other = os.environ.get("AGENT_AIRFLOW")
+
+    def python(cloud: str) -> Path:
+        files = [HERE / "locks" / f"agent-{cloud}.txt"]
+        if other:
+            wanted = tmp_path_factory.getbasetemp() / "airflow.txt"
+            wanted.write_text(f"{other}\n")
+            files = [wanted, PROJECT / "agent" / f"requirements-{cloud}.txt"]
+        return environment(*files, name=f"agent-{cloud}") / "python"
+
+    return python
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +67,7 @@ def airflow(agents_python: Callable[[str], Path], certificates: Certificates) ->
 @pytest.fixture(scope="session")
 def emulators() -> Path:
     """The commands of the emulators that are written in Python."""
-    return environment(HERE / "requirements-emulators.txt", name="emulators")
+    return environment(HERE / "locks" / "emulators.txt", name="emulators")
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,7 @@ class AgentValues(Construct):
             variables={**xcom.variables(location), **(state_store.variables(location) if state_store else {})},
             pod_identity=pod_identity,
             state_store=state_store is not None,
+            backend=xcom.backend,
         )
         users = [chart_values.Source(name=source.name, values=literal(source.values)) for source in agent.sources()]
         merged = chart_values.release_values(users, own)

@@ -198,6 +198,8 @@ def _store(store: Store) -> Iterator[str]:
     yield from _row("path", store.path)
     if store.object_key:
         yield from _row("an object", store.object_key)
+    if store.object_key_from_airflow_3_4:
+        yield from _row("with Airflow 3.4", store.object_key_from_airflow_3_4)
     yield from _prose("threshold", f"{store.threshold}: {store.threshold_means}")
     yield from _prose("compression", f"{store.compression}: {store.compression_means}")
     yield from _row("backend", store.backend)

@@ -71,6 +71,13 @@ def object_path(value: str) -> str:
     )
 
 
+def python_class(value: str) -> str:
+    """A Python class with its module."""
+    if not re.fullmatch(r"([A-Za-z_]\w*\.)+[A-Za-z_]\w*", value, re.ASCII):
+        raise Refused("must be a Python class with its module", got=value, hint='"my_package.my_module.MyBackend"')
+    return value
+
+
 def contains(outer: str, inner: str) -> bool:
     """Whether every object under `inner` is also under `outer`."""
     return outer == "" or inner == outer or inner.startswith(outer + "/")

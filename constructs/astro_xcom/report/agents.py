@@ -12,6 +12,7 @@ from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_VARIABLES
 
 COMPONENTS = ("dagProcessor", "triggerer", "sentinel")
 OBJECT_NAME = "<dag_id>/<run_id>/<task_id>/<uuid4>"
+NAME_FROM_3_4 = "<dag_id>/<run_id>/<task_id>/ti-<id>/<key>.json"
 SUFFIXES = {"none": "", "gzip": ".gz"}  # the others' are their names
 LOST = "a denied upload is no error: the task stays green, and the next one receives the path as its value"
 MEANINGS = {
@@ -62,8 +63,13 @@ def xcom_store(values: Body) -> Store:
     """Where XComs go."""
     store = _store(XCOM_VARIABLES, values, values["xcomBackend"])
     folder = urlsplit(store.path).path.strip("/")
-    name = OBJECT_NAME + SUFFIXES.get(store.compression, f".{store.compression}")
-    return store.model_copy(update={"object_key": f"{folder}/{name}" if folder else name})
+    front, suffix = f"{folder}/" if folder else "", SUFFIXES.get(store.compression, f".{store.compression}")
+    return store.model_copy(
+        update={
+            "object_key": f"{front}{OBJECT_NAME}{suffix}",
+            "object_key_from_airflow_3_4": f"{front}{NAME_FROM_3_4}{suffix}",
+        }
+    )
 
 
 def state_store(stack: Stack) -> Store | None:
@@ -80,6 +86,7 @@ def _store(prefix: str, values: Body, backend: str) -> Store:
     return Store(
         path=env[f"{prefix}PATH"],
         object_key=None,
+        object_key_from_airflow_3_4=None,
         threshold=threshold,
         threshold_means=f"values of at least {threshold} bytes go there{below}"
         if threshold

@@ -97,7 +97,9 @@ class Store(Model):
 
     path: str
     object_key: str | None
-    """What an object is called in the bucket or container. None where Airflow does not document it."""
+    """What Airflow 3.2 and 3.3 call an object in the bucket or container. None where Airflow does not document it."""
+    object_key_from_airflow_3_4: str | None
+    """What Airflow 3.4 calls it (seen in 3.4.0b2)."""
     threshold: int
     """Values of at least so many bytes go there."""
     threshold_means: str

@@ -16,8 +16,10 @@ from astro_xcom.report.model import CloudFacts, Finding, Release, Report, Servic
 from astro_xcom.report.state import State
 from astro_xcom.report.terraform import Body, Known, Stack, planned
 from astro_xcom.settings import Deployment
+from astro_xcom.settings.deployment import SMALL
 from astro_xcom.stacks import add_stacks
 from astro_xcom.terraform_text import from_stack
+from astro_xcom.xcom import XCOM_BACKEND
 
 
 def synthesized(deployments: Mapping[str, Deployment], *, file: str) -> dict[str, Body]:
@@ -59,8 +61,8 @@ def check(deployment: Deployment, body: Body, state: State | None = None) -> Rep
         state_store=state_store(stack),
         lifecycle=facts.lifecycle,
         environment=environment(values),
-        annotations=values.get("annotations", {}),
-        labels=values.get("labels", {}),
+        annotations=values.get("annotations") or {},
+        labels=values.get("labels") or {},
         for_others=(*facts.for_others, *_for_others(stack, accounts, release)),
         always=(*_always(deployment, expires=facts.lifecycle is not None), *facts.always),
         warnings=tuple(deployment.warnings()),
@@ -119,4 +121,10 @@ def _always(deployment: Deployment, *, expires: bool) -> Iterator[str]:
         f"Values expire {when}. A task that reads one later receives its path instead, without an error: values must "
         "outlast the longest run with its retries and re-runs."
     )
+    if deployment.xcom.threshold < SMALL and deployment.xcom.backend == XCOM_BACKEND:
+        yield (
+            "Mapped tasks of a branch that was not chosen, or after a short circuit, run all the same, and every task "
+            "is green: Airflow's scheduler finds the path of the decision where it looks for the decision "
+            f"(apache/airflow#50491). With xcom.threshold: {SMALL} they are skipped."
+        )
     yield "The path is permanent: after a change of it, values written before are read as their paths."

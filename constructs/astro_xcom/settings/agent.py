@@ -19,7 +19,6 @@ from astro_xcom import chart_values, names
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.service_accounts import ServiceAccount, service_accounts
 from astro_xcom.settings.base import Count, DnsLabel, Flag, Settings
-from astro_xcom.xcom import XCOM_BACKEND
 from astro_xcom.yaml_files import read_mapping
 
 CHART = "astro-remote-execution-agent"
@@ -135,11 +134,11 @@ class AgentSettings(Settings):
         owned = {
             "namespace": ("agent.namespace", self.namespace),
             "resourceNamePrefix": ("agent.resource_name_prefix", self.resource_name_prefix),
-            "createNamespace": ("this project (agent.create_namespace is Helm's own)", False),
-            "xcomBackend": ("this project", XCOM_BACKEND),
         }
         for source in self.sources():
             chart_values.check_owned(source, owned)
+            if source.values.get("createNamespace") not in (None, "", False):
+                raise Refusals([f"{source.name}: createNamespace: remove it; agent.create_namespace does that"])
         self.service_accounts()
         return self
 

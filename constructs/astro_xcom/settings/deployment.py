@@ -3,14 +3,16 @@
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from astro_xcom import names
-from astro_xcom.refusal import Refused
+from astro_xcom import chart_values, names
+from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.settings.agent import AgentSettings, Kubeconfig
 from astro_xcom.settings.base import Flag, ObjectPath, Settings
 from astro_xcom.settings.state import Backend, LocalState, State
 from astro_xcom.settings.xcom import STATE_STORE_CHART, StateStoreSettings, XComSettings, check_state_store
 
 SHORT_RETENTION_DAYS = 14
+SMALL = 1000
+"""Bytes. What a branch or a short circuit decided fits in, so that Airflow's scheduler can read it."""
 NEEDED_VALUES = ("astroDeploymentAPIURL", "secretBackend")
 
 
@@ -81,6 +83,15 @@ class Deployment(Settings):
         return self
 
     @model_validator(mode="after")
+    def _values_name_the_backend_of_the_settings(self) -> Self:
+        try:
+            for source in self.agent.sources():
+                chart_values.check_owned(source, {"xcomBackend": ("xcom.backend", self.xcom.backend)})
+        except Refusals as error:
+            raise Refused(str(error), field="agent") from None
+        return self
+
+    @model_validator(mode="after")
     def _state_store_fits(self) -> Self:
         check_state_store(self.storage.path, self.state_store, self.agent.chart_version)
         return self
@@ -97,10 +108,10 @@ class Deployment(Settings):
                 f"xcom.retention_days: {self.xcom.retention_days} is short: a task that reads a value after it expired "
                 "(a retry, a manual re-run) gets its path instead, without an error"
             )
-        if self.xcom.threshold > 0:
+        if self.xcom.threshold > SMALL:
             found.append(
-                f"xcom.threshold: values below {self.xcom.threshold} bytes stay in the Airflow database; "
-                "remote execution is documented for 0"
+                f"xcom.threshold: values below {self.xcom.threshold} bytes stay in Astro's database; remote execution "
+                f"is documented for 0, and {SMALL} is enough for branches"
             )
         if self.state_store is None and names.version_key(self.agent.chart_version) >= STATE_STORE_CHART:
             found.append(
