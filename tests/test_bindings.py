@@ -447,6 +447,74 @@ app.synth()
 """
 
 
+INDEXING = """
+const { Worker } = require("worker_threads");
+const worker = new Worker(process.env.SCRIPT, { workerData: { file: process.env.WRITTEN } });
+setTimeout(() => process.exit(7), 100);  // as jsii does, without a look at its worker
+"""
+WRITES = """
+const { workerData } = require("worker_threads");
+Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+require("fs").writeFileSync(workerData.file, "index");
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "content", "written"),
+    [
+        ("runtime-index-worker.js", WRITES, True),
+        ("runtime-index-worker.js", "throw new Error()", False),
+        ("another-worker.js", WRITES, False),
+    ],
+)
+def test_node_waits_for_the_worker_that_writes_an_index_and_for_no_other(
+    script: str, content: str, written: bool, node: str, tmp_path: Path
+) -> None:
+    (tmp_path / script).write_text(content)
+    env = {**os.environ, "SCRIPT": str(tmp_path / script), "WRITTEN": str(tmp_path / "written")}
+    program = f"process.on('uncaughtException', () => {{}}); require({str(NODE_HALF)!r}); {INDEXING}"
+    done = subprocess.run([node, "-e", program], env=env, capture_output=True, text=True)
+    assert done.returncode == 7, done.stderr
+    assert (tmp_path / "written").exists() == written
+
+
+ONE_CLASS_OF_AWS = """
+import astro_xcom
+from cdktf import App, TerraformStack
+stack = TerraformStack(App(outdir="out"), "stack")
+from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
+S3Bucket(stack, "bucket", bucket="x")
+"""
+MEASURED = """
+import resource, subprocess, sys
+done = subprocess.run([sys.executable, "-c", sys.argv[1]], capture_output=True, text=True)
+assert done.returncode == 0, done.stderr
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="measures memory as Linux and macOS report it")
+def test_ordinary_runs_get_the_index_of_their_only_provider(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    env = {**os.environ, "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(cache)}
+
+    def megabytes() -> int:
+        command = [sys.executable, "-c", MEASURED, ONE_CLASS_OF_AWS]
+        return int(subprocess.run(command, cwd=tmp_path, env=env, check=True, capture_output=True, text=True).stdout)
+
+    def indexed() -> bool:
+        return bool(list(cache.glob("@cdktf/provider-aws/**/.jsii.runtime.v1.json")))
+
+    first = megabytes()
+    for _ in range(5):  # on a busy machine the wait may end before the index is written
+        if indexed():
+            break
+        megabytes()
+    assert indexed()
+    assert megabytes() < first / 3
+
+
 @pytest.mark.slow
 def test_the_json_is_the_same_lazy_and_eager(run: Run, tmp_path: Path) -> None:
     lazy = run(PROGRAM, OUT=str(tmp_path / "lazy"))

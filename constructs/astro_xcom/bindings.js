@@ -51,3 +51,33 @@ function lazyBuffer(path) {
 
 fs.readFileSync = (path, ...options) =>
   DEFINITIONS.test(path) && options.length === 0 ? lazyBuffer(path) : readFileSync(path, ...options);
+
+// jsii reads all of a package (130 MB for aws) unless an index of its types lies in its cache. A worker writes that index, and
+// jsii exits without waiting for it: of the provider that was loaded last it would never be there. Wait for the worker, for
+// less than the 5 s after which jsii's Python half kills this process: on a busy machine a later run writes it.
+const threads = require("worker_threads");
+const LONGEST_WAIT_MS = 4000;
+const AS_JSII = `
+  const { workerData } = require("worker_threads");
+  process.on("exit", () => {
+    Atomics.store(workerData.ended, 0, 1);
+    Atomics.notify(workerData.ended, 0);
+  });
+  require(workerData.script);
+`;
+const { Worker } = threads;
+const indexing = [];
+
+threads.Worker = class extends Worker {
+  constructor(script, options) {
+    if (!/[\\/]runtime-index-worker\.js$/.test(script)) return new Worker(script, options);
+    const ended = new Int32Array(new SharedArrayBuffer(4));
+    super(AS_JSII, { ...options, eval: true, workerData: { ...options.workerData, script, ended } });
+    indexing.push(ended);
+  }
+};
+// Before jsii's own listener, which removes the folder that the worker writes to.
+process.prependListener("exit", () => {
+  const deadline = Date.now() + LONGEST_WAIT_MS;
+  for (const ended of indexing) Atomics.wait(ended, 0, 0, Math.max(0, deadline - Date.now()));
+});
