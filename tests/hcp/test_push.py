@@ -605,7 +605,7 @@ def test_without_pytfe_the_extra_is_named(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     said = push(command, exported)
     assert said.code == 1
-    assert "pip install 'cdktf-astro-xcom[hcp]'" in said.err
+    assert "the extra `hcp` of this package" in said.err
 
 
 # ---- what is uploaded

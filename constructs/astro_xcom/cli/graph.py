@@ -45,9 +45,7 @@ def graph(
     if not one_file and output.exists() and not output.is_dir():
         problems.append(f"{output}: must be a folder, or a file that ends in .svg")
     if importlib.util.find_spec("pygraphviz") is None:
-        problems.append(
-            str(Refused("graph needs the package pygraphviz", hint="pip install 'cdktf-astro-xcom[graph]'"))
-        )
+        problems.append(str(Refused("graph needs the package pygraphviz", hint="the extra `graph` of this package")))
     if problems:
         raise Refusals(problems)
     bodies = synthesized(deployments, file=file.name)

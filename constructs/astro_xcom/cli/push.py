@@ -54,7 +54,7 @@ def push(
     being applied. 2: changes are planned and not applied. 130: interrupted; the run goes on.
     """
     if importlib.util.find_spec("pytfe") is None:
-        raise Refused("push needs the package pytfe", hint="pip install 'cdktf-astro-xcom[hcp]'")
+        raise Refused("push needs the package pytfe", hint="the extra `hcp` of this package")
     if plan_only and auto_apply:
         raise Refused("--plan-only and --auto-apply exclude one another")
     wished = _variables(env or [], sensitive_env or [], os.environ)
