@@ -94,10 +94,10 @@ golden: .venv/.ready ## Rewrite the goldens and the generated pages of docs/, th
 	@pipenv run python -m astro_xcom.schema > docs/deployments.schema.json
 	@pipenv run python tools/reference.py
 	@UPDATE_GOLDEN=1 pipenv run pytest -q tests/test_golden.py tests/test_examples.py
-	@pipenv run astro-xcom graph --output docs/pictures
+	@$(MAKE) --no-print-directory pictures
 
 pictures: .venv/.ready ## Draw docs/pictures anew
-	@pipenv run astro-xcom graph --output docs/pictures
+	@pipenv run astro-xcom graph --file tests/example/deployments.yaml --output docs/pictures
 
 lock: .pipenv/bin/pipenv ## Resolve Pipfile.lock and package-lock.json anew (with the oldest Python, so that it fits all)
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cp -r Pipfile constructs package.json "$$folder"; cd "$$folder"; \

@@ -50,7 +50,7 @@ def main(out: str, count: int, what: list[str]) -> None:
     from astro_xcom.deployments import read_deployments
     from astro_xcom.stacks import make_stack
 
-    examples = read_deployments(ROOT / "deployments.yaml")
+    examples = read_deployments(ROOT / "tests" / "example" / "deployments.yaml")
     from cdktf import App
 
     app = App(outdir=out)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from once import made_once
-from support import GOLDEN, PROJECT, Applied, synth_file
+from support import EXAMPLE, GOLDEN, PROJECT, Applied, synth_file
 
 SHARED = PROJECT.parent / "shared"
 
@@ -51,7 +51,7 @@ def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def stacks(session_folder: Path) -> dict[str, Path]:
     """The folder of every stack of the example and of tests/golden."""
-    files = [PROJECT / "deployments.yaml", *sorted(GOLDEN.glob("*/deployments.yaml"))]
+    files = [EXAMPLE / "deployments.yaml", *sorted(GOLDEN.glob("*/deployments.yaml"))]
 
     def make(out: Path) -> None:
         out.mkdir()
@@ -65,7 +65,7 @@ def stacks(session_folder: Path) -> dict[str, Path]:
 def readme_stacks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The stacks of README's deployments, which have nothing but what each cloud needs."""
     folder = tmp_path_factory.mktemp("readme")
-    (folder / "examples").symlink_to(PROJECT / "examples")
+    (folder / "examples").symlink_to(EXAMPLE / "examples")
     (block,) = re.findall(r"^```yaml\n(.*?)^```", (PROJECT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     (folder / "deployments.yaml").write_text(block)
     return synth_file(folder / "deployments.yaml", folder / "out")

@@ -19,6 +19,8 @@ from astro_xcom.stacks import make_stack
 from once import made_once
 
 PROJECT = Path(__file__).resolve().parent.parent
+EXAMPLE = PROJECT / "tests" / "example"
+"""deployments.yaml and its values file, as the project has them: yours may be changed, and these stay."""
 GOLDEN = PROJECT / "tests" / "golden"
 CHART = PROJECT / "tests" / "chart"
 

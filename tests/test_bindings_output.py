@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support import GOLDEN, PROJECT
+from support import EXAMPLE, GOLDEN, PROJECT
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ def test_random_classes_of_every_provider(tmp_path: Path) -> None:
 
 
 def test_every_golden(tmp_path: Path) -> None:
-    sources = [PROJECT / "deployments.yaml", *sorted(GOLDEN.glob("*/deployments.yaml"))]
+    sources = [EXAMPLE / "deployments.yaml", *sorted(GOLDEN.glob("*/deployments.yaml"))]
     program = "import sys; from pathlib import Path; from support import synth_file\n" + "".join(
         f"synth_file(Path({str(source)!r}), Path(sys.argv[1], '{number}'))\n" for number, source in enumerate(sources)
     )

@@ -17,11 +17,11 @@ from astro_xcom.deployments import read_deployments
 from astro_xcom.refusal import Refused
 from astro_xcom.report import Document, Report, check, read_state, synthesized
 from astro_xcom.report.terraform import Known, planned
-from support import GOLDEN, PROJECT, Applied, Body
+from support import EXAMPLE, GOLDEN, Applied, Body
 
 FILES = {
     name: file
-    for file in [PROJECT / "deployments.yaml", *sorted(GOLDEN.glob("*/deployments.yaml"))]
+    for file in [EXAMPLE / "deployments.yaml", *sorted(GOLDEN.glob("*/deployments.yaml"))]
     for name in yaml.safe_load(file.read_text())["deployments"]
 }
 UNKNOWN = "(known after apply"
@@ -31,7 +31,8 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command: arguments -> (exit code, stdout, stderr)."""
+    """The command, in the folder of the example: arguments -> (exit code, stdout, stderr)."""
+    monkeypatch.chdir(EXAMPLE)
 
     def command(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["astro-xcom", "check", *map(str, arguments)])
@@ -370,7 +371,7 @@ def test_warnings_are_errors_only_when_strict(run: Run) -> None:
 
 def test_nothing_is_left_behind(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run("-f", PROJECT / "deployments.yaml")[0] == 0
+    assert run("-f", EXAMPLE / "deployments.yaml")[0] == 0
     assert list(tmp_path.iterdir()) == []
 
 
@@ -890,7 +891,7 @@ def test_another_cluster_is_a_finding(
 ) -> None:
     (tmp_path / "state.json").write_text(json.dumps(applied(stacks[name]).state))
     content = yaml.safe_load(FILES[name].read_text())
-    content["defaults"]["agent"]["values_files"] = [str(PROJECT / "examples" / "agent-values.yaml")]
+    content["defaults"]["agent"]["values_files"] = [str(EXAMPLE / "examples" / "agent-values.yaml")]
     content["deployments"][name]["cluster"]["name"] = "data-new"
     (tmp_path / "deployments.yaml").write_text(yaml.safe_dump(content))
     code, out, _ = run(name, "-f", tmp_path / "deployments.yaml", "--state", tmp_path / "state.json", "--json")
@@ -989,7 +990,7 @@ def test_changed_settings_differ_from_what_is_applied(
 ) -> None:
     (tmp_path / "state.json").write_text(json.dumps(applied(stacks[name]).state))
     content = yaml.safe_load(FILES[name].read_text())
-    content["defaults"]["agent"]["values_files"] = [str(PROJECT / "examples" / "agent-values.yaml")]
+    content["defaults"]["agent"]["values_files"] = [str(EXAMPLE / "examples" / "agent-values.yaml")]
     content["defaults"]["xcom"]["retention_days"] = 60
     content["deployments"][name]["storage"]["path"] = "other"
     content["deployments"][name]["agent"]["resource_name_prefix"] = "renamed"

@@ -28,7 +28,7 @@ from astro_xcom.cli import app
 from astro_xcom.deployments import CLOUDS, read_deployments
 from astro_xcom.refusal import Refusals
 from environments import environment
-from support import GOLDEN, PROJECT, only, synth, synth_file
+from support import EXAMPLE, GOLDEN, PROJECT, only, synth, synth_file
 
 reference = SimpleNamespace(**runpy.run_path(str(PROJECT / "tools" / "reference.py")))
 
@@ -112,8 +112,8 @@ def run(command: list[str], folder: Path) -> None:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A folder with the example in it, to write to."""
-    (tmp_path / "examples").symlink_to(PROJECT / "examples")
-    (tmp_path / "deployments.yaml").write_text((PROJECT / "deployments.yaml").read_text())
+    (tmp_path / "examples").symlink_to(EXAMPLE / "examples")
+    (tmp_path / "deployments.yaml").write_text((EXAMPLE / "deployments.yaml").read_text())
     return tmp_path
 
 
@@ -166,7 +166,7 @@ def test_without_what_it_calls_optional_the_example_is_what_readme_shows(
     project: Path, readme_stacks: dict[str, Path]
 ) -> None:
     file = project / "deployments.yaml"
-    text = (PROJECT / "deployments.yaml").read_text()
+    text = (EXAMPLE / "deployments.yaml").read_text()
     optional = {*re.findall(r"^ *(\w+):.*# optional", text, re.MULTILINE), "public_network_access", "private_endpoint"}
     example = yaml.safe_load(text)
     for deployment in example["deployments"].values():

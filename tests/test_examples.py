@@ -3,13 +3,14 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from support import GOLDEN, PROJECT, Applied, Body
+from support import EXAMPLE, GOLDEN, PROJECT, Applied, Body
 
 EXAMPLES = sorted((PROJECT / "examples").glob("*.py"))
 INDEX = (PROJECT / "examples" / "README.md").read_text()
@@ -29,7 +30,9 @@ def pinned(body: Body) -> str:
 
 def run(example: Path, folder: Path) -> dict[str, str]:
     """Stack -> what is pinned of it."""
-    done = subprocess.run([sys.executable, str(example)], cwd=folder, capture_output=True, text=True)
+    shutil.copy(example, folder)
+    shutil.copy(EXAMPLE / "examples" / "agent-values.yaml", folder)
+    done = subprocess.run([sys.executable, example.name], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "astro_xcom.bindings" not in done.stderr, "imports a provider before astro_xcom"
     stacks = sorted((folder / "cdktf.out" / "stacks").iterdir())

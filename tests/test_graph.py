@@ -17,7 +17,7 @@ from astro_xcom.graph import Card, Stack, cards, picture
 from astro_xcom.graph.references import not_implied, reachable
 from astro_xcom.graph.words import WORDS
 from astro_xcom.report import synthesized
-from support import GOLDEN, PROJECT, Body
+from support import EXAMPLE, GOLDEN, PROJECT, Body
 
 PICTURES = PROJECT / "docs" / "pictures"
 EXAMPLES = ("aws-example", "azure-example", "gcp-example")
@@ -214,7 +214,7 @@ def test_the_order_in_the_json_does_not_matter() -> None:
 
 
 def test_the_pictures_in_docs_are_what_the_command_draws() -> None:
-    file = PROJECT / "deployments.yaml"
+    file = EXAMPLE / "deployments.yaml"
     bodies = synthesized(read_deployments(file), file=file.name)
     assert {place.stem for place in PICTURES.iterdir()} == set(bodies)
     for name, body in bodies.items():
@@ -235,7 +235,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *ar
     return capsys.readouterr().out, refused
 
 
-FILE = ("--file", PROJECT / "deployments.yaml")
+FILE = ("--file", EXAMPLE / "deployments.yaml")
 
 
 def test_a_folder_gets_a_picture_of_each(
@@ -263,7 +263,7 @@ def test_all_that_is_wrong_is_refused_at_once_and_nothing_written(
         "deployments.yaml: a deployment must be one of aws-example, azure-example, gcp-example; "
         'got "aws-exmple"; try aws-example',
         f"{tmp_path / 'some.svg'}: is one file, for one picture: name one deployment, or give a folder",
-        "graph needs the package pygraphviz; try pip install 'cdktf-astro-xcom[graph]'",
+        "graph needs the package pygraphviz; try the extra `graph` of this package",
     ]
     assert not [*tmp_path.iterdir()]
 

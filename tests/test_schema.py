@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from astro_xcom.deployments import CLOUDS
 from astro_xcom.schema import deployments_schema
-from support import GOLDEN, PROJECT
+from support import EXAMPLE, GOLDEN, PROJECT
 
 Yaml = dict[str, Any]
 
@@ -59,11 +59,11 @@ def test_the_schema_is_a_valid_schema() -> None:
 
 
 def test_editors_find_the_schema() -> None:
-    first, *_ = (PROJECT / "deployments.yaml").read_text().splitlines()
-    assert first == "# yaml-language-server: $schema=docs/deployments.schema.json"
+    first, *_ = (EXAMPLE / "deployments.yaml").read_text().splitlines()
+    assert first == "# yaml-language-server: $schema=../../docs/deployments.schema.json"
 
 
-@pytest.mark.parametrize("file", [PROJECT / "deployments.yaml", *sorted(GOLDEN.rglob("deployments.yaml"))])
+@pytest.mark.parametrize("file", [EXAMPLE / "deployments.yaml", *sorted(GOLDEN.rglob("deployments.yaml"))])
 def test_the_files_of_this_project_fit(file: Path) -> None:
     VALIDATOR.validate(yaml.safe_load(file.read_text()))
 

@@ -13,7 +13,7 @@ from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.settings import Deployment, GcsState, State
 from astro_xcom.settings.state import DELETED
 from astro_xcom.stacks import make_stack
-from support import PROJECT, Body, read, synth_file
+from support import EXAMPLE, PROJECT, Body, read, synth_file
 
 S3 = {"bucket": "acme-state", "region": "us-east-1"}
 AZURERM = {"storage_account_name": "acmestate", "container_name": "tfstate"}
@@ -22,7 +22,7 @@ HCP = {"organization": "acme"}
 
 def content(state: Any, **others: Any) -> str:
     """A file with the AWS deployment of the example (and others by name), with that state."""
-    example = yaml.safe_load((PROJECT / "deployments.yaml").read_text())
+    example = yaml.safe_load((EXAMPLE / "deployments.yaml").read_text())
     deployments = {"a": state, **others}
     for number, name in enumerate(list(deployments)):
         made = json.loads(json.dumps(example["deployments"]["aws-example"]))
@@ -157,7 +157,7 @@ def test_workspaces_of_their_own_are_fine(one: Any, other: Any, tmp_path: Path) 
 
 
 def test_defaults_give_each_deployment_a_workspace_of_its_own(tmp_path: Path) -> None:
-    file = yaml.safe_load((PROJECT / "deployments.yaml").read_text())
+    file = yaml.safe_load((EXAMPLE / "deployments.yaml").read_text())
     file["defaults"] = {"agent": {"namespace": "astro"}, "state": {"hcp": {**HCP, "project": "Data"}}}
     found = read(yaml.safe_dump(file), tmp_path)
     assert [deployment.backend().own_name(name) for name, deployment in found.items()] == list(found)

@@ -23,9 +23,9 @@ loaded would only have defined classes which nobody uses.
 Switch: ``ASTRO_XCOM_EAGER_BINDINGS=1``, read when this module is imported, leaves Python and Node as they are without
 it. ``JSII_NODE`` is set all the same: it says which Node runs, not what it loads.
 
-Errors: Refused, when jsii is imported and there is no Node at all. No other: a provider that was imported earlier stays as it is, and so does one that does not look as expected; if
-jsii cannot run ``bindings.js``, the Python half works alone. The first and the last are slow, and a warning says what
-to do.
+Errors: Refused, when jsii is imported and there is no Node at all. No other: a provider that was imported earlier
+stays as it is, and so does one that does not look as expected; if jsii cannot run ``bindings.js``, the Python half
+works alone. These are slow, and the first and the last warn and say what to do.
 """
 
 from __future__ import annotations

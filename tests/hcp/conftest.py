@@ -12,7 +12,7 @@ import yaml
 from astro_xcom.cli import app
 from astro_xcom.hcp import api
 from hcp.service import TOKEN, UPLOAD_SECRET, Server, Service
-from support import PROJECT
+from support import EXAMPLE
 
 QUICK = api.Patience(request=30, pauses=(0.01, 0.02, 0.03), polls=(0.01,), upload=5)
 
@@ -73,8 +73,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def project(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose AWS deployment lives in a workspace of the service; the others name none."""
     folder = tmp_path_factory.mktemp("project")
-    (folder / "examples").symlink_to(PROJECT / "examples")
-    content = yaml.safe_load((PROJECT / "deployments.yaml").read_text())
+    (folder / "examples").symlink_to(EXAMPLE / "examples")
+    content = yaml.safe_load((EXAMPLE / "deployments.yaml").read_text())
     aws = content["deployments"]["aws-example"]
     aws["cluster"]["authentication"] = "token"
     aws["state"] = {"hcp": {"organization": "acme", "project": "Data", "hostname": server.service.hostname}}

@@ -9,7 +9,7 @@ import yaml
 
 from astro_xcom.cli import app, bundle, export, push  # noqa: F401 - each makes its command
 from astro_xcom.deployments import read_deployments
-from support import PROJECT
+from support import EXAMPLE, PROJECT
 
 PAGE = PROJECT / "docs" / "hcp-terraform.md"
 WORKFLOWS = sorted((PROJECT / "examples" / "workflows").glob("*.yml"))
@@ -49,7 +49,7 @@ def test_every_option_is_documented(name: str) -> None:
 
 
 def test_the_workflows_name_the_stacks_of_the_example() -> None:
-    stacks = list(read_deployments(PROJECT / "deployments.yaml"))
+    stacks = list(read_deployments(EXAMPLE / "deployments.yaml"))
     (workflow,) = [yaml.safe_load(file.read_text()) for file in WORKFLOWS if file.name == "api-driven.yml"]
     assert workflow["jobs"]["push"]["strategy"]["matrix"]["stack"] == stacks
 

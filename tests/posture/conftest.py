@@ -15,10 +15,10 @@ from conftest import missing
 from environments import environment
 from once import made_once
 from posture.scanners import INPUTS, SCANS, Scan, Scanners
-from support import GOLDEN, PROJECT, Applied, synth_file
+from support import EXAMPLE, GOLDEN, Applied, synth_file
 
 HERE = Path(__file__).parent
-FILES = [PROJECT / "deployments.yaml", *sorted(GOLDEN.glob("*/deployments.yaml")), HERE / "deployments.yaml"]
+FILES = [EXAMPLE / "deployments.yaml", *sorted(GOLDEN.glob("*/deployments.yaml")), HERE / "deployments.yaml"]
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ import yaml
 from astro_xcom.posture import ACCEPTED, accepted
 from astro_xcom.settings import Deployment
 from posture.commands import posture
-from support import GOLDEN, PROJECT
+from support import EXAMPLE, GOLDEN
 
-DEPLOYMENTS = ("-f", str(PROJECT / "deployments.yaml"))
+DEPLOYMENTS = ("-f", str(EXAMPLE / "deployments.yaml"))
 OWN = ("-f", str(Path(__file__).parent / "deployments.yaml"))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from posture.commands import posture
 from posture.scanners import INPUTS, Input, Scan, Scanners
-from support import PROJECT
+from support import EXAMPLE
 
 pytestmark = [pytest.mark.terraform, pytest.mark.posture]
 
@@ -19,7 +19,7 @@ OWN = Path(__file__).parent / "deployments.yaml"
 Scans = Callable[[str], list[Scan]]
 
 
-def written(name: str, folder: Path, *, file: Path = PROJECT / "deployments.yaml") -> Path:
+def written(name: str, folder: Path, *, file: Path = EXAMPLE / "deployments.yaml") -> Path:
     assert posture(name, "-f", str(file), "-o", str(folder)).code == 0
     return folder
 

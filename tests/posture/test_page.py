@@ -9,7 +9,7 @@ from astro_xcom.settings import Deployment
 from posture.page import TEXT, tables
 from posture.scanners import SCANNED
 
-REQUIREMENTS = (Path(__file__).parent / "requirements.txt").read_text(encoding="utf-8").split()
+REQUIREMENTS = (Path(__file__).parent / "requirements.in").read_text(encoding="utf-8").split()
 EXAMPLES = ("aws-example", "azure-example", "gcp-example")
 
 

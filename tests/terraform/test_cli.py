@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from conftest import missing
-from support import PROJECT, synth_file
+from support import EXAMPLE, PROJECT, synth_file
 
 pytestmark = pytest.mark.terraform
 
@@ -38,8 +38,8 @@ def cdktf(shared: Path, tmp_path: Path) -> Cdktf:
         missing("the cdktf command (make cli)")
     for name in ("main.py", "cdktf.json", "Pipfile", "Pipfile.lock", "constructs", "examples", ".venv"):
         (tmp_path / name).symlink_to(PROJECT / name)
-    (tmp_path / "deployments.yaml").write_text((PROJECT / "deployments.yaml").read_text())
-    stacks = synth_file(PROJECT / "deployments.yaml", tmp_path / "pins")
+    (tmp_path / "deployments.yaml").write_text((EXAMPLE / "deployments.yaml").read_text())
+    stacks = synth_file(EXAMPLE / "deployments.yaml", tmp_path / "pins")
     setup = subprocess.run(
         [sys.executable, shared / "standin" / "setup", *(stack / "cdk.tf.json" for stack in stacks.values())],
         capture_output=True,

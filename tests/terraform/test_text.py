@@ -9,7 +9,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from support import PROJECT, Applied, Body, render, synth_file
+from support import EXAMPLE, Applied, Body, render, synth_file
 
 pytestmark = pytest.mark.terraform
 
@@ -47,7 +47,7 @@ def through_the_chart(
 ) -> tuple[Body, Body]:
     """(what was written, what the chart received)."""
     folder.mkdir(exist_ok=True)
-    base = yaml.safe_load((PROJECT / "examples" / "agent-values.yaml").read_text())
+    base = yaml.safe_load((EXAMPLE / "examples" / "agent-values.yaml").read_text())
     extra: dict[str, Any] = {
         "testEcho": True,
         "commonEnv": base["commonEnv"] + [{"name": f"TEXT_{n}", "value": text} for n, text in enumerate(texts)],
