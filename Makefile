@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cli synth test test-slow test-terraform test-posture e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock terraform validate diff deploy destroy export push stack clean
+.PHONY: help setup cli synth test test-slow test-terraform test-posture e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock update newest terraform validate diff deploy destroy export push stack clean
 
 PYTHON ?= python3
 LOCK_PYTHON ?= python3.10
@@ -27,17 +27,20 @@ setup: .venv/.ready ## Make .venv with everything from Pipfile.lock
 
 .pipenv/bin/pipenv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and f"Python 3.10 or newer is needed, {sys.executable} is {sys.version.split()[0]}: try make PYTHON=python3.12")'
+	@echo "installing pipenv into .pipenv, once: about 15 seconds" >&2
 	@$(PYTHON) -m venv .pipenv
 	@.pipenv/bin/python -m pip install --quiet pipenv==$(PIPENV_VERSION)
 
 .venv/.ready: Pipfile.lock constructs/pyproject.toml | .pipenv/bin/pipenv
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@echo "installing the Python packages of Pipfile.lock into .venv, once: one to three minutes" >&2
 	@.pipenv/bin/pipenv sync --dev --quiet
 	@touch $@
 
 cli: node_modules/.ready ## Install the cdktf command (needs no Node of its own)
 
 node_modules/.ready: package-lock.json .venv/.ready
+	@echo "installing the cdktf command into node_modules, once: about half a minute" >&2
 	@npm ci --no-fund --no-audit --loglevel=error
 	@touch $@
 
@@ -78,6 +81,7 @@ docs-serve: .docs/.ready ## Show the documentation on http://127.0.0.1:8000 and 
 	@.docs/bin/mkdocs serve
 
 .docs/.ready: docs/requirements.txt
+	@echo "installing MkDocs into .docs, once: about 20 seconds" >&2
 	@$(PYTHON) -m venv --clear .docs
 	@.docs/bin/python -m pip install --quiet --requirement docs/requirements.txt
 	@touch $@
@@ -104,6 +108,19 @@ lock: .pipenv/bin/pipenv ## Resolve Pipfile.lock and package-lock.json anew (wit
 	$(LOCK_PYTHON) -m venv .venv; $(CURDIR)/.pipenv/bin/pipenv lock --dev; npm install --package-lock-only --no-fund --no-audit --loglevel=error; \
 	python3 -c 'import json; lock = json.load(open("Pipfile.lock")); lock["_meta"]["sources"] = []; print(json.dumps(lock, indent=4))' > $(CURDIR)/Pipfile.lock; \
 	python3 -c 'import json; lock = json.load(open("package-lock.json")); [p.pop("resolved", None) for p in lock["packages"].values()]; print(json.dumps(lock, indent=2))' > $(CURDIR)/package-lock.json
+
+COMPILE = pipenv run uv pip compile --quiet --universal --no-annotate --no-header --no-emit-index-url --generate-hashes --upgrade
+LOCKS = tests/e2e/locks/*.txt tests/posture/requirements.txt docs/requirements.txt Pipfile.lock package-lock.json
+
+update: lock ## Renew every lock file: what tests, docs and users install; then say what changed
+	@for cloud in aws azure gcp; do $(COMPILE) --python-version 3.11 tests/e2e/airflow.in agent/requirements-$$cloud.txt -o tests/e2e/locks/agent-$$cloud.txt; done
+	@$(COMPILE) --python-version 3.11 tests/e2e/emulators.in -o tests/e2e/locks/emulators.txt
+	@$(COMPILE) --python-version 3.11 tests/posture/requirements.in -o tests/posture/requirements.txt
+	@$(COMPILE) --python-version 3.10 --fork-strategy fewest docs/requirements.in -o docs/requirements.txt
+	@git diff --unified=0 -- $(LOCKS) | grep -E '^(\+\+\+ |[-+][a-z0-9._-]+==|[-+] +"version")' || echo "nothing changed"
+
+newest: .venv/.ready ## Try the newest Airflow, pre-releases included, with the newest packages (blocks nothing)
+	@AGENT_AIRFLOW='apache-airflow>=3.3.0b1,<4' PIP_PRE=1 $(PYTEST) -m e2e tests/e2e
 
 terraform:
 	@command -v terraform > /dev/null || { echo "Terraform 1.10 or newer is needed to plan and deploy, and there is no terraform command: see https://developer.hashicorp.com/terraform/install"; exit 1; }

@@ -49,7 +49,6 @@ NOT_RUN = {
     "terraform -chdir": "needs the providers; tests/hcp and tests/posture plan and show so",
     'echo \'{"terraform": {"backend"': "tests/hcp/test_terraform.py plans with it",
     "rm cdktf.out/stacks/aws-example/backend_override": "goes with the line above",
-    "astro-xcom check aws-example --state": "needs an applied state; tests/test_check.py has one",
     "astro-xcom export": "may download providers; tests/hcp/test_export.py runs it",
     "astro-xcom push": "needs an account; tests/hcp/test_push.py has a server",
     "astro-xcom bundle": "needs what export wrote; tests/hcp/test_bundle.py runs it",

@@ -33,7 +33,7 @@ def read_state(text: str) -> State:
     try:
         document = json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError):
-        raise Refused(rule, got=text.strip()[:60], hint=f"`{SHOW} > state.json` in the stack's folder") from None
+        raise Refused(rule, got=text.strip()[:60], hint=f"`{SHOW}` in the stack's folder") from None
     if not isinstance(document, dict):
         raise Refused(rule, got=document)
     if "planned_values" in document:
