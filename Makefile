@@ -88,7 +88,7 @@ docs-serve: .docs/.ready ## Show the documentation on http://127.0.0.1:8000 and 
 
 dist: .venv/.ready ## Build wheel and sdist of the package constructs/ in dist/
 	@rm -rf dist
-	@pipenv run uv build --quiet --no-create-gitignore --out-dir dist constructs
+	@pipenv run uv build --quiet --build-constraints tools/build.txt --no-create-gitignore --out-dir dist constructs
 
 release: .venv/.ready ## Check that changelog, version, git tag and addresses agree, then build dist/
 	@pipenv run python tools/release.py
@@ -110,12 +110,13 @@ lock: .pipenv/bin/pipenv ## Resolve Pipfile.lock and package-lock.json anew (wit
 	python3 -c 'import json; lock = json.load(open("package-lock.json")); [p.pop("resolved", None) for p in lock["packages"].values()]; print(json.dumps(lock, indent=2))' > $(CURDIR)/package-lock.json
 
 COMPILE = pipenv run uv pip compile --quiet --universal --no-annotate --no-header --no-emit-index-url --generate-hashes --upgrade
-LOCKS = tests/e2e/locks/*.txt tests/posture/requirements.txt docs/requirements.txt Pipfile.lock package-lock.json
+LOCKS = tests/e2e/locks/*.txt tools/build.txt tests/posture/requirements.txt docs/requirements.txt Pipfile.lock package-lock.json
 
 update: lock ## Renew every lock file: what tests, docs and users install; then say what changed
 	@for cloud in aws azure gcp; do $(COMPILE) --python-version 3.11 tests/e2e/airflow.in agent/requirements-$$cloud.txt -o tests/e2e/locks/agent-$$cloud.txt; done
 	@$(COMPILE) --python-version 3.11 tests/e2e/emulators.in -o tests/e2e/locks/emulators.txt
 	@$(COMPILE) --python-version 3.11 tests/posture/requirements.in -o tests/posture/requirements.txt
+	@$(COMPILE) --python-version 3.10 tools/build.in -o tools/build.txt
 	@$(COMPILE) --python-version 3.10 --fork-strategy fewest docs/requirements.in -o docs/requirements.txt
 	@git diff --unified=0 -- $(LOCKS) | grep -E '^(\+\+\+ |[-+][a-z0-9._-]+==|[-+] +"version")' || echo "nothing changed"
 

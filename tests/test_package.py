@@ -67,7 +67,16 @@ def uv(*arguments: object, cwd: Path) -> str:
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `make dist` makes: the sdist, and the wheel made from it."""
     folder = tmp_path_factory.mktemp("dist")
-    uv("build", "--no-create-gitignore", "--out-dir", folder, PROJECT / "constructs", cwd=folder)
+    uv(
+        "build",
+        "--build-constraints",
+        PROJECT / "tools" / "build.txt",
+        "--no-create-gitignore",
+        "--out-dir",
+        folder,
+        PROJECT / "constructs",
+        cwd=folder,
+    )
     return folder
 
 
@@ -91,6 +100,9 @@ def install(wheel: Path, tmp_path: Path) -> Iterator[Install]:
     python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
     def install(extra: str, *arguments: object) -> Path:
+        locked = tmp_path / "locked.txt"
+        locked.write_text("\n".join(versions(free=[Requirement(str(text)).name for text in arguments[2:]])))
+        arguments = (*arguments, "--constraints", locked)
         uv("venv", "--python", sys.executable, environment, cwd=tmp_path)
         named = f"cdktf-astro-xcom[{extra}]" if extra else "cdktf-astro-xcom"
         uv("pip", "install", "--python", python, f"{named} @ {wheel.as_uri()}", *arguments, cwd=tmp_path)
@@ -98,6 +110,14 @@ def install(wheel: Path, tmp_path: Path) -> Iterator[Install]:
 
     yield install
     shutil.rmtree(environment, ignore_errors=True)
+
+
+def versions(*, free: list[str]) -> Iterator[str]:
+    """`name==version` of what Pipfile.lock holds, but for these names."""
+    lock = json.loads((PROJECT / "Pipfile.lock").read_text())
+    for name, package in {**lock["develop"], **lock["default"]}.items():
+        if "version" in package and _normal(name) not in map(_normal, free):
+            yield f"{name}{package['version']}"
 
 
 def kept(body: Body) -> Body:
