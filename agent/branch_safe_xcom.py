@@ -1,6 +1,6 @@
 """An XCom backend that keeps what branches and short circuits decide in Airflow's database.
 
-Airflow's scheduler reads a decision to skip mapped tasks, and has no access to the object storage: with
+Before Airflow 3.4 the scheduler reads a decision to skip mapped tasks, and has no access to the object storage: with
 XComObjectStorageBackend it finds the object's path there, skips nothing, and every task is green
 (apache/airflow#50491).
 
