@@ -124,7 +124,7 @@ def _always(deployment: Deployment, *, expires: bool) -> Iterator[str]:
     if deployment.xcom.threshold < SMALL and deployment.xcom.backend == XCOM_BACKEND:
         yield (
             "Before Airflow 3.4, mapped tasks of a branch that was not chosen, or after a short circuit, run all the "
-            "same, and every task is green: the scheduler finds the path of the decision where it looks for the decision "
-            f"(apache/airflow#50491). With xcom.threshold: {SMALL} they are skipped."
+            "same, and every task is green: the scheduler finds the path of the decision where it looks for the "
+            f"decision (apache/airflow#50491). With xcom.threshold: {SMALL} they are skipped."
         )
     yield "The path is permanent: after a change of it, values written before are read as their paths."
