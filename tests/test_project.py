@@ -85,34 +85,3 @@ def test_no_test_reads_what_users_change() -> None:
 
 READ_EXAMPLES = {"test_docs.py", "test_examples.py", "test_package.py", "test_project.py"}
 """They run the programs there."""
-COPIED = (
-    "constructs", "docs", "examples", "tests", "tools", "agent", "benchmarks", ".github", ".ci", "main.py", "cdktf.json",
-    "mkdocs.yml", "pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "Pipfile",
-    ".pre-commit-config.yaml", "Pipfile.lock", "package.json", "package-lock.json", ".gitignore",
-)  # fmt: skip
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "content",
-    [
-        "deployments: {mine: {cloud: aws, region: eu-west-1, cluster: {name: data}, storage: {bucket: my-own-bucket},\n"
-        "  agent: {namespace: data, resource_name_prefix: mine}}}\n",
-        "deployments: {mine: {cloud: aws}}\n",
-    ],
-)
-def test_a_file_of_ones_own_breaks_no_test(content: str, tmp_path: Path) -> None:
-    for name in COPIED:
-        if (PROJECT / name).is_dir():
-            shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-        elif (PROJECT / name).exists():
-            shutil.copy(PROJECT / name, tmp_path)
-    (tmp_path / ".venv").symlink_to(PROJECT / ".venv")
-    (tmp_path / "deployments.yaml").write_text(content)
-    (tmp_path / "examples" / "agent-values.yaml").write_text("image: images.example.com/mine:1\n")
-    env = {**os.environ, "PYTHONPATH": str(tmp_path / "constructs"), "PYTEST_ADDOPTS": "", "CI": ""}
-    chosen = ["tests/test_golden.py", "tests/test_graph.py", "tests/test_check.py", "tests/test_docs.py", "tests/hcp",
-              "tests/test_state.py", "tests/test_schema.py", "tests/test_project.py", "tests/posture"]  # fmt: skip
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *chosen]
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-4000:]
