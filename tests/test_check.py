@@ -689,7 +689,7 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
             ("release", "namespace", "astro", None),
             ("release", "version", "2.3.3", None),
         ],
-        "installs",
+        "installs the agents, unless the cluster has a release of this name",
     ),
     (
         "aws-example",

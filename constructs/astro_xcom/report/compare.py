@@ -102,7 +102,7 @@ def _of_resources(
 
 def _release(now: Flat, applied: Flat) -> str:
     if not applied:
-        return "the next apply installs the agents"
+        return "the next apply installs the agents, unless the cluster has a release of this name: see upgrade_install"
     if not now:
         return "the next apply uninstalls the agents; tasks that run then are lost"
     if any(now[key] != applied.get(key) for key in ("name", "namespace")):
