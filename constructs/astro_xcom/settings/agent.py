@@ -85,8 +85,9 @@ class AgentSettings(Settings):
     """Upgrade a release of this name that Terraform's state does not hold: its first installation failed, or it dropped
     out of the state while the cluster was out of reach. false: refuse ("cannot re-use a name that is still in use")."""
     take_ownership: Flag = False
-    """true: existing objects without a Helm release, applied by kubectl or Argo CD for example, become part of it.
-    Default: Helm refuses them ("invalid ownership metadata")."""
+    """true: existing objects that the chart also creates become part of the release, whoever applied them: kubectl,
+    Argo CD or another Helm release. Uninstalling deletes them too. No effect on a release that Terraform's state does
+    not hold: import it first. Default: Helm refuses such objects ("invalid ownership metadata")."""
     values_files: tuple[
         Annotated[ValuesFile, BeforeValidator(_read), WithJsonSchema({"type": "string", "minLength": 1})], ...
     ] = ()
