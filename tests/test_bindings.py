@@ -4,11 +4,13 @@ import filecmp
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -447,72 +449,188 @@ app.synth()
 """
 
 
-INDEXING = """
-const { Worker } = require("worker_threads");
-const worker = new Worker(process.env.SCRIPT, { workerData: { file: process.env.WRITTEN } });
-setTimeout(() => process.exit(7), 100);  // as jsii does, without a look at its worker
+# Looks for the index of a package as jsii does, from a main program beside jsii's worker.
+LOOKS = """
+require(process.env.NODE_HALF);
+const fs = require("fs");
+let found;
+try { found = fs.readFileSync(process.argv[2] + "/.jsii.runtime.v1.json", "utf-8"); }
+catch (error) { found = error.code; }
+fs.writeFileSync("found", String(found));
+setTimeout(() => process.exit(7), 100);  // later, as jsii does: an error of the worker would end it before
 """
 WRITES = """
-const { workerData } = require("worker_threads");
-Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
-require("fs").writeFileSync(workerData.file, "index");
+const { isMainThread, workerData } = require("worker_threads");
+if (isMainThread || !workerData.supportedFeatures.includes("any")) throw new Error();
+Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+require("fs").writeFileSync(workerData.packageDir + "/.jsii.runtime.v1.json", "written");
 """
+STUCK = """
+require("fs").writeFileSync("started", "");
+Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+"""
+
+
+def looks_for_an_index(
+    node: str, folder: Path, worker: str | None, package: str = "@cdktf/provider-x", half: Path = NODE_HALF
+) -> subprocess.Popen[str]:
+    """A Node that looks for the index of a package which jsii has linked from its cache."""
+    (folder / "program.js").write_text(LOOKS)
+    if worker is not None:
+        (folder / "runtime-index-worker.js").write_text(worker)
+    (folder / "cached").mkdir(exist_ok=True)
+    link = folder / "node_modules" / package
+    if not link.exists():
+        link.parent.mkdir(parents=True)
+        link.symlink_to(folder / "cached", target_is_directory=True)
+    return subprocess.Popen(
+        [node, "program.js", str(link)],
+        cwd=folder,
+        env={**os.environ, "NODE_HALF": str(half)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def found(process: subprocess.Popen[str], folder: Path) -> str:
+    """What it found, after it ended as any other: with its own exit code, and without a word."""
+    try:
+        out, err = process.communicate(timeout=50)  # less than the bound: a worker that has ended is not waited for
+    finally:
+        process.kill()
+    assert (process.returncode, out, err) == (7, "", "")
+    return (folder / "found").read_text()
 
 
 @pytest.mark.parametrize(
-    ("script", "content", "written"),
-    [
-        ("runtime-index-worker.js", WRITES, True),
-        ("runtime-index-worker.js", "throw new Error()", False),
-        ("another-worker.js", WRITES, False),
-    ],
+    ("worker", "expected"),
+    [(WRITES, "written"), ("throw new Error()", "ENOENT"), ("not JavaScript", "ENOENT"), (None, "ENOENT")],
+    ids=["writes", "fails", "does not start", "is missing"],
 )
-def test_node_waits_for_the_worker_that_writes_an_index_and_for_no_other(
-    script: str, content: str, written: bool, node: str, tmp_path: Path
+def test_node_finds_the_index_that_jsiis_worker_writes(
+    worker: str | None, expected: str, node: str, tmp_path: Path
 ) -> None:
-    (tmp_path / script).write_text(content)
-    env = {**os.environ, "SCRIPT": str(tmp_path / script), "WRITTEN": str(tmp_path / "written")}
-    program = f"process.on('uncaughtException', () => {{}}); require({str(NODE_HALF)!r}); {INDEXING}"
-    done = subprocess.run([node, "-e", program], env=env, capture_output=True, text=True)
-    assert done.returncode == 7, done.stderr
-    assert (tmp_path / "written").exists() == written
+    assert found(looks_for_an_index(node, tmp_path, worker), tmp_path) == expected
 
 
-ONE_CLASS_OF_AWS = """
-import astro_xcom
-from cdktf import App, TerraformStack
-stack = TerraformStack(App(outdir="out"), "stack")
-from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
-S3Bucket(stack, "bucket", bucket="x")
+def test_node_reads_an_index_that_is_there(node: str, tmp_path: Path) -> None:
+    (tmp_path / "cached").mkdir()
+    (tmp_path / "cached" / ".jsii.runtime.v1.json").write_text("there before")
+    assert found(looks_for_an_index(node, tmp_path, WRITES), tmp_path) == "there before"
+
+
+@pytest.mark.parametrize("package", ["@cdktf/other", "provider-x", "constructs"])
+def test_node_writes_no_index_of_any_other_package(package: str, node: str, tmp_path: Path) -> None:
+    assert found(looks_for_an_index(node, tmp_path, WRITES, package), tmp_path) == "ENOENT"
+
+
+def test_node_writes_no_index_into_a_copy_which_goes_with_the_process(node: str, tmp_path: Path) -> None:
+    (tmp_path / "node_modules" / "@cdktf" / "provider-x").mkdir(parents=True)
+    assert found(looks_for_an_index(node, tmp_path, WRITES), tmp_path) == "ENOENT"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="this user may write everywhere")
+def test_node_builds_no_index_that_it_may_not_write(node: str, tmp_path: Path) -> None:
+    (tmp_path / "cached").mkdir(mode=0o555)
+    assert found(looks_for_an_index(node, tmp_path, STUCK), tmp_path) == "ENOENT"
+    assert not (tmp_path / "started").exists()
+
+
+def test_node_misses_an_index_as_ever_where_there_is_no_jsii(node: str, tmp_path: Path) -> None:
+    manifest = "node_modules/@cdktf/provider-x/.jsii.runtime.v1.json"
+    script = f"try {{ require('fs').readFileSync('{manifest}') }} catch (error) {{ return error.code }}"
+    assert in_node(node, tmp_path, "@cdktf/provider-x", INDEX, script) == "ENOENT"
+
+
+def test_node_goes_on_without_an_index_when_the_worker_does_not_end(node: str, tmp_path: Path) -> None:
+    text, bound = NODE_HALF.read_text(), "LONGEST_WAIT_MS = 60_000"
+    assert bound in text
+    half = tmp_path / "half.js"
+    half.write_text(text.replace(bound, "LONGEST_WAIT_MS = 300"))
+    assert found(looks_for_an_index(node, tmp_path, STUCK, half=half), tmp_path) == "ENOENT"
+    assert (tmp_path / "started").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["interrupt", "terminate"])
+def test_a_signal_ends_node_while_an_index_is_written(number: signal.Signals, node: str, tmp_path: Path) -> None:
+    with looks_for_an_index(node, tmp_path, STUCK) as process:
+        try:
+            while not (tmp_path / "started").exists():
+                assert process.poll() is None
+                sleep(0.01)
+            process.send_signal(number)
+            assert process.wait(timeout=30) == -number  # half the bound
+        finally:
+            process.kill()
+
+
+ORDINARY = {
+    "aws": 'from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket; S3Bucket(stack, "x", bucket="x")',
+    "azurerm": "from cdktf_cdktf_provider_azurerm.resource_group import ResourceGroup\n"
+    'ResourceGroup(stack, "x", name="x", location="x")',
+    "google": "from cdktf_cdktf_provider_google.storage_bucket import StorageBucket\n"
+    'StorageBucket(stack, "x", name="x", location="EU")',
+}
+# Notes, as jsii's Node process ends, which files of providers its main thread has read (.jsii is all of a package), and
+# its peak memory, that of its workers included. Python would not know it of a Node that takes long to end.
+COSTS = """
+const fs = require("fs"), { readFileSync } = fs, read = [];
+if (require("worker_threads").isMainThread && process.argv[1].endsWith("program.js")) {
+  fs.readFileSync = (path, ...options) => {
+    const content = readFileSync(path, ...options);
+    if (/@cdktf[/]provider-.*[/][.]jsii/.test(path)) read.push(require("path").basename(path));
+    return content;
+  };
+  process.on("exit", () => {
+    const megabytes = process.resourceUsage().maxRSS / 1024;
+    fs.writeFileSync(process.env.COSTS_FILE, JSON.stringify({ read, megabytes }));
+  });
+}
 """
-MEASURED = """
-import resource, subprocess, sys
-done = subprocess.run([sys.executable, "-c", sys.argv[1]], capture_output=True, text=True)
-assert done.returncode == 0, done.stderr
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
-"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    told: tuple[int, str, str]
+    read: list[str]
+    megabytes: float
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="measures memory as Linux and macOS report it")
-def test_ordinary_runs_get_the_index_of_their_only_provider(tmp_path: Path) -> None:
-    cache = tmp_path / "cache"
-    env = {**os.environ, "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(cache)}
+@pytest.mark.skipif(sys.platform == "win32", reason="jsii may have to copy what lies in its cache there")
+@pytest.mark.parametrize("provider", ORDINARY)
+def test_ordinary_runs_read_the_index_of_their_only_provider(provider: str, tmp_path: Path) -> None:
+    cache, probe, costs = tmp_path / "cache", tmp_path / "costs.js", tmp_path / "costs"
+    probe.write_text(COSTS)
+    program = (
+        "import astro_xcom, sys\nfrom cdktf import App, TerraformStack\n"
+        f'stack = TerraformStack(App(outdir="out"), "stack")\n{ORDINARY[provider]}\n'
+        'print("out"); print("error", file=sys.stderr); sys.exit(3)'
+    )
+    env = {**os.environ, "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(cache), "COSTS_FILE": str(costs)}
+    env["NODE_OPTIONS"] = f'--require "{probe}"'
 
-    def megabytes() -> int:
-        command = [sys.executable, "-c", MEASURED, ONE_CLASS_OF_AWS]
-        return int(subprocess.run(command, cwd=tmp_path, env=env, check=True, capture_output=True, text=True).stdout)
+    def cost(**environment: str) -> Cost:
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, cwd=tmp_path, env=env | environment, capture_output=True, text=True)
+        return Cost((done.returncode, done.stdout, done.stderr), **json.loads(costs.read_text()))
 
-    def indexed() -> bool:
-        return bool(list(cache.glob("@cdktf/provider-aws/**/.jsii.runtime.v1.json")))
+    def index() -> dict[str, int]:
+        return {file.name: file.stat().st_mtime_ns for file in cache.glob("@cdktf/*/*/*/.jsii.runtime[.-]*")}
 
-    first = megabytes()
-    for _ in range(5):  # on a busy machine the wait may end before the index is written
-        if indexed():
-            break
-        megabytes()
-    assert indexed()
-    assert megabytes() < first / 3
+    without = cost(JSII_RUNTIME_PACKAGE_CACHE="disabled")
+    assert without.read == [".jsii"]
+    assert not cache.exists()
+    first = cost()
+    written = index()
+    assert set(written) == {".jsii.runtime.v1.json", ".jsii.runtime-index.v1", ".jsii.runtime-defs.v1.jsonl"}
+    second, third = cost(), cost()
+    assert index() == written
+    assert first.read == second.read == third.read == [".jsii.runtime.v1.json", ".jsii.runtime-index.v1"]
+    assert max(second.megabytes, third.megabytes) < without.megabytes / 2
+    assert without.told == first.told == second.told == third.told == (3, "out\n", "error\n")
 
 
 @pytest.mark.slow

@@ -3,6 +3,8 @@
 "use strict";
 const fs = require("fs");
 const Module = require("module");
+const { dirname, join } = require("path");
+const { Worker } = require("worker_threads");
 
 process.noDeprecation = true; // else Node says on each run that cdktf calls util.isArray
 
@@ -49,35 +51,41 @@ function lazyBuffer(path) {
   return new Proxy({}, { get });
 }
 
-fs.readFileSync = (path, ...options) =>
-  DEFINITIONS.test(path) && options.length === 0 ? lazyBuffer(path) : readFileSync(path, ...options);
-
-// jsii reads all of a package (130 MB for aws) unless an index of its types lies in its cache. A worker writes that index, and
-// jsii exits without waiting for it: of the provider that was loaded last it would never be there. Wait for the worker, for
-// less than the 5 s after which jsii's Python half kills this process: on a busy machine a later run writes it.
-const threads = require("worker_threads");
-const LONGEST_WAIT_MS = 4000;
-const AS_JSII = `
+// jsii reads all of a package (130 MB for aws) unless an index of its types lies in its cache. It starts a worker that writes
+// one afterwards, and exits without waiting for it: of the provider that was loaded last it would never be there. Run the same
+// worker before, when jsii looks for an index that is not there yet; jsii then reads what it wrote.
+const MANIFEST = /[\\/]@cdktf[\\/]provider-[^\\/]+[\\/]\.jsii\.runtime\.v\d+\.json$/;
+const LONGEST_WAIT_MS = 60_000; // a worker that dies says nothing
+const INDEXER = `
   const { workerData } = require("worker_threads");
-  process.on("exit", () => {
+  workerData.supportedFeatures = { includes: () => true }; // jsii checks them as it reads the index
+  try {
+    require(workerData.script);
+  } finally {
     Atomics.store(workerData.ended, 0, 1);
     Atomics.notify(workerData.ended, 0);
-  });
-  require(workerData.script);
-`;
-const { Worker } = threads;
-const indexing = [];
-
-threads.Worker = class extends Worker {
-  constructor(script, options) {
-    if (!/[\\/]runtime-index-worker\.js$/.test(script)) return new Worker(script, options);
-    const ended = new Int32Array(new SharedArrayBuffer(4));
-    super(AS_JSII, { ...options, eval: true, workerData: { ...options.workerData, script, ended } });
-    indexing.push(ended);
   }
+`;
+
+function writeIndex(packageDir) {
+  const script = join(dirname(require.main.filename), "runtime-index-worker.js");
+  // jsii links what lies in its cache. A copy, as on Windows, goes as this process ends, and so would its index.
+  if (!fs.lstatSync(packageDir).isSymbolicLink()) return;
+  fs.accessSync(packageDir, fs.constants.W_OK);
+  const ended = new Int32Array(new SharedArrayBuffer(4));
+  const worker = new Worker(INDEXER, { eval: true, workerData: { script, packageDir, ended } });
+  worker.on("error", () => {}); // jsii reads all of the package, as it would have
+  Atomics.wait(ended, 0, 0, LONGEST_WAIT_MS);
+}
+
+fs.readFileSync = (path, ...options) => {
+  if (DEFINITIONS.test(path) && options.length === 0) return lazyBuffer(path);
+  if (MANIFEST.test(path) && !fs.existsSync(path)) {
+    try {
+      writeIndex(dirname(path));
+    } catch {
+      // all of it is optional
+    }
+  }
+  return readFileSync(path, ...options);
 };
-// Before jsii's own listener, which removes the folder that the worker writes to.
-process.prependListener("exit", () => {
-  const deadline = Date.now() + LONGEST_WAIT_MS;
-  for (const ended of indexing) Atomics.wait(ended, 0, 0, Math.max(0, deadline - Date.now()));
-});

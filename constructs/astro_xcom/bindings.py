@@ -8,8 +8,8 @@ provider; before or after cdktf), each of them is loaded when it is first used:
   s3_bucket``, ``cdktf_cdktf_provider_aws.s3_bucket`` and ``dir()`` work as before (PEP 562). No other package is
   treated differently.
 - Node: a provider's ``lib/index.js`` requires a module when jsii asks for it, and jsii reads the definitions of the
-  types it needs rather than all of them. ``bindings.js``, beside this file, does that inside jsii's process. As the
-  process ends, it waits for the index that jsii writes of a provider's types, so that the next run finds it.
+  types it needs rather than all of them. It finds them by an index, which jsii's own worker writes when a provider
+  has none yet. ``bindings.js``, beside this file, does that inside jsii's process.
 - Garbage collection: what exists when a provider is imported, modules and classes as a rule, is exempt from it
   (``gc.freeze``).
 - Type checks: jsii reads the annotations of a constructor anew for each object made; here once
