@@ -124,6 +124,8 @@ def main() -> None:
             Case(f"bindings: one of each, cold cache{label}", 1, all_, {**switch}, [])
             for label, switch in (("", {}), (", switch off", OFF))
         ]
+        first = Case("bindings: one resource of aws, first run from an empty cache", 1, one, {}, [])
+        second = Case("bindings: one resource of aws, second run from an empty cache", 1, one, {}, [])
         for case in (*fast[1:], *slow):
             run(case.count, case.clouds, case.environment)  # fills jsii's cache
         for number in range(max(options.runs, options.slow_runs)):
@@ -134,8 +136,11 @@ def main() -> None:
             for position, case in enumerate(cold):
                 fresh = {"JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(Path(cache, f"{position}-{number}"))}
                 case.runs.append(run(case.count, case.clouds, {**case.environment, **fresh}))
+            fresh = {"JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(Path(cache, f"twice-{number}"))}
+            for case in (first, second):
+                case.runs.append(run(case.count, case.clouds, fresh))
 
-    text = report(empty, [*fast, *slow, *cold])
+    text = report(empty, [*fast, *slow, *cold, first, second])
     print(text)
     if options.write:
         options.write.write_text(text)
@@ -174,6 +179,7 @@ moment. Ratios are to the empty app of the same run, so they hold on another mac
 - Switch off against on, warm cache: {ratio("bindings: one of each, switch off", "bindings: one of aws, azurerm, google and helm each"):.1f} times the wall time for four providers,
   {ratio("bindings: one resource of aws, switch off", "bindings: one resource of aws"):.1f} for aws alone, {ratio("deployment on each cloud, switch off", "deployment on each cloud"):.1f} for a deployment on each cloud.
 - Switch off against on, cold cache: {ratio("bindings: one of each, cold cache, switch off", "bindings: one of each, cold cache"):.1f} times.
+- Second run from an empty cache against warm, aws alone: {ratio("bindings: one resource of aws, second run from an empty cache", "bindings: one resource of aws"):.1f} times.
 - Each further deployment: {each(10, "deployment on aws"):.0f} ms from 1 to 10, {each(100, "10 deployments on aws"):.0f} ms from 10 to 100.
 - The JSON of all runs of a program is {"the same, byte for byte" if same else "NOT the same"}, with the switch on and off.
 
