@@ -18,6 +18,7 @@ from typing import Any
 from airflow.sdk import ObjectStoragePath, dag, get_current_context, task
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
+from airflow.sdk.execution_time.xcom import resolve_xcom_backend
 
 PUSH_QUEUE = PULL_QUEUE = "default"
 """The `queues` of the workers to check. Give a second worker's queue to one of them to check both."""
@@ -124,9 +125,12 @@ def scheme() -> str:
 def wrong_settings() -> list[str]:
     """What in this worker's environment keeps values out of the storage, or makes each write fail."""
     found = []
-    backend = conf.get("core", "xcom_backend", fallback="")
-    if not backend.endswith(BACKEND):
-        found.append(f"AIRFLOW__CORE__XCOM_BACKEND is {backend!r}: values stay in Airflow's database; set xcomBackend")
+    if BACKEND not in (base.__name__ for base in resolve_xcom_backend().__mro__):
+        backend = conf.get("core", "xcom_backend", fallback="")
+        found.append(
+            f"AIRFLOW__CORE__XCOM_BACKEND is {backend!r}, which is no {BACKEND}: values stay in Airflow's "
+            "database; set xcomBackend"
+        )
     if "://" not in base_path():
         found.append(f"XCOM_OBJECTSTORAGE_PATH is {base_path()!r}: it must be the URL of a folder")
     threshold = conf.get(SECTION, "xcom_objectstorage_threshold", fallback="-1")

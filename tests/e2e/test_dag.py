@@ -135,3 +135,13 @@ def test_a_threshold_above_all_that_is_pushed(aws: Aws) -> None:
     with aws.agents(replace(pod, env={**pod.env, f"{OBJECT_STORAGE}THRESHOLD": "10000000"})) as (agent,):
         (wrong,) = agent.call(DAG, "wrong_settings")
     assert "XCOM_OBJECTSTORAGE_THRESHOLD is '10000000': values stay in Airflow's database" in wrong
+
+
+def test_a_backend_class_of_ones_own(aws: Aws) -> None:
+    pod = next(iter(aws.pods.values()))
+    own = replace(pod, env={**pod.env, "AIRFLOW__CORE__XCOM_BACKEND": "own_backend.Own"})
+    other = replace(pod, env={**pod.env, "AIRFLOW__CORE__XCOM_BACKEND": "airflow.sdk.bases.xcom.BaseXCom"})
+    with aws.agents(own, other) as (right, wrong):
+        assert right.call(DAG, "wrong_settings") == []
+        (says,) = wrong.call(DAG, "wrong_settings")
+    assert "XCOM_BACKEND is 'airflow.sdk.bases.xcom.BaseXCom', which is no XComObjectStorageBackend" in says
