@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cli synth test test-slow test-terraform test-posture e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock update newest terraform validate diff deploy destroy export push stack clean
+.PHONY: help setup cli synth test test-slow test-terraform test-posture e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock update newest oldest terraform validate diff deploy destroy export push stack clean
 
 PYTHON ?= python3
 LOCK_PYTHON ?= python3.10
@@ -122,6 +122,9 @@ update: lock ## Renew every lock file: what tests, docs and users install; then 
 
 newest: .venv/.ready ## Try the newest Airflow, pre-releases included, with the newest packages (blocks nothing)
 	@AGENT_AIRFLOW='apache-airflow>=3.3.0b1,<4' PIP_PRE=1 $(PYTEST) -m e2e tests/e2e
+
+oldest: .venv/.ready ## Try the oldest Airflow that is supported, with the newest packages (blocks nothing)
+	@AGENT_AIRFLOW=tests/e2e/airflow-3.2.in $(PYTEST) -m e2e tests/e2e
 
 terraform:
 	@command -v terraform > /dev/null || { echo "Terraform 1.10 or newer is needed to plan and deploy, and there is no terraform command: see https://developer.hashicorp.com/terraform/install"; exit 1; }

@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import date
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,7 +36,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def agents_python(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The Python of an agents' image for a cloud: Airflow and agent/requirements-<cloud>.txt, as locked.
 
-    With the variable AGENT_AIRFLOW they are not as locked, but the newest with that Airflow: `apache-airflow==3.2.*`.
+    With the variable AGENT_AIRFLOW they are not as locked, but today's newest with that Airflow: a requirement such as
+    `apache-airflow==3.3.*`, or a file of requirements such as airflow-3.2.in.
     """
     other = os.environ.get("AGENT_AIRFLOW")
 
@@ -43,7 +45,8 @@ def agents_python(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], P
         files = [HERE / "locks" / f"agent-{cloud}.txt"]
         if other:
             wanted = tmp_path_factory.getbasetemp() / "airflow.txt"
-            wanted.write_text(f"{other}\n")
+            text = Path(other).read_text() if Path(other).is_file() else f"{other}\n"
+            wanted.write_text(f"{text}# {date.today()}\n")  # else an environment of last week would be used again
             files = [wanted, PROJECT / "agent" / f"requirements-{cloud}.txt"]
         return environment(*files, name=f"agent-{cloud}") / "python"
 
