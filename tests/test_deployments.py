@@ -21,7 +21,7 @@ from astro_xcom.deployments import read_deployments
 from astro_xcom.refusal import Refusals
 from astro_xcom.report import check, synthesized
 from astro_xcom.settings import AwsDeployment, Deployment
-from astro_xcom.xcom import PodIdentity
+from astro_xcom.xcom import BRANCH_SAFE, PodIdentity
 from support import PROJECT
 
 Yaml = dict[str, Any]
@@ -443,12 +443,12 @@ def test_the_chart_creates_no_namespace(tmp_path: Path) -> None:
 
 
 def test_a_backend_of_ones_own_is_a_setting(tmp_path: Path) -> None:
-    own = "branch_safe_xcom.BranchSafeXComObjectStorageBackend"
+    own = "acme.xcom.Own"
     given = changed(xcom__backend=own, agent__values={"xcomBackend": own})
     ((name, deployment),) = read({"deployments": {"a": given}}, tmp_path).items()
     report = check(deployment, synthesized({name: deployment}, file="deployments.yaml")[name])
     assert report.xcom.backend == own
-    assert not [text for text in report.always if "50491" in text]
+    assert f"The agents' image has the class {own}: no agent starts without it." in report.for_others
     for wrong in ("Backend", "a b.C", "a.b-c", "a..b", ""):
         with pytest.raises(Refusals, match=r"xcom\.backend: must be a Python class with its module"):
             read({"deployments": {"a": changed(xcom__backend=wrong)}}, tmp_path)
@@ -456,11 +456,25 @@ def test_a_backend_of_ones_own_is_a_setting(tmp_path: Path) -> None:
         read({"deployments": {"a": changed(agent__values={"xcomBackend": "x.Y"})}}, tmp_path)
 
 
-@pytest.mark.parametrize(("threshold", "told"), [(0, True), (999, True), (1000, False)])
-def test_a_threshold_too_small_for_branches_is_told_of(threshold: int, told: bool, tmp_path: Path) -> None:
-    ((name, deployment),) = read({"deployments": {"a": changed(xcom__threshold=threshold)}}, tmp_path).items()
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"xcom__threshold": 0}, ["cannot read what a branch or a short circuit decided (", "xcom.threshold: 1000"]),
+        ({"xcom__threshold": 999}, ["if that takes 999 bytes or more", "xcom.threshold: 1000"]),
+        ({"xcom__threshold": 1000}, ["if that takes 1000 bytes or more"]),
+        ({"xcom__backend": "acme.xcom.Own"}, ["cannot read what a branch or a short circuit decided ("]),
+        ({"xcom__backend": BRANCH_SAFE}, None),
+        ({"xcom__backend": f"acme.{BRANCH_SAFE}"}, None),
+    ],
+)
+def test_what_is_said_of_branches(settings: Yaml, says: list[str] | None, tmp_path: Path) -> None:
+    ((name, deployment),) = read({"deployments": {"a": changed(**settings)}}, tmp_path).items()
     report = check(deployment, synthesized({name: deployment}, file="deployments.yaml")[name])
-    assert bool([text for text in report.always if "apache/airflow#50491" in text]) == told
+    found = [text for text in report.always if "apache/airflow#50491" in text]
+    assert len(found) == (says is not None)
+    for part in says or ():
+        assert part in found[0]
+    assert all(("xcom.threshold: 1000" in text) == (deployment.xcom.threshold < 1000) for text in found)
     assert not [text for text in report.warnings if text.startswith("xcom.threshold")]
 
 

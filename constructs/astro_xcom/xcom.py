@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 XCOM_BACKEND = "airflow.providers.common.io.xcom.backend.XComObjectStorageBackend"
+BRANCH_SAFE = "branch_safe_xcom.BranchSafeXComObjectStorageBackend"
+"""The file is agent/branch_safe_xcom.py."""
 STATE_STORE_BACKEND = "airflow.providers.common.io.state_store.backend.StateStoreObjectStorageBackend"
 
 # Whoever writes these by hand gets a name wrong sooner or later, and Airflow ignores a wrong name without a word.

@@ -19,7 +19,7 @@ from astro_xcom.settings import Deployment
 from astro_xcom.settings.deployment import SMALL
 from astro_xcom.stacks import add_stacks
 from astro_xcom.terraform_text import from_stack
-from astro_xcom.xcom import XCOM_BACKEND
+from astro_xcom.xcom import BRANCH_SAFE, XCOM_BACKEND
 
 
 def synthesized(deployments: Mapping[str, Deployment], *, file: str) -> dict[str, Body]:
@@ -109,6 +109,8 @@ def _for_others(stack: Stack, accounts: tuple[ServiceAccount, ...], release: Rel
     secrets = ", ".join(secret_names(values))
     if secrets:
         yield f"The namespace {namespace} has the secrets that the values name: {secrets}."
+    if values["xcomBackend"] != XCOM_BACKEND:
+        yield f"The agents' image has the class {values['xcomBackend']}: no agent starts without it."
     for account in accounts:
         if not account.made_by_chart:
             name = account.subject.rpartition(":")[2]
@@ -121,10 +123,25 @@ def _always(deployment: Deployment, *, expires: bool) -> Iterator[str]:
         f"Values expire {when}. A task that reads one later receives its path instead, without an error: values must "
         "outlast the longest run with its retries and re-runs."
     )
-    if deployment.xcom.threshold < SMALL and deployment.xcom.backend == XCOM_BACKEND:
-        yield (
-            "Before Airflow 3.4, mapped tasks of a branch that was not chosen, or after a short circuit, run all the "
-            "same, and every task is green: the scheduler finds the path of the decision where it looks for the "
-            f"decision (apache/airflow#50491). With xcom.threshold: {SMALL} they are skipped."
-        )
+    yield from _branches(deployment.xcom.threshold, deployment.xcom.backend)
     yield "The path is permanent: after a change of it, values written before are read as their paths."
+
+
+def _branches(threshold: int, backend: str) -> Iterator[str]:
+    if _class(backend) == _class(BRANCH_SAFE):
+        return
+    decision = "what a branch or a short circuit decided"
+    if threshold:
+        decision += f", if that takes {threshold} bytes or more (a short circuit in front of dozens of tasks)"
+    remedy = f"xcom.backend: {BRANCH_SAFE} avoids it"
+    if threshold < SMALL:
+        remedy += f", and xcom.threshold: {SMALL} does for decisions of fewer bytes"
+    yield (
+        f"While the agents' image has an Airflow before 3.4, the scheduler cannot read {decision} "
+        "(apache/airflow#50491). Mapped tasks that should be skipped then run, other tasks run when they are cleared, "
+        f"and everything is green. {remedy}."
+    )
+
+
+def _class(path: str) -> str:
+    return path.rpartition(".")[2]

@@ -12,7 +12,7 @@ from astro_xcom.settings.xcom import STATE_STORE_CHART, StateStoreSettings, XCom
 
 SHORT_RETENTION_DAYS = 14
 SMALL = 1000
-"""Bytes. What a branch or a short circuit decided fits in, so that Airflow's scheduler can read it."""
+"""Bytes. What most branches and short circuits decided fits in, so that Airflow's scheduler can read it."""
 NEEDED_VALUES = ("astroDeploymentAPIURL", "secretBackend")
 
 
@@ -111,7 +111,7 @@ class Deployment(Settings):
         if self.xcom.threshold > SMALL:
             found.append(
                 f"xcom.threshold: values below {self.xcom.threshold} bytes stay in Astro's database; remote execution "
-                f"is documented for 0, and {SMALL} is enough for branches"
+                f"is documented for 0, and {SMALL} is enough for most branches"
             )
         if self.state_store is None and names.version_key(self.agent.chart_version) >= STATE_STORE_CHART:
             found.append(

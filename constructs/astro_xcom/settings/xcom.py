@@ -45,8 +45,9 @@ class XComSettings(Settings):
     """Values of at least this many bytes go to object storage; 0: all of them, as remote execution is documented.
 
     With 0 Airflow before 3.4 runs mapped tasks of a branch that was not chosen, and after a short circuit
-    (apache/airflow#50491): its scheduler cannot read the decision. 1000 avoids it; smaller values then stay in Astro's
-    database.
+    (apache/airflow#50491): its scheduler cannot read the decision. 1000 avoids it, except for long decisions (a short
+    circuit in front of dozens of tasks); values below 1,000 bytes then stay in Astro's database. The `backend` in the
+    folder agent/ avoids it always.
     """
     backend: Annotated[str, AfterValidator(names.python_class)] = xcom.XCOM_BACKEND
     """The class that Airflow loads, `package.module.Class`: a subclass of the default one, which the agents' image must

@@ -1,6 +1,9 @@
-"""A branch that does not choose a mapped task, which must be skipped then."""
+"""Tasks that must be skipped: mapped ones, of a branch that is not chosen and after short circuits."""
 
 from airflow.sdk import dag, task  # type: ignore[import-not-found]
+
+LONG = "x" * 230
+"""Of a task's id: with five of these a decision is longer than 1,000 bytes."""
 
 
 @dag(schedule=None, catchup=False)  # type: ignore[untyped-decorator]
@@ -13,13 +16,22 @@ def branches() -> None:
     def chosen() -> None:
         pass
 
-    @task  # type: ignore[untyped-decorator]
-    def other(number: int) -> None:
-        print(f"ran although it was not chosen: {number}")
+    @task.short_circuit  # type: ignore[untyped-decorator]
+    def stop() -> bool:
+        return False
 
-    decision = choose()
-    decision >> chosen()
-    decision >> other.expand(number=[1, 2])
+    @task  # type: ignore[untyped-decorator]
+    def skipped(number: int, after: str) -> None:
+        print(f"ran although it was to be skipped: {after};")
+
+    branch = choose()
+    branch >> chosen()
+    branch >> skipped.override(task_id="other").partial(after="branch").expand(number=[1])
+    stop() >> skipped.override(task_id="stopped").partial(after="short circuit").expand(number=[1])
+    long = stop.override(task_id="stop_many")()
+    for number in range(5):
+        long >> chosen.override(task_id=f"many_{number}_{LONG}")()
+    long >> skipped.override(task_id="stopped_too").partial(after="long short circuit").expand(number=[1])
 
 
 branches()
