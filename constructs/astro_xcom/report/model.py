@@ -99,7 +99,11 @@ class Store(Model):
     object_key: str | None
     """What Airflow 3.2 and 3.3 call an object in the bucket or container. None where Airflow does not document it."""
     object_key_from_airflow_3_4: str | None
-    """What Airflow 3.4 calls it (seen in 3.4.0b2)."""
+    """What Airflow 3.4 calls it (seen in 3.4.0b2).
+
+    Where one task writes for another, it has `write-<uuid4>` instead of `ti-<id>`. Unusual keys are quoted, long ones
+    hashed, and ids are cut where the whole is too long for S3.
+    """
     threshold: int
     """Values of at least so many bytes go there."""
     threshold_means: str
