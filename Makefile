@@ -9,7 +9,8 @@ LOCK_PYTHON ?= python3.10
 STACK ?=
 PROCESSES ?= auto
 PYTEST = pipenv run pytest -n $(PROCESSES) --dist worksteal
-PIPENV_VERSION := 2026.10.3
+# For what pip builds: nothing but constructs/.
+BUILD_WITH = PIP_BUILD_CONSTRAINT=tools/build.txt
 
 export PIPENV_VENV_IN_PROJECT := 1
 export PIPENV_IGNORE_VIRTUALENVS := 1
@@ -25,16 +26,17 @@ help: ## List the targets
 
 setup: .venv/.ready ## Make .venv with everything from Pipfile.lock
 
-.pipenv/bin/pipenv:
+.pipenv/bin/pipenv: tools/pipenv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and f"Python 3.10 or newer is needed, {sys.executable} is {sys.version.split()[0]}: try make PYTHON=python3.12")'
 	@echo "installing pipenv into .pipenv, once: about 15 seconds" >&2
-	@$(PYTHON) -m venv .pipenv
-	@.pipenv/bin/python -m pip install --quiet pipenv==$(PIPENV_VERSION)
+	@$(PYTHON) -m venv --clear .pipenv
+	@.pipenv/bin/python -m pip install --quiet --requirement tools/pipenv.txt
+	@touch $@
 
 .venv/.ready: Pipfile.lock constructs/pyproject.toml | .pipenv/bin/pipenv
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@echo "installing the Python packages of Pipfile.lock into .venv, once: one to three minutes" >&2
-	@.pipenv/bin/pipenv sync --dev --quiet
+	@$(BUILD_WITH) .pipenv/bin/pipenv sync --dev --quiet
 	@touch $@
 
 cli: node_modules/.ready ## Install the cdktf command (needs no Node of its own)
@@ -104,21 +106,14 @@ pictures: .venv/.ready ## Draw docs/pictures anew
 	@pipenv run astro-xcom graph --file tests/example/deployments.yaml --output docs/pictures
 
 lock: .pipenv/bin/pipenv ## Resolve Pipfile.lock and package-lock.json anew (with the oldest Python, so that it fits all)
-	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cp -r Pipfile constructs package.json "$$folder"; cd "$$folder"; \
-	$(LOCK_PYTHON) -m venv .venv; $(CURDIR)/.pipenv/bin/pipenv lock --dev; npm install --package-lock-only --no-fund --no-audit --loglevel=error; \
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cp -r Pipfile constructs tools package.json "$$folder"; cd "$$folder"; \
+	$(LOCK_PYTHON) -m venv .venv; $(BUILD_WITH) $(CURDIR)/.pipenv/bin/pipenv lock --dev; npm install --package-lock-only --no-fund --no-audit --loglevel=error; \
 	python3 -c 'import json; lock = json.load(open("Pipfile.lock")); lock["_meta"]["sources"] = []; print(json.dumps(lock, indent=4))' > $(CURDIR)/Pipfile.lock; \
 	python3 -c 'import json; lock = json.load(open("package-lock.json")); [p.pop("resolved", None) for p in lock["packages"].values()]; print(json.dumps(lock, indent=2))' > $(CURDIR)/package-lock.json
 
-COMPILE = pipenv run uv pip compile --quiet --universal --no-annotate --no-header --no-emit-index-url --generate-hashes --upgrade
-LOCKS = tests/e2e/locks/*.txt tools/build.txt tests/posture/requirements.txt docs/requirements.txt Pipfile.lock package-lock.json
-
-update: lock ## Renew every lock file: what tests, docs and users install; then say what changed
-	@for cloud in aws azure gcp; do $(COMPILE) --python-version 3.11 tests/e2e/airflow.in agent/requirements-$$cloud.txt -o tests/e2e/locks/agent-$$cloud.txt; done
-	@$(COMPILE) --python-version 3.11 tests/e2e/emulators.in -o tests/e2e/locks/emulators.txt
-	@$(COMPILE) --python-version 3.11 tests/posture/requirements.in -o tests/posture/requirements.txt
-	@$(COMPILE) --python-version 3.10 tools/build.in -o tools/build.txt
-	@$(COMPILE) --python-version 3.10 --fork-strategy fewest docs/requirements.in -o docs/requirements.txt
-	@git diff --unified=0 -- $(LOCKS) | grep -E '^(\+\+\+ |[-+][a-z0-9._-]+==|[-+] +"version")' || echo "nothing changed"
+update: .venv/.ready lock ## Renew every lock file: what tests, docs, builds and users install; then say what changed
+	@pipenv run python tools/update.py
+	@pipenv run python tools/update.py changes
 
 newest: .venv/.ready ## Try the newest Airflow, pre-releases included, with the newest packages (blocks nothing)
 	@AGENT_AIRFLOW='apache-airflow>=3.3.0b1,<4' PIP_PRE=1 $(PYTEST) -m e2e tests/e2e
