@@ -33,11 +33,11 @@ def content(state: Any, **others: Any) -> str:
 
 
 def block(state: Any, folder: Path) -> Body:
-    """The `terraform` block, without the providers."""
+    """The `terraform` block, without the versions of Terraform and providers."""
     file = folder / "deployments.yaml"
     file.write_text(content(state))
     body = json.loads((synth_file(file, folder / "out")["a"] / "cdk.tf.json").read_text())
-    return {key: value for key, value in body["terraform"].items() if key != "required_providers"}
+    return {key: value for key, value in body["terraform"].items() if not key.startswith("required_")}
 
 
 def refused(state: Any, folder: Path, **others: Any) -> list[str]:

@@ -20,12 +20,16 @@ from cdktf_cdktf_provider_helm.provider import HelmProvider, HelmProviderKuberne
 from constructs import Construct
 
 from astro_xcom.agent import AgentRelease, AgentValues
+from astro_xcom.forgotten import forgotten
 from astro_xcom.service_accounts import subjects
 from astro_xcom.settings import AzurermState, Deployment, GcsState, HcpState, LocalState, RemoteState, S3State
 from astro_xcom.settings.deployment import check_state_place
 from astro_xcom.settings.state import Backend
 from astro_xcom.terraform_text import from_stack, literal
 from astro_xcom.xcom import PodIdentity, XComLocation
+
+TERRAFORM = ">= 1.10"
+"""Terraform or OpenTofu: `removed` blocks that spare what they name, and S3's lock files."""
 
 
 class XComStack(TerraformStack):
@@ -37,6 +41,8 @@ class XComStack(TerraformStack):
         self.subjects = subjects(deployment.agent.service_accounts())
         """The Kubernetes service accounts to trust, as the `sub` of their tokens."""
         self._backend(deployment.backend())
+        self.add_override("terraform.required_version", TERRAFORM)
+        self._forget(forgotten(deployment))
 
     def output(self, name: str, value: Any, description: str) -> None:
         """Declare a Terraform output."""
@@ -76,6 +82,12 @@ class XComStack(TerraformStack):
             "The agents' Kubernetes service accounts: exactly these are to be trusted",
         )
         self.output("agent_values", values.yaml, "The chart values of the agents")
+
+    def _forget(self, addresses: Sequence[str]) -> None:
+        """Leave these where they are, should a state have them. CDKTF has no construct for `removed`."""
+        if addresses:
+            blocks = [{"from": address, "lifecycle": {"destroy": False}} for address in addresses]
+            self.add_override("removed", blocks)
 
     def _backend(self, backend: Backend) -> None:
         check_state_place(self.node.id, backend, self.node.id, self.deployment)

@@ -100,6 +100,7 @@ def test_a_customers_key_is_granted_before_the_account_is_made(stack: TerraformS
         "principal_id": f"{reference}.principal_id}}",
         "principal_type": "ServicePrincipal",
         "skip_service_principal_aad_check": True,
+        "lifecycle": {"create_before_destroy": True},
     }
     assert made.key_identity in made.dependencies
 

@@ -39,6 +39,7 @@ def test_each_service_account_has_a_credential_of_its_own(stack: TerraformStack)
         "audience": ["api://AzureADTokenExchange"],
         "parent_id": f"${{azurerm_user_assigned_identity.{user}.id}}",
         "resource_group_name": f"${{azurerm_user_assigned_identity.{user}.resource_group_name}}",
+        "lifecycle": {"create_before_destroy": True},
     }
 
 

@@ -99,7 +99,7 @@ def test_an_existing_group_is_used_as_it_is(tmp_path: Path) -> None:
 def test_the_protection_can_be_switched_off_everywhere(tmp_path: Path) -> None:
     body = body_of(MINIMAL.replace("{account: acmexcom}", "{protect_from_destroy: false}"), tmp_path)
     for type_, resources in body["resource"].items():
-        assert all("lifecycle" not in resource for resource in resources.values()), type_
+        assert not any(resource.get("lifecycle", {}).get("prevent_destroy") for resource in resources.values()), type_
 
 
 def test_soft_delete_and_expiry_follow_from_one_number(tmp_path: Path) -> None:

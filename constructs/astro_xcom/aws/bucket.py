@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from cdktf import ITerraformDependable, TerraformResourceLifecycle
+from cdktf import ITerraformDependable
 from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
 from cdktf_cdktf_provider_aws.data_aws_iam_policy_document import (
     DataAwsIamPolicyDocument,
@@ -45,6 +45,7 @@ from constructs import Construct
 
 from astro_xcom import names
 from astro_xcom.aws.irsa import IrsaRoleRef
+from astro_xcom.lifecycle import NEW_FIRST, protected
 from astro_xcom.names import aws as rules
 from astro_xcom.refusal import Refused
 from astro_xcom.tokens import check, is_known
@@ -152,7 +153,12 @@ class XComBucketRef(Construct):
         policy = self.access_policy(f"access-{role.node.id}")
         if role.managed:
             grant = IamRolePolicy(
-                self, f"grant-{role.node.id}", name=f"{self.node.id}-{self.name}", role=role.name, policy=policy.json
+                self,
+                f"grant-{role.node.id}",
+                name=f"{self.node.id}-{self.name}",
+                role=role.name,
+                policy=policy.json,
+                lifecycle=NEW_FIRST,
             )
             self.dependencies.append(grant)
         return policy
@@ -204,7 +210,7 @@ class XComBucket(XComBucketRef):
             connection_id=connection_id,
             kms_key_arn=kms_key_arn,
         )
-        self._lifecycle = TerraformResourceLifecycle(prevent_destroy=True) if protect_from_destroy else None
+        self._lifecycle = protected(protect_from_destroy)
         self.key: KmsKey | None = None
         if sse_kms and kms_key_arn is None:
             self.key = self._key()

@@ -15,6 +15,7 @@ from cdktf_cdktf_provider_aws.iam_role import IamRole
 from constructs import Construct
 
 from astro_xcom.aws.eks import EksOidcProvider
+from astro_xcom.lifecycle import NEW_FIRST
 from astro_xcom.names import aws as rules
 from astro_xcom.refusal import Refused
 from astro_xcom.tokens import check, is_known
@@ -94,6 +95,7 @@ class IrsaRole(IrsaRoleRef):
             assume_role_policy=self.trust_policy.json,
             permissions_boundary=permissions_boundary,
             max_session_duration=max_session_duration,
+            lifecycle=NEW_FIRST,
         )
         self.name = self.resource.name  # a reference, so whoever uses it waits for the role
         self.dependencies.append(self.resource)

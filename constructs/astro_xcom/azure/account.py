@@ -25,6 +25,7 @@ from cdktf_cdktf_provider_azurerm.storage_account import (
 from cdktf_cdktf_provider_azurerm.user_assigned_identity import UserAssignedIdentity
 from constructs import Construct
 
+from astro_xcom.lifecycle import NEW_FIRST, protected
 from astro_xcom.names import azure as rules
 from astro_xcom.refusal import Refused
 from astro_xcom.tokens import check, is_known
@@ -119,6 +120,7 @@ class XComAccount(XComAccountRef):
                 resource_group_name=resource_group,
                 location=location,
                 tags=tags,
+                lifecycle=NEW_FIRST,
             )
             grants.append(
                 RoleAssignment(
@@ -129,6 +131,7 @@ class XComAccount(XComAccountRef):
                     principal_id=self.key_identity.principal_id,
                     principal_type="ServicePrincipal",
                     skip_service_principal_aad_check=True,
+                    lifecycle=NEW_FIRST,
                 )
             )
         self.resource = StorageAccount(
@@ -172,7 +175,7 @@ class XComAccount(XComAccountRef):
             if self.key_identity
             else None,
             tags=tags,
-            lifecycle=TerraformResourceLifecycle(prevent_destroy=True) if protect_from_destroy else None,
+            lifecycle=protected(protect_from_destroy),
             depends_on=grants or None,
         )
         self.account_id = self.resource.id

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from cdktf import Fn, ITerraformDependable, TerraformLocal, TerraformResourceLifecycle
+from cdktf import Fn, ITerraformDependable, TerraformLocal
 from cdktf_cdktf_provider_azurerm.role_assignment import RoleAssignment
 from cdktf_cdktf_provider_azurerm.storage_container import StorageContainer
 from cdktf_cdktf_provider_azurerm.storage_management_policy import (
@@ -19,6 +19,7 @@ from constructs import Construct
 from astro_xcom import names
 from astro_xcom.azure.account import XComAccountRef
 from astro_xcom.azure.federation import FederatedIdentityRef
+from astro_xcom.lifecycle import protected
 from astro_xcom.names import azure as rules
 from astro_xcom.refusal import Refused
 from astro_xcom.tokens import check, is_known
@@ -211,7 +212,7 @@ class XComContainer(XComContainerRef):
             name=name,
             storage_account_id=account.account_id,
             container_access_type="private",
-            lifecycle=TerraformResourceLifecycle(prevent_destroy=True) if protect_from_destroy else None,
+            lifecycle=protected(protect_from_destroy),
         )
         if role_scope == "container":
             self.role_scope = self.resource.id  # a reference, so that the grant waits for the container

@@ -9,6 +9,7 @@ from cdktf_cdktf_provider_azurerm.user_assigned_identity import UserAssignedIden
 from constructs import Construct
 
 from astro_xcom.azure.aks import AksOidcIssuer
+from astro_xcom.lifecycle import NEW_FIRST
 from astro_xcom.names import azure as rules
 from astro_xcom.refusal import Refused
 from astro_xcom.tokens import check, is_known
@@ -106,6 +107,7 @@ class FederatedIdentity(FederatedIdentityRef):
                     subject=subject,
                     audience=[audience],
                     depends_on=self.credentials[-1:] or None,
+                    lifecycle=NEW_FIRST,
                     **self._owner(),
                 )
             )

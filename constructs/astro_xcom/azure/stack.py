@@ -1,6 +1,6 @@
 """One deployment on Azure: storage, identity and agents in one Terraform stack."""
 
-from cdktf import Fn, ITerraformDependable, TerraformResourceLifecycle
+from cdktf import Fn, ITerraformDependable
 from cdktf_cdktf_provider_azurerm.data_azurerm_kubernetes_cluster import DataAzurermKubernetesCluster
 from cdktf_cdktf_provider_azurerm.provider import (
     AzurermProvider,
@@ -16,6 +16,7 @@ from astro_xcom.azure.account import XComAccount, XComAccountRef
 from astro_xcom.azure.aks import AksOidcIssuer
 from astro_xcom.azure.container import ROLE, XComContainer, XComContainerRef
 from astro_xcom.azure.federation import AUDIENCE, FederatedIdentity, FederatedIdentityRef
+from astro_xcom.lifecycle import protected
 from astro_xcom.settings import AksCluster, AzureDeployment
 from astro_xcom.stack import XComStack
 from astro_xcom.terraform_text import literal
@@ -65,9 +66,7 @@ class AzureXComStack(XComStack):
                 name=deployment.resource_group.name,
                 location=deployment.location,
                 tags=self.tags,
-                lifecycle=TerraformResourceLifecycle(prevent_destroy=True)
-                if deployment.storage.protect_from_destroy
-                else None,
+                lifecycle=protected(deployment.storage.protect_from_destroy),
             )
         self.group: str = self.resource_group.name if self.resource_group else deployment.resource_group.name
         self.oidc_issuers: list[AksOidcIssuer] = []

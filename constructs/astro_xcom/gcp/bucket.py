@@ -25,6 +25,7 @@ from constructs import Construct
 
 from astro_xcom import names
 from astro_xcom.gcp.workload_identity import WorkloadIdentityRef
+from astro_xcom.lifecycle import NEW_FIRST, protected
 from astro_xcom.names import gcp as rules
 from astro_xcom.refusal import Refused
 from astro_xcom.tokens import check, is_known
@@ -77,6 +78,7 @@ class XComBucketRef(Construct):
         self.dependencies: list[ITerraformDependable] = []
         """What has to exist before an agent starts."""
         self._bucket = name
+        self._as_the_bucket: TerraformResourceLifecycle | None = None
         self._grants: dict[WorkloadIdentityRef, Sequence[StorageBucketIamMember]] = {}
 
     def folder(self, name: str) -> "XComBucketRef":
@@ -106,6 +108,7 @@ class XComBucketRef(Construct):
                 role=role,
                 member=identity.member,
                 depends_on=[identity.resource] if identity.resource else None,
+                lifecycle=self._as_the_bucket,
             )
             for kind, role in (("objects", OBJECT_ROLE), ("bucket", BUCKET_ROLE))
         ]
@@ -203,7 +206,7 @@ class XComBucket(XComBucketRef):
         super().__init__(
             scope, id_, name=name, path=path, state_store_path=state_store_path, connection_id=connection_id
         )
-        self._lifecycle = TerraformResourceLifecycle(prevent_destroy=True) if protect_from_destroy else None
+        self._lifecycle = protected(protect_from_destroy)
         self.key: KmsCryptoKey | None = None
         if customer_managed_key and kms_key_name is None:
             self.key = self._key(rules.kms_location(location), project, key_rotation_days)
@@ -234,6 +237,10 @@ class XComBucket(XComBucketRef):
             depends_on=[self.key_grant] if self.key_grant else None,
         )
         self._bucket = self.resource.name  # a reference, so a grant waits for the bucket
+        # The members go with a bucket that is replaced, and a plan knows the new one's name: it would keep them.
+        self._as_the_bucket = TerraformResourceLifecycle(
+            replace_triggered_by=[f"google_storage_bucket.{self.resource.friendly_unique_id}.id"]
+        )
         self.dependencies.append(self.resource)
 
     @staticmethod
@@ -266,7 +273,11 @@ class XComBucket(XComBucketRef):
     def _key_grant(self, kms_key_name: str, project: str | None) -> KmsCryptoKeyIamMember:
         """Cloud Storage encrypts as the project's service agent, and makes no bucket whose key that cannot use."""
         agent = DataGoogleStorageProjectServiceAccount(self, "storage-agent", project=project)
-        return KmsCryptoKeyIamMember(self, "key-grant", crypto_key_id=kms_key_name, role=KEY_ROLE, member=agent.member)
+        # Two ids: a grant on a key that was created here stays with that key, so that old values can be read.
+        id_ = "key-grant" if self.key else "given-key-grant"
+        return KmsCryptoKeyIamMember(
+            self, id_, crypto_key_id=kms_key_name, role=KEY_ROLE, member=agent.member, lifecycle=NEW_FIRST
+        )
 
     def _lifecycle_rules(self, retention_days: int) -> Sequence[StorageBucketLifecycleRule]:
         """Expiry only under the XCom path. The other rules never delete a value that can still be read.

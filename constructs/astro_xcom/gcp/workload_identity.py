@@ -8,6 +8,7 @@ from cdktf_cdktf_provider_google.service_account_iam_member import ServiceAccoun
 from constructs import Construct
 
 from astro_xcom.gcp.gke import GkeWorkloadPool
+from astro_xcom.lifecycle import NEW_FIRST
 from astro_xcom.names import gcp as rules
 from astro_xcom.refusal import Refused
 from astro_xcom.tokens import check, is_known
@@ -86,7 +87,16 @@ class WorkloadIdentity(WorkloadIdentityRef):
             account = self.resource.name  # a reference, so the members wait for the account
         for key, member in given.items():
             self.dependencies.append(
-                ServiceAccountIamMember(self, f"user-{key}", service_account_id=account, role=USER_ROLE, member=member)
+                ServiceAccountIamMember(
+                    self,
+                    f"user-{key}",
+                    service_account_id=account,
+                    role=USER_ROLE,
+                    member=member,
+                    # Not where the account is somebody else's: when one that was created here is handed over, the old
+                    # and the new member are one and the same, and go with the old.
+                    lifecycle=NEW_FIRST if self.resource else None,
+                )
             )
 
     @staticmethod

@@ -1,0 +1,111 @@
+"""What an edit of an applied deployment does: each row of edits.yaml, from state to state, by real Terraform core.
+
+The providers echo; what replaces a resource is the real providers' own rule. No cloud is asked.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from once import made_once
+from support import Body, synth_file
+
+pytestmark = pytest.mark.terraform
+
+TABLE = yaml.safe_load(Path(__file__).with_name("edits.yaml").read_text())
+EDITS = [
+    pytest.param(edit, cloud, id=f"{cloud}: {edit['name']}") for edit in TABLE["edits"] for cloud in edit["clouds"]
+]
+REFUSED = 3
+KEPT = {
+    "aws_s3_bucket", "aws_kms_key", "aws_kms_alias",
+    "azurerm_storage_account", "azurerm_storage_container", "azurerm_resource_group",
+    "google_storage_bucket", "google_kms_key_ring", "google_kms_crypto_key",
+    "helm_release",
+}  # fmt: skip
+"""What no edit destroys while the storage is protected. An identity that is renamed is replaced, new first."""
+
+
+def edited(base: Any, edit: Any) -> Any:
+    """A mapping with another one merged into it; null removes a key."""
+    if not isinstance(base, dict) or not isinstance(edit, dict):
+        return edit
+    merged = {**base, **{key: edited(base.get(key), value) for key, value in edit.items()}}
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def stack(deployment: Body, folder: Path) -> Path:
+    """The synthesized stack of one deployment."""
+    folder.mkdir(parents=True)
+    name = f"{deployment['cloud']}-edited"
+    file = folder / "deployments.yaml"
+    file.write_text(yaml.safe_dump({"deployments": {name: deployment}}))
+    return synth_file(file, folder / "out")[name]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of an applied stack."""
+
+    status: int
+    plan: Body
+    operations: list[Body]
+
+    def actions(self, *wanted: str) -> list[str]:
+        """The types of the planned changes of these kinds."""
+        changes = self.plan.get("resource_changes", [])
+        return [each["type"] for each in changes if set(wanted) & set(each["change"]["actions"])]
+
+    def times(self, operation: str) -> tuple[float, float]:
+        """When the first operation of a kind began, and when the last one was over."""
+        op, type_ = operation.split()
+        found = [each for each in self.operations if (each["op"], each["type"]) == (op, type_)]
+        assert found, f"no {operation} among {[(each['op'], each['type']) for each in self.operations]}"
+        return min(each["time"] for each in found), max(each["end"] for each in found)
+
+
+def change(shared: Path, before: Path, after: Path, out: Path, *options: str) -> Change:
+    """Apply a stack to the state that another one left."""
+    command = [sys.executable, str(shared / "standin" / "change"), *options, str(before), str(after), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode in (0, REFUSED), done.stdout + done.stderr
+    log = out / "order.jsonl"
+    operations = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    return Change(done.returncode, json.loads((out / "plan.json").read_text()), operations)
+
+
+@pytest.mark.parametrize(("edit", "cloud"), EDITS)
+def test_an_edit(edit: Body, cloud: str, shared: Path, session_folder: Path, tmp_path: Path) -> None:
+    v1 = edited(TABLE["bases"][cloud], edit.get("before", {}))
+    key = hashlib.sha256(json.dumps(v1, sort_keys=True).encode()).hexdigest()[:16]
+
+    def apply_first(folder: Path) -> None:
+        change(shared, Path("-"), stack(v1, folder / "stack"), folder / "applied")
+
+    state = made_once(session_folder / f"transition-{key}", apply_first) / "applied" / "v2.tfstate"
+    done = change(shared, state, stack(edited(v1, edit["edit"]), tmp_path / "stack"), tmp_path / "out")
+
+    def expected(key: str) -> list[str]:
+        found = edit.get(key, [])
+        return found.get(cloud, []) if isinstance(found, dict) else found  # type: ignore[no-any-return]
+
+    assert (done.status == REFUSED) == edit.get("refused", False)
+    if done.status == REFUSED:
+        return
+    protected = v1["storage"].get("protect_from_destroy", True)
+    destroyed = [each["type"] for each in done.operations if each["op"] == "delete"]
+    assert not protected or not KEPT & set(destroyed)
+    assert set(destroyed) == set(expected("destroyed"))
+    assert set(done.actions("forget")) == set(expected("forgotten"))
+    assert not Counter(done.actions("delete")) - Counter(destroyed)
+    times = [done.times(operation) for operation in expected("order")]
+    for (_, end), (begin, _), operation in zip(times, times[1:], expected("order")[1:], strict=False):
+        assert end <= begin, f"{operation} began too early"
