@@ -143,8 +143,10 @@ def _expiring_state_stores(deployments: Mapping[str, Deployment]) -> Iterator[st
         for other, keeper in deployments.items():
             if other == name or _storage(name, deployment) != _storage(other, keeper):
                 continue
-            xcoms, state = keeper.storage.path, deployment.state_store.path
-            if names.contains(xcoms, state) or names.contains(state, xcoms):
+            state = deployment.state_store.path
+            for xcoms in (keeper.storage.path, *keeper.storage.former_paths):
+                if not (names.contains(xcoms, state) or names.contains(state, xcoms)):
+                    continue
                 rule = (
                     f'must not contain storage.path of {other} ("{xcoms}"), in the same storage, nor lie in it: XComs '
                     "expire, state must not"

@@ -93,8 +93,8 @@ def _on_azure(deployment: AzureDeployment) -> Iterator[str]:
     if not identity.federate:
         yield address("azurerm_role_assignment", "storage", "grant-identity")
         for cluster in (deployment.cluster, *deployment.trusted_clusters):
-            for account in dict.fromkeys(each.name for each in deployment.agent.service_accounts()):
-                credential = azure.federated_credential_name(cluster.key, deployment.agent.namespace, account)
+            for namespace, account in _accounts(deployment):
+                credential = azure.federated_credential_name(cluster.key, namespace, account)
                 yield address("azurerm_federated_identity_credential", "identity", credential)
 
 
@@ -114,6 +114,11 @@ def _on_gcp(deployment: GcpDeployment) -> Iterator[str]:
     if not identity.federate:
         for cluster in (deployment.cluster, *deployment.trusted_clusters):
             pool = cluster.workload_pool or f"{cluster.project or deployment.project}{gcp.POOL}"
-            for account in dict.fromkeys(each.name for each in deployment.agent.service_accounts()):
-                key = f"{pool.removesuffix(gcp.POOL)}_{deployment.agent.namespace}_{account}"
+            for namespace, account in _accounts(deployment):
+                key = f"{pool.removesuffix(gcp.POOL)}_{namespace}_{account}"
                 yield address("google_service_account_iam_member", "identity", f"user-{key}")
+
+
+def _accounts(deployment: Deployment) -> list[list[str]]:
+    """Namespace and name of every trusted service account."""
+    return [subject.split(":")[2:] for subject in deployment.agent.subjects()]

@@ -21,7 +21,6 @@ from constructs import Construct
 
 from astro_xcom.agent import AgentRelease, AgentValues
 from astro_xcom.forgotten import forgotten
-from astro_xcom.service_accounts import subjects
 from astro_xcom.settings import AzurermState, Deployment, GcsState, HcpState, LocalState, RemoteState, S3State
 from astro_xcom.settings.deployment import check_state_place
 from astro_xcom.settings.state import Backend
@@ -38,7 +37,7 @@ class XComStack(TerraformStack):
     def __init__(self, scope: Construct, id_: str, deployment: Deployment) -> None:
         super().__init__(scope, id_)
         self.deployment = deployment
-        self.subjects = subjects(deployment.agent.service_accounts())
+        self.subjects = deployment.agent.subjects()
         """The Kubernetes service accounts to trust, as the `sub` of their tokens."""
         self._backend(deployment.backend())
         self.add_override("terraform.required_version", TERRAFORM)

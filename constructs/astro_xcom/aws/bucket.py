@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import cast
 
 from cdktf import ITerraformDependable
 from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
@@ -52,7 +53,8 @@ from astro_xcom.tokens import check, is_known
 from astro_xcom.xcom import XComLocation, object_url, recovery_days
 
 OBJECT_ACTIONS = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
-KEY_ACTIONS = ["kms:Decrypt", "kms:GenerateDataKey"]
+READ_WITH_KEY = "kms:Decrypt"
+KEY_ACTIONS = [READ_WITH_KEY, "kms:GenerateDataKey"]
 ABORT_UPLOADS_AFTER_DAYS = 7
 OLDEST_TLS = "1.2"
 FOLDER_NAME = 48  # with the longest bucket's name it still fits into the name of an inline policy
@@ -71,18 +73,22 @@ class XComBucketRef(Construct):
         state_store_path: str | None = None,
         connection_id: str | None = None,
         kms_key_arn: str | None = None,
+        former_kms_key_arns: Sequence[str] = (),
     ) -> None:
         check(names.object_path, path)
         check(names.object_path, state_store_path)
         if is_known([path, state_store_path]):
             names.separate_paths(path, state_store_path)
         check(names.connection_id, connection_id)
+        for former in former_kms_key_arns:
+            check(rules.kms_key_arn, former)
         super().__init__(scope, id_)
         self.name = name
         self.path = path
         self.state_store_path = state_store_path
         self.connection_id = connection_id
         self.kms_key_arn = kms_key_arn
+        self.former_kms_key_arns = tuple(former_kms_key_arns)
         self.partition = DataAwsPartition(self, "partition")
         self.arn = f"arn:{self.partition.partition}:s3:::{name}"
         self.location = XComLocation(
@@ -109,6 +115,7 @@ class XComBucketRef(Construct):
             state_store_path=f"{self.state_store_path}/{name}" if self.state_store_path else None,
             connection_id=self.connection_id,
             kms_key_arn=self.kms_key_arn,
+            former_kms_key_arns=self.former_kms_key_arns,
         )
         folder.dependencies += self.dependencies
         return folder
@@ -116,7 +123,8 @@ class XComBucketRef(Construct):
     def access_policy(self, id_: str) -> DataAwsIamPolicyDocument:
         """The policy an identity needs: read, write and delete below the paths, list the bucket, use its key.
 
-        ListBucket has no prefix condition: the client asks for the bucket itself before each write.
+        Former keys may only decrypt. ListBucket has no prefix condition: the client asks for the bucket itself before
+        each write.
         """
         paths = [path for path in (self.path, self.state_store_path) if path is not None]
         statements = [
@@ -134,6 +142,12 @@ class XComBucketRef(Construct):
             statements.append(
                 DataAwsIamPolicyDocumentStatement(
                     sid="Key", effect="Allow", actions=KEY_ACTIONS, resources=[self.kms_key_arn]
+                )
+            )
+        if self.former_kms_key_arns:
+            statements.append(
+                DataAwsIamPolicyDocumentStatement(
+                    sid="FormerKeys", effect="Allow", actions=[READ_WITH_KEY], resources=[*self.former_kms_key_arns]
                 )
             )
         return DataAwsIamPolicyDocument(self, id_, statement=statements)
@@ -184,9 +198,11 @@ class XComBucket(XComBucketRef):
         path: str = "xcom",
         state_store_path: str | None = None,
         connection_id: str | None = None,
+        former_paths: Sequence[str] = (),
         retention_days: int = 30,
         sse_kms: bool = False,
         kms_key_arn: str | None = None,
+        former_kms_key_arns: Sequence[str] = (),
         access_log_bucket: str | None = None,
         eventbridge_notifications: bool = False,
         protect_from_destroy: bool = True,
@@ -194,6 +210,8 @@ class XComBucket(XComBucketRef):
     ) -> None:
         check(rules.s3_bucket, name)
         check(names.retention_days, retention_days)
+        if is_known([*former_paths, path, state_store_path]):
+            names.former_paths([names.object_path(each) for each in former_paths], path, state_store_path)
         if kms_key_arn is not None and not sse_kms:
             raise Refused("kms_key_arn is only used with sse_kms=True")
         check(rules.existing_s3_bucket, access_log_bucket)
@@ -209,6 +227,7 @@ class XComBucket(XComBucketRef):
             state_store_path=state_store_path,
             connection_id=connection_id,
             kms_key_arn=kms_key_arn,
+            former_kms_key_arns=former_kms_key_arns,
         )
         self._lifecycle = protected(protect_from_destroy)
         self.key: KmsKey | None = None
@@ -271,7 +290,7 @@ class XComBucket(XComBucketRef):
             "lifecycle",
             bucket=bucket,
             transition_default_minimum_object_size="all_storage_classes_128K",  # written out, else it drifts
-            rule=self._lifecycle_rules(retention_days),
+            rule=self._lifecycle_rules(retention_days, former_paths),
             depends_on=[self.versioning],
         )
         self.dependencies += [
@@ -301,6 +320,14 @@ class XComBucket(XComBucketRef):
             )
             self.dependencies.append(self.notification)
 
+    def _grant(self, role: IrsaRoleRef) -> DataAwsIamPolicyDocument:
+        policy = super()._grant(role)
+        if self.kms_key_arn is not None and role.managed:  # the key's permission comes before what needs it
+            grant = cast(IamRolePolicy, self.dependencies[-1])
+            address = f"{IamRolePolicy.TF_RESOURCE_TYPE}.{grant.friendly_unique_id}"
+            self.encryption.depends_on = [*(self.encryption.depends_on or ()), address]
+        return policy
+
     @staticmethod
     def from_name(
         scope: Construct,
@@ -311,6 +338,7 @@ class XComBucket(XComBucketRef):
         state_store_path: str | None = None,
         connection_id: str | None = None,
         kms_key_arn: str | None = None,
+        former_kms_key_arns: Sequence[str] = (),
     ) -> XComBucketRef:
         """Use a bucket that already exists; makes no resource. Its owner keeps expiry under the path."""
         check(rules.existing_s3_bucket, name)
@@ -322,6 +350,7 @@ class XComBucket(XComBucketRef):
             state_store_path=state_store_path,
             connection_id=connection_id,
             kms_key_arn=kms_key_arn,
+            former_kms_key_arns=former_kms_key_arns,
         )
 
     def _key(self) -> KmsKey:
@@ -372,15 +401,21 @@ class XComBucket(XComBucketRef):
             ],
         )
 
-    def _lifecycle_rules(self, retention_days: int) -> Sequence[S3BucketLifecycleConfigurationRule]:
+    def _lifecycle_rules(
+        self, retention_days: int, former_paths: Sequence[str]
+    ) -> Sequence[S3BucketLifecycleConfigurationRule]:
         """Expiry only under the XCom path. The other rules never delete a value that can still be read."""
         everything = [S3BucketLifecycleConfigurationRuleFilter(prefix="")]
+        expiring = {"expire-xcoms": self.path, **{f"expire-xcoms-of-{path}": path for path in former_paths}}
         return [
-            S3BucketLifecycleConfigurationRule(
-                id="expire-xcoms",
-                status="Enabled",
-                filter=[S3BucketLifecycleConfigurationRuleFilter(prefix=f"{self.path}/" if self.path else "")],
-                expiration=[S3BucketLifecycleConfigurationRuleExpiration(days=retention_days)],
+            *(
+                S3BucketLifecycleConfigurationRule(
+                    id=id_,
+                    status="Enabled",
+                    filter=[S3BucketLifecycleConfigurationRuleFilter(prefix=f"{path}/" if path else "")],
+                    expiration=[S3BucketLifecycleConfigurationRuleExpiration(days=retention_days)],
+                )
+                for id_, path in expiring.items()
             ),
             S3BucketLifecycleConfigurationRule(
                 id="remove-deleted-versions",

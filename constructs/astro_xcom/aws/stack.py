@@ -59,6 +59,7 @@ class AwsXComStack(XComStack):
                 state_store_path=state_store.path if state_store else None,
                 connection_id=deployment.xcom.connection_id,
                 kms_key_arn=storage.kms_key_arn,
+                former_kms_key_arns=storage.former_kms_key_arns,
             )
         return XComBucket(
             self,
@@ -70,6 +71,8 @@ class AwsXComStack(XComStack):
             retention_days=deployment.xcom.retention_days,
             sse_kms=storage.encryption == "SSE-KMS",
             kms_key_arn=storage.kms_key_arn,
+            former_kms_key_arns=storage.former_kms_key_arns,
+            former_paths=storage.former_paths,
             access_log_bucket=storage.access_log_bucket,
             eventbridge_notifications=storage.eventbridge_notifications,
             protect_from_destroy=storage.protect_from_destroy,

@@ -1,5 +1,6 @@
 """The blob container that holds XComs."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from cdktf import Fn, ITerraformDependable, TerraformLocal
@@ -188,10 +189,13 @@ class XComContainer(XComContainerRef):
         identity: FederatedIdentityRef | None = None,
         account_host: str | None = None,
         role_scope: Literal["container", "account"] = "container",
+        former_paths: Sequence[str] = (),
         retention_days: int = 30,
         protect_from_destroy: bool = True,
     ) -> None:
         check(names.retention_days, retention_days)
+        if is_known([*former_paths, path, state_store_path]):
+            names.former_paths([names.object_path(each) for each in former_paths], path, state_store_path)
         if account.node.try_find_child("lifecycle") is not None:
             raise Refused("an account has one lifecycle: make an account for each container")
         super().__init__(
@@ -223,7 +227,7 @@ class XComContainer(XComContainerRef):
                 account,
                 "lifecycle",
                 storage_account_id=account.account_id,
-                rule=self._lifecycle_rules(retention_days),
+                rule=self._lifecycle_rules(retention_days, former_paths),
             )
             self.dependencies.append(self.lifecycle)
 
@@ -255,18 +259,20 @@ class XComContainer(XComContainerRef):
             role_scope=role_scope,
         )
 
-    def _lifecycle_rules(self, retention_days: int) -> list[StorageManagementPolicyRule]:
+    def _lifecycle_rules(self, retention_days: int, former_paths: Sequence[str]) -> list[StorageManagementPolicyRule]:
         """Expiry only under the XCom path. The other rule never deletes a value that can still be read.
 
         A version's age counts from when it was written, not from when it was replaced; what is deleted can be restored
         by soft delete all the same.
         """
 
-        def rule(name: str, prefix: str, actions: StorageManagementPolicyRuleActions) -> StorageManagementPolicyRule:
+        def rule(
+            name: str, prefixes: Sequence[str], actions: StorageManagementPolicyRuleActions
+        ) -> StorageManagementPolicyRule:
             return StorageManagementPolicyRule(
                 name=name,
                 enabled=True,
-                filters=StorageManagementPolicyRuleFilters(blob_types=["blockBlob"], prefix_match=[prefix]),
+                filters=StorageManagementPolicyRuleFilters(blob_types=["blockBlob"], prefix_match=[*prefixes]),
                 actions=actions,
             )
 
@@ -274,7 +280,7 @@ class XComContainer(XComContainerRef):
         return [
             rule(
                 "expire-xcoms",
-                f"{self.name}/{self.path}/" if self.path else f"{self.name}/",
+                [f"{self.name}/{path}/" if path else f"{self.name}/" for path in (self.path, *former_paths)],
                 StorageManagementPolicyRuleActions(
                     base_blob=StorageManagementPolicyRuleActionsBaseBlob(
                         delete_after_days_since_modification_greater_than=retention_days
@@ -283,7 +289,7 @@ class XComContainer(XComContainerRef):
             ),
             rule(
                 "remove-deleted-versions",
-                f"{self.name}/",
+                [f"{self.name}/"],
                 StorageManagementPolicyRuleActions(
                     version=StorageManagementPolicyRuleActionsVersion(delete_after_days_since_creation=days),
                     snapshot=StorageManagementPolicyRuleActionsSnapshot(

@@ -150,6 +150,7 @@ class AzureXComStack(XComStack):
             identity=self.identity,
             account_host=account_host,
             role_scope=storage.role_scope,
+            former_paths=storage.former_paths,
             retention_days=deployment.xcom.retention_days,
             protect_from_destroy=storage.protect_from_destroy,
         )

@@ -35,6 +35,7 @@ OBJECT_ROLE = "roles/storage.objectAdmin"
 # The client asks for the bucket itself before it writes into an empty one, and objectAdmin does not let it.
 BUCKET_ROLE = "roles/storage.legacyBucketReader"
 KEY_ROLE = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
+FORMER_KEY_ROLE = "roles/cloudkms.cryptoKeyDecrypter"
 ABORT_UPLOADS_AFTER_DAYS = 7
 SECONDS_OF_A_DAY = 86400
 FOLDER_NAME = 48  # as on the other clouds
@@ -167,12 +168,14 @@ class XComBucket(XComBucketRef):
         path: str = "xcom",
         state_store_path: str | None = None,
         connection_id: str | None = None,
+        former_paths: Sequence[str] = (),
         retention_days: int = 30,
         dual_region: Sequence[str] | None = None,
         customer_managed_key: bool = False,
         kms_key_name: str | None = None,
         key_rotation_days: int = 90,
         grant_kms_key: bool = True,
+        former_kms_key_names: Sequence[str] = (),
         soft_delete_days: int = 0,
         access_log_bucket: str | None = None,
         protect_from_destroy: bool = True,
@@ -180,6 +183,8 @@ class XComBucket(XComBucketRef):
     ) -> None:
         check(rules.bucket, name)
         check(names.retention_days, retention_days)
+        if is_known([*former_paths, path, state_store_path]):
+            names.former_paths([names.object_path(each) for each in former_paths], path, state_store_path)
         check(rules.project_id, project)
         dual_region = None if dual_region is None else list(dual_region)
         if dual_region is not None and is_known(dual_region):
@@ -212,7 +217,9 @@ class XComBucket(XComBucketRef):
             self.key = self._key(rules.kms_location(location), project, key_rotation_days)
             kms_key_name = self.key.id
         self.kms_key_name = kms_key_name
+        self._agent: DataGoogleStorageProjectServiceAccount | None = None
         self.key_grant = self._key_grant(kms_key_name, project) if kms_key_name and grant_kms_key else None
+        self.former_key_grants = [self._former_key_grant(name, project) for name in former_kms_key_names]
         self.resource = StorageBucket(
             self,
             "bucket",
@@ -231,10 +238,10 @@ class XComBucket(XComBucketRef):
             ),
             logging=None if access_log_bucket is None else StorageBucketLogging(log_bucket=access_log_bucket),
             encryption=None if kms_key_name is None else StorageBucketEncryption(default_kms_key_name=kms_key_name),
-            lifecycle_rule=self._lifecycle_rules(retention_days),
+            lifecycle_rule=self._lifecycle_rules(retention_days, former_paths),
             force_destroy=force_destroy,
             lifecycle=self._lifecycle,
-            depends_on=[self.key_grant] if self.key_grant else None,
+            depends_on=[*([self.key_grant] if self.key_grant else ()), *self.former_key_grants] or None,
         )
         self._bucket = self.resource.name  # a reference, so a grant waits for the bucket
         # The members go with a bucket that is replaced, and a plan knows the new one's name: it would keep them.
@@ -272,24 +279,47 @@ class XComBucket(XComBucketRef):
 
     def _key_grant(self, kms_key_name: str, project: str | None) -> KmsCryptoKeyIamMember:
         """Cloud Storage encrypts as the project's service agent, and makes no bucket whose key that cannot use."""
-        agent = DataGoogleStorageProjectServiceAccount(self, "storage-agent", project=project)
         # Two ids: a grant on a key that was created here stays with that key, so that old values can be read.
         id_ = "key-grant" if self.key else "given-key-grant"
         return KmsCryptoKeyIamMember(
-            self, id_, crypto_key_id=kms_key_name, role=KEY_ROLE, member=agent.member, lifecycle=NEW_FIRST
+            self,
+            id_,
+            crypto_key_id=kms_key_name,
+            role=KEY_ROLE,
+            member=self._storage_agent(project).member,
+            lifecycle=NEW_FIRST,
         )
 
-    def _lifecycle_rules(self, retention_days: int) -> Sequence[StorageBucketLifecycleRule]:
+    def _former_key_grant(self, kms_key_name: str, project: str | None) -> KmsCryptoKeyIamMember:
+        """Old values stay readable: Cloud Storage decrypts each with the key that encrypted it."""
+        check(rules.kms_key_name, kms_key_name)
+        return KmsCryptoKeyIamMember(
+            self,
+            f"former-key-grant-{kms_key_name.replace('/', '.')}",
+            crypto_key_id=kms_key_name,
+            role=FORMER_KEY_ROLE,
+            member=self._storage_agent(project).member,
+            lifecycle=NEW_FIRST,
+        )
+
+    def _storage_agent(self, project: str | None) -> DataGoogleStorageProjectServiceAccount:
+        self._agent = self._agent or DataGoogleStorageProjectServiceAccount(self, "storage-agent", project=project)
+        return self._agent
+
+    def _lifecycle_rules(
+        self, retention_days: int, former_paths: Sequence[str]
+    ) -> Sequence[StorageBucketLifecycleRule]:
         """Expiry only under the XCom path. The other rules never delete a value that can still be read.
 
         The states are written out: an age alone would also match versions, on the day they stop being current.
         """
+        expiring = [self.path, *former_paths]
         return [
             StorageBucketLifecycleRule(
                 action=StorageBucketLifecycleRuleAction(type="Delete"),
                 condition=StorageBucketLifecycleRuleCondition(
                     age=retention_days,
-                    matches_prefix=[f"{self.path}/"] if self.path else None,
+                    matches_prefix=None if "" in expiring else [f"{path}/" for path in expiring],
                     with_state="LIVE",
                 ),
             ),

@@ -77,6 +77,8 @@ class GcpXComStack(XComStack):
             kms_key_name=storage.kms_key_name,
             key_rotation_days=storage.key_rotation_days,
             grant_kms_key=storage.grant_kms_key,
+            former_kms_key_names=storage.former_kms_key_names,
+            former_paths=storage.former_paths,
             soft_delete_days=storage.soft_delete_days,
             access_log_bucket=storage.access_log_bucket,
             protect_from_destroy=storage.protect_from_destroy,

@@ -1,7 +1,7 @@
 """The rules that names have to follow, checked before anything is written. Pure; every check returns its argument."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from astro_xcom.refusal import Refused
@@ -50,6 +50,14 @@ def resource_name_prefix(value: str) -> str:
     return dns_label(value, longest=40)
 
 
+def service_account(value: str) -> str:
+    """A Kubernetes service account with its namespace."""
+    namespace, slash, name = value.partition("/")
+    if not slash:
+        raise Refused("must be a namespace and a service account", got=value, hint=f'"astro/{value}"')
+    return f"{dns_label(namespace)}/{dns_label(name)}"
+
+
 def release_name(value: str) -> str:
     """A Helm release name: at most 53 characters (Helm's own limit)."""
     return dns_label(value, longest=53)
@@ -93,6 +101,18 @@ def separate_paths(xcom_path: str, state_store_path: str | None) -> None:
             got=state_store_path,
             hint='"state"',
         )
+
+
+def former_paths(values: Sequence[str], xcom_path: str, state_store_path: str | None) -> None:
+    """Folders whose objects expire as XComs do: not the current one, and nothing that must stay."""
+    for value in values:
+        if value == xcom_path:
+            raise Refused("is the path of today: remove it", got=value)
+        if state_store_path is not None and (contains(value, state_store_path) or contains(state_store_path, value)):
+            raise Refused(
+                f'must not contain state_store.path ("{state_store_path}") nor lie in it: state must not expire',
+                got=value,
+            )
 
 
 def retention_days(value: int) -> int:

@@ -193,7 +193,7 @@ def _lifecycle(configuration: Body) -> Lifecycle:
         expiration = block(rule.get("expiration"))
         noncurrent = block(rule.get("noncurrent_version_expiration"))
         abort = block(rule.get("abort_incomplete_multipart_upload"))
-        if expiration and not expiration.get("expired_object_delete_marker"):
+        if expiration and not expiration.get("expired_object_delete_marker") and "expire_days" not in found:
             found |= {"expire_days": expiration["days"], "below": block(rule.get("filter")).get("prefix") or None}
         if noncurrent:
             found["noncurrent_days"] = noncurrent["noncurrent_days"]

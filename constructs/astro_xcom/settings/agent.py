@@ -17,7 +17,7 @@ from typing_extensions import Self
 
 from astro_xcom import chart_values, names
 from astro_xcom.refusal import Refusals, Refused
-from astro_xcom.service_accounts import ServiceAccount, service_accounts
+from astro_xcom.service_accounts import ServiceAccount, service_accounts, subjects
 from astro_xcom.settings.base import Count, DnsLabel, Flag, Settings
 from astro_xcom.yaml_files import read_mapping
 
@@ -88,6 +88,9 @@ class AgentSettings(Settings):
     """true: existing objects that the chart also creates become part of the release, whoever applied them: kubectl,
     Argo CD or another Helm release. Uninstalling deletes them too. No effect on a release that Terraform's state does
     not hold: import it first. Default: Helm refuses such objects ("invalid ownership metadata")."""
+    former_service_accounts: tuple[Annotated[str, AfterValidator(names.service_account)], ...] = ()
+    """Service accounts that stay trusted although the release no longer has them, as `namespace/name`: after a rename
+    their pods run on for minutes. Remove the line once those pods are gone."""
     values_files: tuple[
         Annotated[ValuesFile, BeforeValidator(_read), WithJsonSchema({"type": "string", "minLength": 1})], ...
     ] = ()
@@ -108,8 +111,13 @@ class AgentSettings(Settings):
         return chart_values.merge(self.sources())
 
     def service_accounts(self) -> tuple[ServiceAccount, ...]:
-        """Every service account of the release; exactly these are trusted by the cloud."""
+        """Every service account of the release."""
         return service_accounts(self.user_values(), prefix=self.resource_name_prefix, namespace=self.namespace)
+
+    def subjects(self) -> tuple[str, ...]:
+        """Exactly these are trusted by the cloud: the release's service accounts, then the former ones."""
+        former = (f"system:serviceaccount:{each.replace('/', ':')}" for each in self.former_service_accounts)
+        return tuple(dict.fromkeys((*subjects(self.service_accounts()), *former)))
 
     @field_validator("values_files")
     @classmethod

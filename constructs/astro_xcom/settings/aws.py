@@ -47,6 +47,9 @@ class AwsStorage(Storage):
     """SSE-S3: keys of S3, free; SSE-KMS: a KMS key, which costs money."""
     kms_key_arn: Annotated[str, AfterValidator(rules.kms_key_arn)] | None = None
     """Key for SSE-KMS. Default: SSE-KMS makes a key of its own; an existing bucket needs its key's ARN here."""
+    former_kms_key_arns: tuple[Annotated[str, AfterValidator(rules.kms_key_arn)], ...] = ()
+    """Keys that encrypted earlier values: agents may still decrypt with them. Remove a key once what it encrypted has
+    expired."""
     access_log_bucket: Annotated[str, AfterValidator(rules.existing_s3_bucket)] | None = None
     """An existing bucket of the same region and account that gets S3's server access logs, under `<bucket>/`.
 
@@ -75,6 +78,8 @@ class AwsStorage(Storage):
             raise Refused(
                 "must be SSE-KMS to use kms_key_arn", got=self.encryption, hint='"SSE-KMS"', field="encryption"
             )
+        if self.kms_key_arn and self.kms_key_arn in self.former_kms_key_arns:
+            raise Refused("is the key of today: remove it", got=self.kms_key_arn, field="former_kms_key_arns")
         if self.existing and self.encryption == "SSE-KMS" and not self.kms_key_arn:
             raise Refused(
                 "is required for an existing bucket with SSE-KMS, so that the role is granted its key",
@@ -138,7 +143,7 @@ class AwsDeployment(Deployment):
         """Where the agents of this deployment, `name`, may write and delete, if this backend keeps a state there."""
         if not isinstance(backend, S3State) or backend.bucket != self.storage.bucket:
             return None
-        paths = [self.storage.path, *([self.state_store.path] if self.state_store else [])]
+        paths = [self.storage.path, *self.storage.former_paths, *([self.state_store.path] if self.state_store else [])]
         path = next((path for path in paths if names.contains(path, state)), None)
         return None if path is None else f"{backend.bucket}/{path}".rstrip("/")
 
@@ -146,7 +151,7 @@ class AwsDeployment(Deployment):
         """What is allowed and likely to surprise, as `setting: what happens`."""
         found = super().warnings()
         clusters = 1 + len(self.trusted_clusters)
-        size = rules.trust_policy_size(clusters, [account.subject for account in self.agent.service_accounts()])
+        size = rules.trust_policy_size(clusters, self.agent.subjects())
         if size > rules.USUAL_TRUST_POLICY and not self.identity.existing_role:
             found.append(
                 f"identity: the trust policy will have about {size} characters; IAM allows {rules.USUAL_TRUST_POLICY} "

@@ -326,7 +326,6 @@ class AzureDeployment(Deployment):
     def _credentials_fit(self) -> Self:
         if not self.identity.federate:
             return self
-        accounts = {account.subject for account in self.agent.service_accounts()}
         with at("identity"):
-            rules.credential_count(len(accounts), len(self.clusters))
+            rules.credential_count(len(self.agent.subjects()), len(self.clusters))
         return self

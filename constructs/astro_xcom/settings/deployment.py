@@ -4,7 +4,7 @@ from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from astro_xcom import chart_values, names
-from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.refusal import Refusals, Refused, at
 from astro_xcom.settings.agent import AgentSettings, Kubeconfig
 from astro_xcom.settings.base import Flag, ObjectPath, Settings
 from astro_xcom.settings.state import Backend, LocalState, State
@@ -29,6 +29,11 @@ class Storage(Settings):
 
     path: ObjectPath = "xcom"
     """Folder in the bucket or container. Treat as permanent: after a change, old values read as their paths."""
+    former_paths: tuple[ObjectPath, ...] = ()
+    """Folders where XComs were kept before `path` changed: what is there expires as XComs do, and then the line can go.
+
+    Nothing reads there. Not for existing storage, whose owner says what expires.
+    """
     protect_from_destroy: Flag = True
     """false: `destroy` may delete the storage, every XCom in it, and a key made for it.
 
@@ -94,6 +99,12 @@ class Deployment(Settings):
     @model_validator(mode="after")
     def _state_store_fits(self) -> Self:
         check_state_store(self.storage.path, self.state_store, self.agent.chart_version)
+        with at("storage.former_paths"):
+            names.former_paths(
+                self.storage.former_paths, self.storage.path, self.state_store.path if self.state_store else None
+            )
+            if self.storage.former_paths and self.adopted:
+                raise Refused("is not used for existing storage: its owner says what expires")
         return self
 
     def warnings(self) -> list[str]:
@@ -103,6 +114,11 @@ class Deployment(Settings):
             found.append("storage.existing: values expire only by the storage's own lifecycle, which its owner sets")
         elif not self.storage.protect_from_destroy:
             found.append("storage.protect_from_destroy: while it is false, a destroy or an edit may delete every XCom")
+        if self.agent.former_service_accounts:
+            found.append(
+                "agent.former_service_accounts: remove the line once no pod runs as "
+                f"{', '.join(self.agent.former_service_accounts)}: until then each may read, write and delete XComs"
+            )
         if self.xcom.retention_days < SHORT_RETENTION_DAYS:
             found.append(
                 f"xcom.retention_days: {self.xcom.retention_days} is short: a task that reads a value after it expired "

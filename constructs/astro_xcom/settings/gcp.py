@@ -21,6 +21,7 @@ OF_A_MADE_BUCKET = (
     "kms_key_name",
     "key_rotation_days",
     "grant_kms_key",
+    "former_kms_key_names",
     "soft_delete_days",
     "access_log_bucket",
 )
@@ -79,6 +80,9 @@ class GcpStorage(Storage):
     grant_kms_key: Flag = True
     """false: the owner of `kms_key_name` has granted it to the project's storage service agent; destroying this
     deployment then takes it from no other bucket."""
+    former_kms_key_names: tuple[Annotated[str, AfterValidator(rules.kms_key_name)], ...] = ()
+    """Keys that encrypted earlier values: Cloud Storage may still decrypt with them. Remove a key once what it
+    encrypted has expired."""
     soft_delete_days: Count = 0
     """How long deleted versions can still be restored, after the week that versioning gives: 0, or 7-90.
 
@@ -143,6 +147,8 @@ class GcpStorage(Storage):
                 got=self.key_rotation_days,
                 field="key_rotation_days",
             )
+        if self.kms_key_name and self.kms_key_name in self.former_kms_key_names:
+            raise Refused("is the key of today: remove it", got=self.kms_key_name, field="former_kms_key_names")
         if self.kms_key_name is None:
             if not self.grant_kms_key:
                 raise Refused("only with a kms_key_name", got=False, hint="true", field="grant_kms_key")
