@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cli synth test test-slow test-terraform test-posture e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock update newest oldest terraform validate diff deploy destroy export push stack clean
+.PHONY: help setup cli synth test test-slow test-terraform test-transitions test-posture e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock update newest oldest terraform validate diff deploy destroy export push stack clean
 
 PYTHON ?= python3
 LOCK_PYTHON ?= python3.10
@@ -56,7 +56,10 @@ test-slow: .venv/.ready ## Run the tests that load the providers eagerly
 	@$(PYTEST) -m slow
 
 test-terraform: .venv/.ready cli ## Run the tests with real Terraform core and real Helm
-	@$(PYTEST) -m 'terraform and not posture'
+	@$(PYTEST) -m 'terraform and not posture and not transitions'
+
+test-transitions: .venv/.ready cli ## Run every edit of an applied deployment (a quarter of an hour; CI runs the worst)
+	@$(PYTEST) -m 'terraform' tests/transitions
 
 test-posture: .venv/.ready ## Run the security scanners (installs them once)
 	@$(PYTEST) -m posture tests/posture

@@ -1,4 +1,7 @@
-"""Write docs/settings.md from the settings and docs/commands.md from the commands' help: python tools/reference.py."""
+"""Write the generated pages of docs/: python tools/reference.py.
+
+settings.md comes from the settings, commands.md from the commands' help, changes.md from the edits that tests apply.
+"""
 
 import importlib
 import itertools
@@ -12,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import typer.main
+import yaml
 from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 
 from astro_xcom import cli
 from astro_xcom.deployments import CLOUDS
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+PROJECT = Path(__file__).resolve().parent.parent
+DOCS = PROJECT / "docs"
 TITLES = {"aws": "AWS", "azure": "Azure", "gcp": "Google Cloud"}
 TYPES = {"string": "text", "integer": "whole number", "boolean": "`true` or `false`", "object": "mapping"}
 
@@ -45,6 +50,54 @@ COMMANDS = """\
 end with exit code 1; nothing is written then. What comes of `check` is explained on the
 [first page](../README.md#check-what-will-be-true), `export`, `bundle` and `push` under
 [HCP Terraform](hcp-terraform.md), `posture` under [Security posture](posture.md).
+"""
+CHANGES = """\
+# What a change does
+
+What an edit of an applied deployment does, and what `astro-xcom check NAME --plan FILE` says of it. FILE is what
+`terraform show -json PLAN` prints of a plan that `terraform plan -out PLAN` saved in the stack's folder. The exit
+code is that of the worst effect:
+
+| kind | exit code | means |
+|---|---|---|
+| fine | 0 | nothing is lost, and no agent is cut off |
+| SOON | 3 | values expire earlier, costs start, or storage is not protected |
+| QUIET | 4 | agents are cut off for a while |
+| STOP | 5 | something is lost for good, or Terraform does not see what runs |
+
+1 means that the file is not a plan of this deployment, or that the settings are refused. `--allow CODE` accepts a
+STOP. Each effect comes with the way to avoid it, often as lines to paste.
+
+## What holds for every edit
+
+While `storage.protect_from_destroy` is on, as it is by default:
+
+- A bucket, account, container, resource group, key, role, identity or release that the settings no longer create is
+  forgotten: Terraform no longer knows it, and it stays as it is. That needs Terraform or OpenTofu 1.10, which the
+  JSON asks for. The first plan says "will no longer be managed".
+- A role, its policy, a federated credential, a member of a service account or the grant of a key is created before
+  the one that it replaces is deleted, and the old one goes after the agents have been upgraded. The order holds once
+  a state was applied with this version.
+- Values that a former key encrypted stay readable with `storage.former_kms_key_arns` (AWS) or
+  `storage.former_kms_key_names` (Google Cloud). Azure encrypts the account's own key anew, and needs neither.
+- What is below a former path expires with `storage.former_paths`. Airflow does not read it: a value of the old path
+  is read as its path.
+- Pods of a renamed worker, prefix or namespace stay trusted with `agent.former_service_accounts`.
+
+Three gaps remain. On Google Cloud the two members of a bucket are deleted before their successors come, since their
+replacement would carry over to the bucket; the same holds for the members of an existing service account. An Azure
+account closes before a private endpoint of the same edit exists: apply twice. When SSE-KMS is switched off, the role
+loses the key's permission to encrypt seconds before S3 stops asking for it.
+
+Constructs that you use in stacks of your own have the second rule, not the first: write `removed` blocks yourself,
+with `add_override`.
+
+## The edits
+"""
+CHANGES_END = """
+Real Terraform core has walked each of these edits from one state to the next, with the providers' schemas and rules
+of replacement, and providers that echo. Where something is created, deleted or forgotten the edit was applied, and
+the order of the operations was compared; what only changes in place was planned. No cloud was asked.
 """
 
 
@@ -161,6 +214,32 @@ def _plain(text: str) -> str:
     return re.sub(r"`[^`]*`|<", lambda found: "&lt;" if found[0] == "<" else found[0], text)
 
 
+def changes_page() -> str:
+    """Every edit that the tests walk through, with what `check --plan` says of it."""
+    edits = yaml.safe_load((PROJECT / "tests" / "transitions" / "edits.yaml").read_text(encoding="utf-8"))["edits"]
+    parts = [CHANGES]
+    for cloud in CLOUDS:
+        parts += [f"### {TITLES[cloud]}\n", "| edit | says | Terraform |", "|---|---|---|"]
+        parts += [_edit(edit, cloud) for edit in edits if cloud in edit["clouds"]]
+        parts.append("")
+    return "\n".join(parts) + CHANGES_END
+
+
+def _edit(edit: Mapping[str, Any], cloud: str) -> str:
+    def of(key: str) -> list[str]:
+        found = edit.get(key, [])
+        return found.get(cloud, []) if isinstance(found, dict) else found  # type: ignore[no-any-return]
+
+    says = ", ".join("{} `{}`".format(*each.split()) for each in of("says")) or "fine"
+    does = [f"{word} {', '.join(f'`{type_}`' for type_ in of(key))}" for key, word in EDITS.items() if of(key)]
+    if edit.get("refused"):
+        does = ["refuses the plan"]
+    return f"| {edit['name']} | {says} | {'; '.join(does)} |"
+
+
+EDITS = {"forgotten": "forgets", "destroyed": "deletes"}
+
+
 def _names(parameter: Any) -> str:
     metavar = parameter.metavar or parameter.name.upper()
     if parameter.param_type_name == "argument":
@@ -177,7 +256,8 @@ def _given(parameter: Any) -> str:
 
 
 def main() -> None:
-    """Write both pages."""
+    """Write the pages."""
+    (DOCS / "changes.md").write_text(changes_page(), encoding="utf-8", newline="\n")
     (DOCS / "settings.md").write_text(settings_page(), encoding="utf-8", newline="\n")
     (DOCS / "commands.md").write_text(commands_page(), encoding="utf-8", newline="\n")
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
+from astro_xcom.cli.plan import say_plan
 from astro_xcom.deployments import chosen, read_deployments
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.report import Document, Finding, Report, State, Store, check, read_state, synthesized
@@ -34,14 +35,30 @@ def check_command(
             "-json`; - is stdin. Differences are findings."
         ),
     ] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            help="What the coming apply of ONE deployment does: the output of `terraform show -json` of a saved plan; "
+            "- is stdin. Says only that."
+        ),
+    ] = None,
+    allow: Annotated[
+        list[str] | None, typer.Option(metavar="CODE", help="Accept a STOP of --plan by its code. May be repeated.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for machines.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings, too, end with exit code 1.")] = False,
 ) -> None:
     """Say what will be true: who is trusted, what they may do, where values go, when they expire.
 
     Needs no cloud and no Terraform. Exit code 1: the settings are refused, or the applied state differs.
+    With --plan the exit code tells the worst that the apply does: 0 nothing, or a STOP that was allowed; 3 SOON: values
+    expire earlier, or costs start; 4 QUIET: agents are cut off for a while; 5 STOP: something is lost for good.
     """
     deployments = chosen(read_deployments(file), names or [], file=file.name)
+    if plan is not None:
+        raise typer.Exit(say_plan(deployments, plan, allow or [], file=file.name, as_json=as_json))
+    if allow:
+        raise Refused("--allow is of --plan")
     applied = None if state is None else _applied(state, list(deployments))
     bodies = synthesized(deployments, file=file.name)
     try:

@@ -1,0 +1,101 @@
+"""Reads a plan: the output of `terraform show -json FILE`. Pure."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from astro_xcom.refusal import Refused
+
+HOW = "`terraform plan -out FILE`, then `terraform show -json FILE`"
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What an apply does to one resource."""
+
+    address: str
+    type: str
+    actions: tuple[str, ...]
+    """create, update, delete, forget, read or no-op; a replacement is two of them, in their order."""
+    before: Body
+    after: Body
+    """Without what only the apply will tell."""
+
+    @property
+    def destroys(self) -> bool:
+        """Whether what is there now is deleted."""
+        return "delete" in self.actions
+
+    @property
+    def replaces(self) -> bool:
+        """Whether another one takes its place."""
+        return self.destroys and "create" in self.actions
+
+    @property
+    def stays(self) -> bool:
+        """Whether what is there now is there, and in the state, after the apply."""
+        return bool(self.before) and not {"delete", "forget"} & set(self.actions)
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        found = next((self.before.get(key) or self.after.get(key) for key in ("bucket", "name", "id")), None)
+        return str(found or self.address)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A plan, as far as this project reads it."""
+
+    changes: tuple[Change, ...]
+    gone: frozenset[str]
+    """Addresses that the refresh no longer found: Terraform has dropped them from the state."""
+    outputs: dict[str, tuple[Any, Any]]
+    """Output -> (its value now, its value after); None where there is none, or only the apply will tell."""
+    day: date | None
+    """When it was planned."""
+
+    def of(self, *types: str) -> Iterator[Change]:
+        """The changes of these types of resource."""
+        return (change for change in self.changes if change.type in types)
+
+
+def read_plan(text: str) -> Plan:
+    """The plan of one deployment. Raises Refused for anything else, with what to give instead."""
+    rule = "must be the JSON of a plan"
+    try:
+        document = json.loads(text.removeprefix("\ufeff"))
+    except (ValueError, RecursionError):
+        raise Refused(rule, got=text.strip()[:60], hint=HOW) from None
+    if not isinstance(document, dict) or ("resource_changes" not in document and "planned_values" not in document):
+        raise Refused(rule, got=document, hint=HOW)
+    try:
+        return Plan(
+            changes=tuple(_change(each) for each in document.get("resource_changes", []) if each["mode"] == "managed"),
+            gone=frozenset(
+                each["address"]
+                for each in document.get("resource_drift", [])
+                if each["change"]["actions"] == ["delete"]
+            ),
+            outputs={
+                name: (each.get("before"), each.get("after"))
+                for name, each in document.get("output_changes", {}).items()
+            },
+            day=date.fromisoformat(document["timestamp"][:10]) if "timestamp" in document else None,
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise Refused("has another shape than Terraform gives a plan", hint=HOW) from None
+
+
+def _change(each: Body) -> Change:
+    change = each["change"]
+    return Change(
+        address=each["address"],
+        type=each["type"],
+        actions=tuple(change["actions"]),
+        before=change.get("before") or {},
+        after=change.get("after") or {},
+    )

@@ -1,0 +1,155 @@
+"""`astro-xcom check --plan`: what it reads, prints and exits with. What it says of real plans: tests/transitions."""
+
+import json
+import sys
+from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from astro_xcom.cli import app as cli
+from support import Body
+
+EDITS = yaml.safe_load((Path(__file__).parent / "transitions" / "edits.yaml").read_text())
+KEY = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000"
+OUTPUTS = {
+    "xcom_path": {"before": "s3://acme-astro-xcom/xcom", "after": "s3://acme-astro-xcom/xcom"},
+    "trusted_subjects": {"before": ["a"], "after": ["a"]},
+}
+Run = Callable[..., tuple[int, str, str]]
+
+
+def resource(type_: str, *actions: str, before: Any = None, after: Any = None) -> Body:
+    change = {"actions": list(actions), "before": before, "after": after}
+    return {"address": f"{type_}.it", "type": type_, "mode": "managed", "change": change}
+
+
+def plan(*changes: Body, **more: Any) -> Body:
+    return {
+        "timestamp": "2026-11-25T10:00:00Z",
+        "planned_values": {},
+        "resource_changes": list(changes),
+        "output_changes": OUTPUTS,
+        **more,
+    }
+
+
+def policy(*actions: str) -> str:
+    return json.dumps({"Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": KEY}]})
+
+
+KEY_OFF = plan(
+    resource("aws_iam_role_policy", "update", before={"policy": policy("kms:Decrypt", "kms:GenerateDataKey")}, after={})
+)
+SHORTER = plan(
+    resource(
+        "aws_s3_bucket_lifecycle_configuration",
+        "update",
+        before={"rule": [{"expiration": [{"days": 30}]}]},
+        after={"rule": [{"expiration": [{"days": 7}]}]},
+    )
+)
+RENAMED = plan(resource("aws_iam_role", "create", "delete", before={"name": "old"}, after={"name": "new"}))
+LOST = {"resource_drift": [resource("helm_release", "delete", before={"name": "astro-agent"})]}
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.chdir(tmp_path)
+    deployments = {"one": EDITS["bases"]["aws"]}
+    (tmp_path / "deployments.yaml").write_text(yaml.safe_dump({"deployments": deployments}))
+
+    def go(document: Any, *arguments: str) -> tuple[int, str, str]:
+        (tmp_path / "plan.json").write_text(document if isinstance(document, str) else json.dumps(document))
+        monkeypatch.setattr(sys, "argv", ["astro-xcom", "check", "one", "--plan", "plan.json", *arguments])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capsys.readouterr()
+        code = end.value.code
+        return (1, out, err + code) if isinstance(code, str) else (int(code or 0), out, err)
+
+    return go
+
+
+@pytest.mark.parametrize(
+    ("document", "code", "kind"),
+    [
+        (plan(), 0, "fine"),
+        (SHORTER, 3, "SOON expires-earlier"),
+        (RENAMED, 4, "QUIET identity-replaced"),
+        (KEY_OFF, 5, "STOP key-not-readable"),
+        (plan(**LOST), 5, "STOP release-not-found"),
+        (plan(resource("aws_s3_bucket", "delete", before={"bucket": "b"})), 5, "STOP storage-destroyed"),
+        (plan(resource("acme_thing", "delete", before={"name": "x"})), 4, "QUIET destroyed"),
+    ],
+)
+def test_the_exit_code_tells_the_worst(document: Body, code: int, kind: str, run: Run) -> None:
+    status, out, err = run(document)
+    assert (status, err) == (code, "")
+    assert kind in out
+
+
+def test_the_lines_to_paste_keep_old_values_readable(run: Run) -> None:
+    _, out, _ = run(KEY_OFF)
+    assert out == (
+        "deployments.yaml: one: STOP: something is lost for good\n"
+        "  STOP key-not-readable\n"
+        "    Values that the key\n"
+        f"    {KEY}\n"
+        "    encrypted cannot be read after the apply.\n"
+        "    These lines keep them readable; remove them from 2026-12-26, when its last\n"
+        "    value has expired:\n"
+        "        storage:\n"
+        "          former_kms_key_arns:\n"
+        f'            - "{KEY}"\n'
+    )
+
+
+def test_with_these_lines_the_plan_is_fine(run: Run, tmp_path: Path) -> None:
+    base = EDITS["bases"]["aws"]
+    deployment = {**base, "storage": {**base["storage"], "former_kms_key_arns": [KEY]}}
+    (tmp_path / "deployments.yaml").write_text(yaml.safe_dump({"deployments": {"one": deployment}}))
+    assert run(KEY_OFF)[0] == 0
+
+
+def test_a_stop_is_allowed_by_its_code_alone(run: Run) -> None:
+    status, out, _ = run(KEY_OFF, "--allow", "key-not-readable")
+    assert status == 0
+    assert "STOP key-not-readable (allowed)" in out
+    status, _, err = run(KEY_OFF, "--allow", "storage-destroyed")
+    assert status == 1
+    assert '--allow "storage-destroyed": is no STOP of this plan; there are key-not-readable' in err
+    assert run(SHORTER, "--allow", "expires-earlier")[0] == 1
+
+
+def test_json_has_the_same(run: Run) -> None:
+    status, out, _ = run(RENAMED, "--json")
+    assert status == 4
+    assert json.loads(out)["effects"][0]["code"] == "identity-replaced"
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ("no json", "plan.json: must be the JSON of a plan"),
+        ("[]", "plan.json: must be the JSON of a plan"),
+        ('{"values": {}}', "plan.json: must be the JSON of a plan"),
+        ('{"resource_changes": [1]}', "plan.json: has another shape than Terraform gives a plan"),
+        ('{"resource_changes": [], "output_changes": {"x": {}}}', "plan.json: is not the plan of this deployment"),
+    ],
+)
+def test_anything_else_is_refused(document: str, says: str, run: Run) -> None:
+    status, out, err = run(document)
+    assert (status, out) == (1, "")
+    assert says in err
+
+
+def test_every_code_of_the_table_is_one_that_can_be_said() -> None:
+    source = (Path(cli.__file__).parents[1] / "plan" / "effects.py").read_text()
+    for edit in EDITS["edits"]:
+        says = edit.get("says", [])
+        for each in says if isinstance(says, list) else chain.from_iterable(says.values()):
+            assert f'"{each.split()[1]}"' in source
