@@ -28,7 +28,7 @@ RULES: dict[Check, str] = {
     names.connection_id: r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
     names.chart_version: r"(?!2\.2\.0\Z)(?![01]\.)[0-9]+\.[0-9]+\.[0-9]+",
     rules.s3_bucket: (
-        r"(?!xn--|sthree-|amzn-s3-demo-)(?=.{3,63}\Z)(?!.*(-s3alias|--ol-s3|--x-s3|--table-s3|-[0-9]{12}-[a-z]{2,}(-[a-z]+)+-[0-9]-an)\Z)"
+        r"(?!xn--|sthree-|amzn-s3-demo-)(?=.{3,63}\Z)(?!.*(-s3alias|--ol-s3|--x-s3|--table-s3|-an)\Z)"
         r"[a-z0-9][a-z0-9-]*[a-z0-9]"
     ),
     rules.existing_s3_bucket: (
@@ -56,7 +56,7 @@ GOOD: dict[Check, list[str]] = {
     names.object_path: ["", "xcom", "team/xcom", "a=1/b.c/_d-", "..a", "a..", "..."],
     names.connection_id: ["aws_default", "_", "0.x-y", "A"],
     names.chart_version: ["2.0.0", "2.2.1", "2.3.3", "3.0.0", "10.20.30"],
-    rules.s3_bucket: ["abc", "a" * 63, "a--b", "123", "xn-a", "acme-s3", "abc--ols-s3", "acme-us-east-1-an"],
+    rules.s3_bucket: ["abc", "a" * 63, "a--b", "123", "xn-a", "acme-s3", "abc--ols-s3", "acme-an-1", "acmean"],
     rules.existing_s3_bucket: ["abc", "acme.data", "a" * 63, "xn--abc", "acme-111122223333-us-east-1-an"],
     rules.aws_region: ["us-east-1", "eu-central-2", "us-gov-west-1", "cn-northwest-1", "us-iso-east-1", "mx-central-1"],
     rules.aws_account_id: ["111122223333", "000000000001"],
@@ -98,7 +98,7 @@ REFUSED: list[tuple[Check, list[str]]] = [
     (rules.s3_bucket, ["", "ab", "a" * 64, "Abc", "a.b.c", "-ab", "ab-", "a_c", "abc\n"]),
     (rules.s3_bucket, ["xn--abc", "sthree-abc", "amzn-s3-demo-abc", "xn--a", "xn--xn--a", "sthree--abc"]),
     (rules.s3_bucket, ["abc-s3alias", "abc--ol-s3", "abc--x-s3", "abc--table-s3", "a-s3alias", "a---x-s3"]),
-    (rules.s3_bucket, ["acme-111122223333-us-east-1-an"]),
+    (rules.s3_bucket, ["acme-111122223333-us-east-1-an", "acme-111122223333-us-gov-west-1-an", "acme-an"]),
     (rules.existing_s3_bucket, ["abc-s3alias", "abc--ol-s3", "abc.mrap", "abc--use1-az4--x-s3", "abc--table-s3"]),
     (rules.existing_s3_bucket, ["", "ab", "a" * 64, "Abc", ".abc", "abc."]),
     (rules.aws_region, ["", "us", "us-east", "us-east-1a", "US-EAST-1", "us_east_1", f"us-east-{ARABIC_ONE}"]),
@@ -206,8 +206,12 @@ def test_a_refusal_is_one_line(tried: tuple[Check, str]) -> None:
         (names.chart_version, "2.2.0", "2.2.0 cannot be installed without every OpenLineage setting"),
         (names.chart_version, "1.4.0", "1.x charts have another values layout and are not supported"),
         (rules.s3_bucket, "Acme.Data", "must be 3-63 lower-case letters, digits or hyphens"),
-        (rules.s3_bucket, "xn--acme", 'AWS keeps the prefix xn-- for itself; got "xn--acme"; try "acme"'),
-        (rules.s3_bucket, "acme-s3alias", 'AWS keeps the suffix -s3alias for itself; got "acme-s3alias"; try "acme"'),
+        (rules.s3_bucket, "xn--acme", 'S3 keeps the prefix xn-- for itself; got "xn--acme"; try "acme"'),
+        (
+            rules.s3_bucket,
+            "acme-s3alias",
+            'what ends with -s3alias is the alias of an access point; got "acme-s3alias"',
+        ),
         (rules.aws_region, "frankfurt", 'must be an AWS region code; got "frankfurt"; try "us-east-1"'),
         (rules.aws_account_id, "1111", 'in quotes; got "1111"; try "111122223333"'),
         (rules.iam_role, "my role", 'got "my role"; try "my-role"'),

@@ -8,14 +8,16 @@ from astro_xcom.refusal import Refused
 
 # S3 User Guide, "General purpose bucket naming rules".
 RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
-RESERVED_SUFFIXES = {
+NOT_GENERAL_PURPOSE = {
     "-s3alias": "the alias of an access point",
     "--ol-s3": "the alias of an Object Lambda access point",
     ".mrap": "a multi-region access point",
-    "--x-s3": "a directory bucket, which has no versions and no such encryption",
+    "--x-s3": "a directory bucket",
     "--table-s3": "a table bucket",
 }
-"""What ends so is not a general purpose bucket."""
+"""Suffix -> what has it."""
+REGIONAL = "-an"
+"""Suffix of general purpose buckets in an account's own regional namespace."""
 REGION = "[a-z]{2,}(-[a-z]+)+-[0-9]"
 
 
@@ -33,20 +35,16 @@ def s3_bucket(value: str) -> str:
     for prefix in RESERVED_PREFIXES:
         if value.startswith(prefix):
             raise Refused(
-                f"AWS keeps the prefix {prefix} for itself",
+                f"S3 keeps the prefix {prefix} for itself",
                 got=value,
                 hint=try_instead(s3_bucket, value, value.removeprefix(prefix)),
             )
-    for suffix in RESERVED_SUFFIXES:
-        if value.endswith(suffix):
-            raise Refused(
-                f"AWS keeps the suffix {suffix} for itself",
-                got=value,
-                hint=try_instead(s3_bucket, value, value.removesuffix(suffix)),
-            )
-    if re.fullmatch(rf".*-[0-9]{{12}}-{REGION}-an", value):
+    _general_purpose(value)
+    if value.endswith(REGIONAL):
         raise Refused(
-            "is the name of a bucket in an account's own regional namespace, which is not created here", got=value
+            f"S3 keeps the suffix {REGIONAL} for buckets in an account's own regional namespace, which are not created "
+            "here: choose another name, or create the bucket yourself and use it as an existing one",
+            got=value,
         )
     return value
 
@@ -55,10 +53,14 @@ def existing_s3_bucket(value: str) -> str:
     """The name of a bucket somebody else made: dots and the like are theirs to answer for."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
         raise Refused("must be a bucket's name: 3-63 lower-case letters, digits, hyphens or dots", got=value)
-    for suffix, what in RESERVED_SUFFIXES.items():
+    _general_purpose(value)
+    return value
+
+
+def _general_purpose(value: str) -> None:
+    for suffix, what in NOT_GENERAL_PURPOSE.items():
         if value.endswith(suffix):
             raise Refused(f"must be the name of a general purpose bucket; what ends with {suffix} is {what}", got=value)
-    return value
 
 
 def aws_region(value: str) -> str:
