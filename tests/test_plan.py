@@ -15,9 +15,13 @@ from support import Body
 
 EDITS = yaml.safe_load((Path(__file__).parent / "transitions" / "edits.yaml").read_text())
 KEY = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000"
+SUBJECTS = [
+    f"system:serviceaccount:astro:prod-{name}"
+    for name in ("worker-default-worker", "worker-heavy", "dag-processor", "triggerer", "sentinel")
+]
 OUTPUTS = {
     "xcom_path": {"before": "s3://acme-astro-xcom/xcom", "after": "s3://acme-astro-xcom/xcom"},
-    "trusted_subjects": {"before": ["a"], "after": ["a"]},
+    "trusted_subjects": {"before": SUBJECTS, "after": SUBJECTS},
 }
 Run = Callable[..., tuple[int, str, str]]
 
@@ -92,10 +96,23 @@ def test_the_exit_code_tells_the_worst(document: Body, code: int, kind: str, run
     assert kind in out
 
 
+def test_a_plan_that_protection_refused_is_read_all_the_same(run: Run) -> None:
+    refused = plan(resource("aws_s3_bucket", "delete", "create", before={"bucket": "b"}), errored=True)
+    assert run(refused)[0] == 5
+
+
+def test_the_identity_of_an_azure_key_is_no_identity_of_the_agents(run: Run) -> None:
+    gone = resource("azurerm_user_assigned_identity", "delete", before={"name": "key"})
+    assert (
+        run(plan({**gone, "address": "azurerm_user_assigned_identity.storage-account_key-identity_2741F1A1"}))[0] == 0
+    )
+    assert run(plan(gone))[0] == 5
+
+
 def test_the_lines_to_paste_keep_old_values_readable(run: Run) -> None:
     _, out, _ = run(KEY_OFF)
     assert out == (
-        "deployments.yaml: one: STOP: something is lost for good\n"
+        "deployments.yaml: one: STOP: something is lost for good, or Terraform does not see what runs\n"
         "  STOP key-not-readable\n"
         "    Values that the key\n"
         f"    {KEY}\n"
@@ -138,17 +155,30 @@ def test_json_has_the_same(run: Run) -> None:
         ("[]", "plan.json: must be the JSON of a plan"),
         ('{"values": {}}', "plan.json: must be the JSON of a plan"),
         ('{"resource_changes": [1]}', "plan.json: has another shape than Terraform gives a plan"),
-        ('{"resource_changes": [], "output_changes": {"x": {}}}', "plan.json: is not the plan of this deployment"),
+        ('{"resource_changes": []}', "plan.json: is not the plan of a deployment"),
+        (
+            plan(output_changes={**OUTPUTS, "trusted_subjects": {"after": ["system:serviceaccount:b:c"]}}),
+            "plan.json: is the plan of another deployment, or of other settings",
+        ),
+        ({**plan(), "errored": True}, "plan.json: is not whole: Terraform could not finish it"),
+        (
+            plan(resource("aws_iam_role_policy", "update", before={"policy": "no json"}, after={})),
+            "plan.json: has resources in another shape",
+        ),
+        (
+            plan(resource("aws_s3_bucket_lifecycle_configuration", "update", before={"rule": 1}, after={})),
+            "plan.json: has resources in another shape",
+        ),
     ],
 )
-def test_anything_else_is_refused(document: str, says: str, run: Run) -> None:
+def test_anything_else_is_refused(document: Any, says: str, run: Run) -> None:
     status, out, err = run(document)
     assert (status, out) == (1, "")
     assert says in err
 
 
 def test_every_code_of_the_table_is_one_that_can_be_said() -> None:
-    source = (Path(cli.__file__).parents[1] / "plan" / "effects.py").read_text()
+    source = "".join(file.read_text() for file in (Path(cli.__file__).parents[1] / "plan").glob("*.py"))
     for edit in EDITS["edits"]:
         says = edit.get("says", [])
         for each in says if isinstance(says, list) else chain.from_iterable(says.values()):

@@ -20,7 +20,9 @@ from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 
 from astro_xcom import cli
+from astro_xcom.cli.plan import EXIT
 from astro_xcom.deployments import CLOUDS
+from astro_xcom.plan import KINDS
 
 PROJECT = Path(__file__).resolve().parent.parent
 DOCS = PROJECT / "docs"
@@ -58,12 +60,7 @@ What an edit of an applied deployment does, and what `astro-xcom check NAME --pl
 `terraform show -json PLAN` prints of a plan that `terraform plan -out PLAN` saved in the stack's folder. The exit
 code is that of the worst effect:
 
-| kind | exit code | means |
-|---|---|---|
-| fine | 0 | nothing is lost, and no agent is cut off |
-| SOON | 3 | values expire earlier, costs start, or storage is not protected |
-| QUIET | 4 | agents are cut off for a while |
-| STOP | 5 | something is lost for good, or Terraform does not see what runs |
+{kinds}
 
 1 means that the file is not a plan of this deployment, or that the settings are refused. `--allow CODE` accepts a
 STOP. Each effect comes with the way to avoid it, often as lines to paste.
@@ -95,9 +92,9 @@ with `add_override`.
 ## The edits
 """
 CHANGES_END = """
-Real Terraform core has walked each of these edits from one state to the next, with the providers' schemas and rules
-of replacement, and providers that echo. Where something is created, deleted or forgotten the edit was applied, and
-the order of the operations was compared; what only changes in place was planned. No cloud was asked.
+`make test-transitions` walks each of these edits from one state to the next: real Terraform core, with the providers'
+schemas and rules of replacement, and providers that echo. Where something is deleted or forgotten, or an order is
+required, the edit is applied; the others are planned. CI runs the edits that forget something. No cloud was asked.
 """
 
 
@@ -217,7 +214,8 @@ def _plain(text: str) -> str:
 def changes_page() -> str:
     """Every edit that the tests walk through, with what `check --plan` says of it."""
     edits = yaml.safe_load((PROJECT / "tests" / "transitions" / "edits.yaml").read_text(encoding="utf-8"))["edits"]
-    parts = [CHANGES]
+    kinds = [f"| {kind} | {EXIT[kind]} | {KINDS[kind]} |" for kind in reversed(KINDS)]
+    parts = [CHANGES.replace("{kinds}", "\n".join(["| kind | exit code | means |", "|---|---|---|", *kinds]))]
     for cloud in CLOUDS:
         parts += [f"### {TITLES[cloud]}\n", "| edit | says | Terraform |", "|---|---|---|"]
         parts += [_edit(edit, cloud) for edit in edits if cloud in edit["clouds"]]

@@ -52,7 +52,8 @@ def check_command(
 
     Needs no cloud and no Terraform. Exit code 1: the settings are refused, or the applied state differs.
     With --plan the exit code tells the worst that the apply does: 0 nothing, or a STOP that was allowed; 3 SOON: values
-    expire earlier, or costs start; 4 QUIET: agents are cut off for a while; 5 STOP: something is lost for good.
+    expire earlier, costs start, or storage is not protected; 4 QUIET: agents are cut off; 5 STOP: something is lost for
+    good, or Terraform does not see what runs.
     """
     deployments = chosen(read_deployments(file), names or [], file=file.name)
     if plan is not None:

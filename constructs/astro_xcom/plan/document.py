@@ -55,6 +55,8 @@ class Plan:
     """Addresses that the refresh no longer found: Terraform has dropped them from the state."""
     outputs: dict[str, tuple[Any, Any]]
     """Output -> (its value now, its value after); None where there is none, or only the apply will tell."""
+    failed: bool
+    """Whether Terraform could not finish it."""
     day: date | None
     """When it was planned."""
 
@@ -84,6 +86,7 @@ def read_plan(text: str) -> Plan:
                 name: (each.get("before"), each.get("after"))
                 for name, each in document.get("output_changes", {}).items()
             },
+            failed=bool(document.get("errored")),
             day=date.fromisoformat(document["timestamp"][:10]) if "timestamp" in document else None,
         )
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -99,3 +102,8 @@ def _change(each: Body) -> Change:
         before=change.get("before") or {},
         after=change.get("after") or {},
     )
+
+
+def texts(value: Any) -> list[str]:
+    """What a policy writes as one text or as a list."""
+    return value if isinstance(value, list) else [] if value is None else [value]

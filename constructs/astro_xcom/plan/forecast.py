@@ -1,0 +1,70 @@
+"""What a plan does to values and to agents, each with the setting that avoids it. Pure."""
+
+from collections.abc import Callable, Iterator
+
+import yaml
+
+from astro_xcom.plan import costs, expiry, identity, keys, network, release, storage
+from astro_xcom.plan.document import HOW, Plan
+from astro_xcom.plan.effect import KINDS, Effect, Kind
+from astro_xcom.plan.types import KNOWN
+from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.report.model import Model
+from astro_xcom.settings import Deployment
+
+
+class Forecast(Model):
+    """What the coming apply does to one deployment."""
+
+    kind: Kind
+    """The worst of its effects."""
+    effects: tuple[Effect, ...]
+
+
+def forecast(deployment: Deployment, plan: Plan) -> Forecast:
+    """The effects of a plan of this deployment, the worst first.
+
+    Raises Refused for the plan of something else, or of other settings, and for one that Terraform could not finish.
+    """
+    _check(deployment, plan)
+    try:
+        found = {effect.code + effect.what: effect for rule in RULES for effect in rule(deployment, plan)}
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, Refusals, yaml.YAMLError):
+        raise Refused("has resources in another shape than Terraform gives them", hint=HOW) from None
+    effects = sorted(found.values(), key=lambda effect: [*KINDS].index(effect.kind))
+    kind = effects[0].kind if effects else "fine"
+    if plan.failed and kind != "STOP":  # prevent_destroy fails a plan too, and what it refuses is a STOP
+        raise Refused("is not whole: Terraform could not finish it, so what it does is not known", hint=HOW)
+    return Forecast(kind=kind, effects=tuple(effects))
+
+
+def _check(deployment: Deployment, plan: Plan) -> None:
+    if "xcom_path" not in plan.outputs:
+        raise Refused("is not the plan of a deployment: it has no output xcom_path")
+    after = plan.outputs.get("trusted_subjects", (None, None))[1]
+    if after and set(after) != set(deployment.agent.subjects()):
+        raise Refused("is the plan of another deployment, or of other settings: it trusts others", hint=HOW)
+
+
+def _others(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
+    """What is deleted and nothing here knows: never called fine."""
+    for change in plan.changes:
+        if change.destroys and change.type not in KNOWN:
+            yield Effect(kind="QUIET", code="destroyed", what=f"{change.address} is deleted.")
+
+
+RULES: tuple[Callable[[Deployment, Plan], Iterator[Effect]], ...] = (
+    storage.destroyed,
+    storage.elsewhere,
+    storage.paths,
+    storage.unprotected,
+    keys.of_aws,
+    keys.of_gcp,
+    release.changes,
+    identity.trust,
+    identity.identities,
+    network.changes,
+    expiry.changes,
+    costs.changes,
+    _others,
+)

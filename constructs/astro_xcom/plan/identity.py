@@ -1,0 +1,139 @@
+"""Who is no longer trusted, or acts as somebody else. Pure."""
+
+import json
+from collections.abc import Iterator
+
+import yaml
+
+from astro_xcom.plan.document import Body, Plan, texts
+from astro_xcom.plan.effect import Effect, lines
+from astro_xcom.plan.release import DRAIN_SECONDS
+from astro_xcom.plan.types import GRANTS, IDENTITIES, TRUST
+from astro_xcom.report.terraform import block
+from astro_xcom.service_accounts import service_accounts
+from astro_xcom.settings import AwsDeployment, Deployment
+
+
+def trust(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
+    """Pods and clusters that the cloud no longer trusts."""
+    after = plan.outputs.get("trusted_subjects", (None, None))[1]
+    if not after:
+        return
+    dropped = [subject for subject in _running(plan) if subject not in after]
+    if dropped:
+        accounts = [subject.removeprefix("system:serviceaccount:").replace(":", "/") for subject in dropped]
+        first = isinstance(deployment, AwsDeployment) or not any(
+            change.destroys for change in plan.of(*TRUST) if change.actions[0] == "create"
+        )
+        wait = deployment.agent.timeout_seconds + DRAIN_SECONDS if first else DRAIN_SECONDS
+        when = "before Helm replaces them" if first else "while Helm's old pods still finish their tasks"
+        yield Effect(
+            kind="QUIET",
+            code="trust-dropped",
+            what=f"Pods that run as {', '.join(accounts)} lose access {when}, for up to {wait} seconds.",
+            instead="These lines keep them trusted; remove them with the next apply, once those pods are gone:",
+            paste=lines(
+                "agent",
+                "former_service_accounts",
+                dict.fromkeys((*deployment.agent.former_service_accounts, *accounts)),
+            ),
+        )
+    for through in _clusters_dropped(plan, after):
+        yield Effect(
+            kind="QUIET",
+            code="cluster-dropped",
+            what=f"Agents are no longer trusted through {through}, from this apply on.",
+            instead="Stop those agents first, or keep their cluster in trusted_clusters.",
+        )
+
+
+def _running(plan: Plan) -> Iterator[str]:
+    """The subjects of the pods that run now: those of the release, else of the values that somebody installs."""
+    releases = [change.before["values"][0] for change in plan.of("helm_release") if change.before.get("values")]
+    for text in releases or filter(None, [plan.outputs.get("agent_values", (None,))[0]]):
+        values = yaml.safe_load(text)
+        found = service_accounts(values, prefix=values["resourceNamePrefix"], namespace=values["namespace"])
+        yield from dict.fromkeys(account.subject for account in found)
+
+
+def _clusters_dropped(plan: Plan, subjects: list[str]) -> Iterator[str]:
+    for role in plan.of("aws_iam_role"):
+        old, new = (each.get("assume_role_policy") for each in (role.before, role.after))
+        if old and new and not role.destroys:
+            yield from sorted(_federated(old) - _federated(new))
+    changes = list(plan.of(*TRUST))
+    created = [_through(each.after) for each in changes if "create" in each.actions]
+    kept = [_through(each.before) for each in changes if not each.destroys and each.before]
+    for change in changes:
+        issuer, subject = _through(change.before)
+        if not change.destroys or subject not in subjects:
+            continue
+        if not any(subject == other and there in (issuer, None) for there, other in [*created, *kept]):
+            yield f"{issuer} ({subject})"
+
+
+def _federated(policy: str) -> set[str]:
+    return {
+        each
+        for statement in json.loads(policy)["Statement"]
+        for each in texts(block(statement.get("Principal")).get("Federated"))
+    }
+
+
+def _through(values: Body) -> tuple[str | None, str | None]:
+    """(issuer or pool, subject) of a credential or a member."""
+    if "member" in values:
+        pool, _, account = str(values["member"]).removeprefix("serviceAccount:").removesuffix("]").partition("[")
+        return pool, "system:serviceaccount:" + account.replace("/", ":")
+    return values.get("issuer"), values.get("subject")
+
+
+def identities(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
+    """Identities and grants that are replaced, deleted or left to somebody else."""
+    for change in plan.of(*IDENTITIES):
+        if change.destroys and "key-identity" not in change.address:
+            yield Effect(
+                kind="QUIET" if change.replaces else "STOP",
+                code="identity-replaced" if change.replaces else "identity-destroyed",
+                what=f"The {IDENTITIES[change.type]} {change.name} is "
+                + (
+                    f"replaced: pods that still have the old one are refused, for up to {DRAIN_SECONDS} seconds after "
+                    "Helm is done. What others granted to it is lost."
+                    if change.replaces
+                    else "deleted, with what others granted to it."
+                ),
+                instead="Keep its name; or apply while no task runs.",
+            )
+    for change in plan.of(*GRANTS):
+        if change.destroys and "_key-grant" not in change.address:
+            first = change.actions[0] == "delete"
+            if first or not change.replaces:
+                yield Effect(
+                    kind="QUIET",
+                    code="grant-replaced" if change.replaces else "grant-dropped",
+                    what="The grant on the storage is deleted "
+                    + ("before its successor is created: agents are refused for about a minute." if change.replaces
+                       else "and not created again: whom it was for is refused from this apply on."),
+                    instead="Apply while no task runs.",
+                )  # fmt: skip
+    old, new = plan.outputs.get("annotations", (None, None))
+    theirs = not any(
+        "create" in each.actions or each.stays for each in plan.of(*IDENTITIES) if "key-identity" not in each.address
+    )
+    if old and new and old != new and theirs:
+        yield Effect(
+            kind="QUIET",
+            code="other-identity",
+            what="Agents act as an identity that this deployment does not create: they are refused until its owner "
+            "trusts and grants it what `astro-xcom check` lists.",
+            instead="Let the owner do that before the apply.",
+        )
+    for change in plan.of("google_service_account_iam_member"):
+        if change.replaces and change.actions[0] == "delete":
+            yield Effect(
+                kind="QUIET",
+                code="member-replaced",
+                what="Members of the service account are deleted before their successors are created: agents are "
+                "refused for about a minute.",
+                instead="Apply while no task runs.",
+            )

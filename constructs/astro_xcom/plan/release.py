@@ -1,0 +1,55 @@
+"""What happens to the agents' release. Pure."""
+
+from collections.abc import Iterator
+
+from astro_xcom.plan.document import Plan
+from astro_xcom.plan.effect import Effect
+from astro_xcom.settings import Deployment
+
+DRAIN_SECONDS = 600
+"""The chart's grace period: how long a pod that is replaced may finish its tasks."""
+
+
+def changes(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
+    """Whether the agents are upgraded, reinstalled, removed, handed over or not to be found."""
+    for change in plan.of("helm_release"):
+        if change.address in plan.gone and change.actions != ("forget",):
+            continue
+        if change.replaces:
+            yield Effect(
+                kind="QUIET",
+                code="release-replaced",
+                what=f"The release {change.name} is uninstalled and then installed anew: there are no agents for up to "
+                f"{deployment.agent.timeout_seconds} seconds, and tasks that run are lost.",
+                instead="Keep agent.release_name and agent.namespace; or apply while no task runs.",
+            )
+        elif change.destroys:
+            yield Effect(
+                kind="STOP",
+                code="release-removed",
+                what=f"The release {change.name} is uninstalled: there are no agents, and tasks that run are lost.",
+                instead="storage.protect_from_destroy: true leaves it to whoever installs it from now on.",
+            )
+        elif "forget" in change.actions:
+            yield Effect(
+                kind="fine",
+                code="release-handed-over",
+                what=f"The release {change.name} runs on, and Terraform no longer knows it. Whoever installs the chart "
+                "uses the output agent_values.",
+            )
+        elif "update" in change.actions:
+            yield Effect(
+                kind="fine",
+                code="release-upgraded",
+                what=f"The release {change.name} is upgraded: pods that changed are replaced, and a task that outlasts "
+                f"their grace period ({DRAIN_SECONDS} seconds by the chart's default) is lost.",
+            )
+    for address in sorted(plan.gone):
+        if address.startswith("helm_release."):
+            yield Effect(
+                kind="STOP",
+                code="release-not-found",
+                what="Terraform did not find the release in the cluster: it was uninstalled, or the cluster is out of "
+                "reach (an expired login, a VPN). Then the apply fails or leaves agents that no state knows.",
+                instead="Log in to the cluster and plan again. If the release is really gone, allow this.",
+            )

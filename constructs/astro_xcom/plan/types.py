@@ -1,0 +1,34 @@
+"""The types of resource that the stacks create, by what they are for."""
+
+HOLDS = {
+    "aws_s3_bucket": "bucket",
+    "azurerm_resource_group": "resource group",
+    "azurerm_storage_account": "storage account",
+    "azurerm_storage_container": "container",
+    "google_storage_bucket": "bucket",
+}
+KEYS = {
+    "aws_kms_key": "KMS key",
+    "google_kms_key_ring": "key ring",
+    "google_kms_crypto_key": "key",
+}
+IDENTITIES = {
+    "aws_iam_role": "role",
+    "azurerm_user_assigned_identity": "managed identity",
+    "google_service_account": "service account",
+}
+TRUST = ("azurerm_federated_identity_credential", "google_service_account_iam_member")
+GRANTS = ("aws_iam_role_policy", "azurerm_role_assignment", "google_storage_bucket_iam_member")
+LOGS = ("azurerm_monitor_diagnostic_setting", "aws_s3_bucket_logging", "aws_s3_bucket_notification")
+PARTS = {
+    "aws_kms_alias",
+    "google_kms_crypto_key_iam_member",
+    "azurerm_storage_management_policy",
+    *(f"aws_s3_bucket_{part}" for part in (
+        "public_access_block", "policy", "ownership_controls", "versioning", "server_side_encryption_configuration",
+        "lifecycle_configuration",
+    )),
+}  # fmt: skip
+"""What is deleted with the bucket, account or key that it is a part of, which is said of that."""
+KNOWN = {*HOLDS, *KEYS, *IDENTITIES, *TRUST, *GRANTS, *LOGS, *PARTS, "helm_release", "azurerm_private_endpoint"}
+"""Each of these is spoken of when it is deleted."""
