@@ -2,9 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from pydantic import TypeAdapter
@@ -39,6 +42,17 @@ class Scan:
 
 
 SCANS = TypeAdapter(list[Scan])
+UNREADABLE = ((), "removed"), (("terraform",), "required_version")
+"""What checkov 3.3 gives up on in Terraform JSON: blocks whose values are text (bridgecrewio/checkov#7454)."""
+
+
+def readable(folder: Path, place: Path) -> None:
+    """Copy a folder of Terraform JSON without what checkov gives up on."""
+    shutil.copytree(folder, place, dirs_exist_ok=True)
+    stack = json.loads((folder / "cdk.tf.json").read_text())
+    for path, key in UNREADABLE:
+        reduce(dict.__getitem__, path, stack).pop(key, None)
+    (place / "cdk.tf.json").write_text(json.dumps(stack, indent=2))
 
 
 @dataclass(frozen=True)
@@ -50,14 +64,21 @@ class Scanners:
 
     def checkov(self, folder: Path, of: Input, *options: str) -> Scan:
         """What checkov finds in a folder's `json` or `plan`."""
-        target = ["--directory", str(folder / "json")] if of == "json" else ["--file", str(folder / "plan/plan.json")]
-        how = ("--framework", FRAMEWORKS[of], "--skip-download", "--output", "json")
-        done = self._run(self.bin / "checkov", *target, *how, *options)
+        with TemporaryDirectory(dir=self.home) as place:
+            if of == "json":
+                readable(folder / "json", Path(place))
+            target = ("--directory", place) if of == "json" else ("--file", str(folder / "plan/plan.json"))
+            done = self._checkov(of, *target, *options)
         report = json.loads(done.stdout)
         assert "results" in report, done.stdout + done.stderr  # else it found nothing to scan
         assert not report["summary"]["parsing_errors"], done.stdout
         failed = {failed["check_id"] for failed in report["results"]["failed_checks"]}
         return Scan("checkov", of, failed, set(), set(), report["summary"]["passed"], done.returncode)
+
+    def unreadable(self, folder: Path) -> list[str]:
+        """The files of a folder of Terraform JSON that checkov cannot read."""
+        report = json.loads(self._checkov("json", "--directory", str(folder)).stdout)
+        return report["results"]["parsing_errors"]  # type: ignore[no-any-return]
 
     def trivy(self, folder: Path, of: Input, *options: str) -> Scan:
         """What trivy finds, of any severity, in a folder's `json` or `plan`."""
@@ -78,6 +99,10 @@ class Scanners:
         done = self._run(self.bin / "parliament", "--json", "--string", policy)
         assert not done.stderr, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def _checkov(self, of: Input, *options: str) -> subprocess.CompletedProcess[str]:
+        how = ("--framework", FRAMEWORKS[of], "--skip-download", "--output", "json")
+        return self._run(self.bin / "checkov", *how, *options)
 
     def _run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
         path = os.pathsep.join([str(self.bin), os.defpath])

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterable
+from functools import reduce
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from astro_xcom.posture import Scanner, accepted
 from astro_xcom.settings import Deployment
 from posture.page import TEXT, tables
-from posture.scanners import INPUTS, SCANNED, Input, Scan, Scanners
+from posture.scanners import INPUTS, SCANNED, UNREADABLE, Input, Scan, Scanners, readable
 
 pytestmark = [pytest.mark.terraform, pytest.mark.posture]
 
@@ -74,6 +75,20 @@ def test_a_setting_satisfies_its_check(cloud: str, scans: Scans, deployments: di
 def test_trivy_sees_encryption_and_versioning_in_a_plan(scans: Scans) -> None:
     aws = [scan for name in SCANNED if name.startswith("aws") for scan in scans(name)]
     assert {scan.of for scan in aws if scan.ids & JSON_ONLY} == {"json"}
+
+
+@pytest.mark.parametrize(("path", "key"), UNREADABLE)
+def test_checkov_still_gives_up_on(
+    path: tuple[str, ...], key: str, scanners: Scanners, scannable: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Green again without it: take it out of `UNREADABLE` and of docs/posture.md."""
+    whole = scannable("aws-plain") / "json"
+    readable(whole, tmp_path)
+    stack, found = json.loads((tmp_path / "cdk.tf.json").read_text()), json.loads((whole / "cdk.tf.json").read_text())
+    reduce(dict.__getitem__, path, stack)[key] = reduce(dict.__getitem__, path, found)[key]
+    (tmp_path / "cdk.tf.json").write_text(json.dumps(stack))
+    assert scanners.unreadable(tmp_path)
+    assert f".{'.'.join((*path, key))}" in TEXT
 
 
 # ---- the judges themselves: what is bad is found
