@@ -2,11 +2,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cli synth test test-slow test-terraform test-transitions test-posture e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock update newest oldest terraform validate diff deploy destroy export push stack clean
+.PHONY: help setup cli synth test test-more test-slow test-terraform test-transitions test-posture e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock update newest oldest terraform validate diff deploy destroy export push stack clean
 
 PYTHON ?= python3
 LOCK_PYTHON ?= python3.10
 STACK ?=
+ALLOW ?=
 PROCESSES ?= auto
 PYTEST = pipenv run pytest -n $(PROCESSES) --dist worksteal
 # For what pip builds: nothing but constructs/.
@@ -51,6 +52,9 @@ synth: .venv/.ready ## Write the Terraform JSON of every deployment to cdktf.out
 
 test: .venv/.ready ## Run the unit tests
 	@$(PYTEST)
+
+test-more: .venv/.ready cli ## Run test-terraform, test-slow and test-posture at once: what is applied is applied once
+	@$(PYTEST) -m '(terraform or slow) and not transitions'
 
 test-slow: .venv/.ready ## Run the tests that load the providers eagerly
 	@$(PYTEST) -m slow
@@ -133,8 +137,8 @@ validate: synth terraform ## Let Terraform validate every stack (downloads the p
 diff: stack terraform cli ## Plan one deployment: make diff STACK=aws-example
 	@pipenv run cdktf diff "$(STACK)"
 
-deploy: stack terraform cli ## Apply one deployment: make deploy STACK=aws-example
-	@pipenv run cdktf deploy "$(STACK)"
+deploy: stack synth terraform cli ## Say what an apply does, then apply it: make deploy STACK=aws-example [ALLOW=code]
+	@pipenv run python tools/deploy.py "$(STACK)" $(foreach code,$(ALLOW),--allow=$(code))
 
 destroy: stack terraform cli ## Destroy one deployment; fails while its storage is protected from destroy
 	@pipenv run cdktf destroy "$(STACK)"
@@ -143,7 +147,7 @@ export: .venv/.ready ## Write the Terraform JSON to commit to terraform/
 	@pipenv run astro-xcom export terraform
 
 push: stack .venv/.ready ## Run one deployment in HCP Terraform: make push STACK=aws-example
-	@pipenv run astro-xcom push "$(STACK)"
+	@pipenv run astro-xcom push "$(STACK)" $(foreach code,$(ALLOW),--allow=$(code))
 
 stack:
 	@test -n "$(STACK)" || { echo "which deployment? try make $(MAKECMDGOALS) STACK=aws-example"; exit 1; }

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from astro_xcom.departed import departed
 from astro_xcom.deployments import read_deployments
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.stacks import add_stacks
@@ -19,6 +20,8 @@ def main() -> None:
     for name, deployment in deployments.items():
         for warning in deployment.warnings():
             print(f"{FILE.name}: warning: {name}.{warning}", file=sys.stderr)
+    for left in departed(FILE, deployments):
+        print(f"{FILE.name}: warning: {left}", file=sys.stderr)
     add_stacks(app, deployments, file=FILE.name)
     app.synth()
     for name in deployments:

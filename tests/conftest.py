@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from cdktf import Testing
 
 from once import made_once
 from support import EXAMPLE, GOLDEN, PROJECT, Applied, synth_file
+
+Testing.__test__ = False  # else pytest looks for tests in it, once a module, through jsii
 
 SHARED = PROJECT.parent / "shared"
 

@@ -643,20 +643,33 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
     (
         "gcp-example",
         first_rule("google_storage_bucket", "lifecycle_rule", action=[{"type": "SetStorageClass"}]),
-        [("lifecycle", "below", "xcom/", None), ("lifecycle", "expire_days", "30", None)],
-        "the next apply sets",
+        [
+            ("lifecycle", "below", "xcom/", None),
+            ("lifecycle", "expire_days", "30", None),
+            ("lifecycle", "rule", None,
+             "action.type SetStorageClass, condition.age 30, condition.matches_prefix xcom/, "
+             "condition.with_state LIVE"),
+        ],
+        "The next apply sets",
+    ),
+    (
+        "aws-example",
+        first_rule("aws_s3_bucket_lifecycle_configuration", "rule",
+                   transition=[{"days": 1, "storage_class": "GLACIER"}]),
+        [],
+        "the file has no such rule",
     ),
     (
         "aws-example",
         first_rule("aws_s3_bucket_lifecycle_configuration", "rule", status="Disabled"),
         [("lifecycle", "below", "xcom/", None), ("lifecycle", "expire_days", "30", None)],
-        "the next apply sets",
+        "The next apply sets",
     ),
     (
         "azure-example",
         first_rule("azurerm_storage_management_policy", "rule", enabled=False),
         [("lifecycle", "below", "xcom/xcom/", None), ("lifecycle", "expire_days", "30", None)],
-        "the next apply sets",
+        "The next apply sets",
     ),
     (
         "aws-example",
@@ -667,7 +680,75 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
             ("lifecycle", "expire_days", "30", None),
             ("lifecycle", "noncurrent_days", "7", None),
         ],
-        "the next apply sets",
+        "The next apply sets",
+    ),
+    (
+        "aws-example",
+        attribute("aws_s3_bucket_public_access_block", "block_public_policy", False),
+        [("privacy", "block_public_policy", "true", "false")],
+        "Who reaches the storage, and how, is as it is applied. The next apply sets",
+    ),
+    (
+        "aws-example",
+        attribute("aws_s3_bucket_versioning", "versioning_configuration", [{"status": "Suspended"}]),
+        [("versioning", "versioning_configuration.status", "Enabled", "Suspended")],
+        "can be restored or not",
+    ),
+    (
+        "aws-example",
+        first_rule("aws_s3_bucket_server_side_encryption_configuration", "rule",
+                   apply_server_side_encryption_by_default=[{"sse_algorithm": "aws:kms", "kms_master_key_id": "k"}]),
+        [],
+        "encrypted with the applied key",
+    ),
+    (
+        "aws-example",
+        first_rule("aws_s3_bucket_server_side_encryption_configuration", "rule",
+                   apply_server_side_encryption_by_default=[{"sse_algorithm": "AES256", "kms_master_key_id": ""}]),
+        [],
+        "those that exist stay as they were written",
+    ),
+    (
+        "azure-example",
+        attribute("azurerm_storage_account", "shared_access_key_enabled", True),
+        [("privacy", "shared_access_key_enabled", "false", "true")],
+        "Who reaches the storage",
+    ),
+    (
+        "azure-example",
+        attribute("azurerm_storage_account", "public_network_access_enabled", True),
+        [("network", "public_network_access_enabled", "false", "true")],
+        "agents may be refused",
+    ),
+    (
+        "azure-example",
+        attribute("azurerm_storage_account", "customer_managed_key", [{"key_vault_key_id": "https://v/keys/k"}]),
+        [("key", "customer_managed_key.key_vault_key_id", None, "https://v/keys/k")],
+        "Values of a key that the agents may not use cannot be read",
+    ),
+    (
+        "gcp-example",
+        attribute("google_storage_bucket", "public_access_prevention", "inherited"),
+        [("privacy", "public_access_prevention", "enforced", "inherited")],
+        "Who reaches the storage",
+    ),
+    (
+        "gcp-example",
+        attribute("google_storage_bucket", "encryption", [{"default_kms_key_name": "projects/p/k"}]),
+        [],
+        "encrypted with the applied key",
+    ),
+    (
+        "aws-example",
+        attribute("helm_release", "status", "failed"),
+        [("release", "status", "deployed", "failed")],
+        "the last installation or upgrade did not end well",
+    ),
+    (
+        "gcp-example",
+        lambda state: resource(state, "google_storage_bucket_iam_member").update(tainted=True),
+        [],
+        "The next apply deletes it and creates another one",
     ),
     ("gcp-example", output("bucket", "acme-old"), [("storage", "bucket", "acme-astro-xcom-gcp", "acme-old")], "stay"),
     (
@@ -924,8 +1005,11 @@ def test_findings_go_to_stderr_and_end_with_1(run: Run, tmp_path: Path) -> None:
     assert "/old" not in out
     assert " ".join(out.partition("\nApplied\n")[2].split()) == (
         "- Compared with the state that Terraform recorded, not with the cloud: 1 difference in storage and identity "
-        "by name, clusters, trust, permissions, lifecycle, release and values. Encryption, keys, network, privacy, "
-        "versioning and tags are not compared: `terraform plan` shows those. What others granted is in no state."
+        "by name, clusters, trust, permissions, lifecycle, encryption and its key, privacy, network and versioning of "
+        "the storage, release and values. Nothing else is compared: `terraform plan` shows the rest, and `check "
+        "--plan` what the next apply does. What others granted is in no state. "
+        "- A state says only after a refresh (`terraform apply -refresh-only`) that an upgrade of the release failed, "
+        "or that somebody changed something by hand."
     )
     assert err.splitlines() == [
         "deployments.yaml: aws-example: value",
@@ -933,7 +1017,7 @@ def test_findings_go_to_stderr_and_end_with_1(run: Run, tmp_path: Path) -> None:
         f"    commonEnv[{XCOM}PATH].value",
         "    - s3://acme-astro-xcom/old",
         "    + s3://acme-astro-xcom/xcom",
-        "- is applied, + is what the file says; `terraform plan` shows the next apply.",
+        "- is applied, + is what the file says; `check --plan` says what the next apply does.",
     ]
     code, out, _ = run("aws-example", "--state", file, "--json")
     assert code == 1

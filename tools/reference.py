@@ -86,8 +86,31 @@ replacement would carry over to the bucket; the same holds for the members of an
 account closes before a private endpoint of the same edit exists: apply twice. When SSE-KMS is switched off, the role
 loses the key's permission to encrypt seconds before S3 stops asking for it.
 
+`make deploy` and `astro-xcom push` read the plan so before they apply it, and apply a STOP only when it is named.
+
 Constructs that you use in stacks of your own have the second rule, not the first: write `removed` blocks yourself,
 with `add_override`.
+
+## A deployment that is renamed, or taken out of the file
+
+The state, the role (AWS), the identity and the storage account (Azure) and the service account (Google Cloud) are
+named after the deployment unless you name them. Under another name Terraform starts with an empty state, and the old
+one belongs to nobody. Give the new name the old state and the old names, and an apply changes nothing:
+
+```yaml
+deployments:
+  data-prod:  # aws-example before
+    state: {local: {path: terraform.aws-example.tfstate}}
+    identity: {role_name: aws-example-xcom}
+```
+
+The settings are `state.local.path`, `state.s3.key`, `state.azurerm.key`, `state.gcs.prefix` or `state.hcp.workspace`;
+`identity.role_name` (AWS), `identity.name` and `storage.account` (Azure), `identity.service_account_id` (Google Cloud).
+`make synth` and `astro-xcom check` look for local states beside the file that belong to no deployment of it, and
+print these lines. They do not see states in buckets and workspaces.
+
+To take a deployment out, set `storage.protect_from_destroy: false`, deploy and destroy it before you remove its
+lines. To keep what it created, remove the lines and move the state away.
 
 ## The edits
 """

@@ -19,6 +19,8 @@ from support import Body
 
 TOKEN = "made-up.atlasv1.0123456789abcdef"
 UPLOAD_SECRET = "signed-upload-0123456789"
+CHANGES: Body = {"format_version": "1.2", "resource_changes": [], "output_changes": {"xcom_path": {}}}
+"""The JSON of a plan that loses nothing."""
 SLOW = 1
 """Seconds; longer than a client waits that expects no answer."""
 
@@ -37,11 +39,15 @@ class Service:
     versions: dict[str, Body] = field(default_factory=dict)
     runs: dict[str, Body] = field(default_factory=dict)
     archives: dict[str, bytes] = field(default_factory=dict)
+    confirmed: set[str] = field(default_factory=set)
+    """Runs."""
     asked: list[str] = field(default_factory=list)
     """The steps in the order they were asked for."""
     story: list[Body] = field(default_factory=list)
     """The attributes of a run at one look after the other; the last ones stay."""
     plan: Body = field(default_factory=dict)
+    json_plan: Body | None = field(default_factory=lambda: CHANGES)
+    """None: the token may not read it."""
     log: str = ""
     faults: dict[str, list[str]] = field(default_factory=dict)
     """Step -> what goes wrong, one request after the other. `*` at the end: from then on always."""
@@ -140,13 +146,35 @@ class Service:
 
     def do_read_run(self, place: re.Match[str], query: Body, sent: Body) -> tuple[int, Body] | None:
         run = self.runs[place[1]]
-        run["attributes"].update(self.story[min(self._looks[place[1]], len(self.story) - 1)])
-        self._looks[place[1]] += 1
+        look = min(self._looks[place[1]], len(self.story) - 1)
+        run["attributes"].update(self.story[look])
+        if not self._waits(run):
+            self._looks[place[1]] += 1
         return 200, {"data": run}
 
     def do_read_plan(self, place: re.Match[str], query: Body, sent: Body) -> tuple[int, Body] | None:
         url = f"https://{self.hostname}/log/{UPLOAD_SECRET}"
         return 200, {"data": {"id": "plan-1", "type": "plans", "attributes": {**self.plan, "log-read-url": url}}}
+
+    def do_read_json_plan(self, place: re.Match[str], query: Body, sent: Body) -> tuple[int, Body] | None:
+        if self.json_plan is None:
+            return None
+        self._looks[f"plan of {place[1]}"] += 1  # the first look comes before it is written
+        written = self._looks[f"plan of {place[1]}"] > 1
+        return (307, {"Location": f"https://{self.hostname}/plan/{UPLOAD_SECRET}"}) if written else (204, {})
+
+    def do_confirm(self, place: re.Match[str], query: Body, sent: Body) -> tuple[int, Body] | None:
+        run = self.runs[place[1]]
+        if not self._waits(run):
+            return 409, {"errors": [{"status": "409", "title": "transition not allowed"}]}
+        self.confirmed.add(place[1])
+        self._looks[place[1]] += 1
+        return 202, {}
+
+    def _waits(self, run: Body) -> bool:
+        """Whether somebody has to confirm it first."""
+        waits = run["attributes"].get("actions", {}).get("is-confirmable")
+        return bool(waits) and not run["attributes"]["auto-apply"] and run["id"] not in self.confirmed
 
     def do_read_apply(self, place: re.Match[str], query: Body, sent: Body) -> tuple[int, Body] | None:
         return 200, {"data": {"id": "apply-1", "type": "applies", "attributes": {"status": "unreachable"}}}
@@ -175,8 +203,11 @@ ROUTES = {
     "make run": ("POST", r"/api/v2/runs"),
     "read run": ("GET", r"/api/v2/runs/([^/]+)"),
     "read plan": ("GET", r"/api/v2/runs/([^/]+)/plan"),
+    "read json plan": ("GET", r"/api/v2/runs/([^/]+)/plan/json-output"),
+    "confirm": ("POST", r"/api/v2/runs/([^/]+)/actions/apply"),
     "read apply": ("GET", r"/api/v2/runs/([^/]+)/apply"),
     "upload": ("PUT", rf"/upload/{UPLOAD_SECRET}/([^/]+)"),
+    "read json plan's file": ("GET", rf"/plan/{UPLOAD_SECRET}"),
     "read log": ("GET", rf"/log/{UPLOAD_SECRET}"),
 }
 
@@ -216,6 +247,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     server: Server
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # one packet per answer
+    disable_nagle_algorithm = True
 
     def handle_any(self) -> None:
         service = self.server.service
@@ -232,15 +264,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.reply(500, {})
         if fault == "dropped":
             return self.drop()
-        if step in ("upload", "read log"):
+        if step in ("upload", "read log", "read json plan's file"):
             assert "Authorization" not in self.headers, "the token was sent to a storage URL"
         elif self.headers["Authorization"] != f"Bearer {service.token}":
             return self.reply(401, {"errors": ["unauthorized"]})
+        answer: Body | str | None = None
         if step == "upload":
             service.archives[place[1]] = content
             status, answer = 200, None
         elif step == "read log":
             status, answer = 200, None
+        elif step == "read json plan's file":
+            status, answer = 200, json.dumps(service.json_plan)
         else:
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
             found = service.answer(step, place, query, json.loads(content or b"{}"))
@@ -251,7 +286,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.drop()
         if fault == "slow after it was done":
             time.sleep(SLOW)
-        return self.reply(status, answer if answer is not None else service.log)
+        headers: dict[str, str] = {"Location": answer["Location"]} if status == 307 and isinstance(answer, dict) else {}
+        return self.reply(status, answer if answer is not None else service.log, **headers)
 
     do_GET = do_POST = do_PATCH = do_PUT = handle_any  # noqa: N815
 

@@ -17,7 +17,7 @@ import pytest
 
 from astro_xcom.hcp import api
 from hcp.conftest import QUICK, Command, Said
-from hcp.service import FAULTS, TOKEN, UPLOAD_SECRET, Service
+from hcp.service import CHANGES, FAULTS, TOKEN, UPLOAD_SECRET, Service
 from support import Body
 
 PLANNED: Body = {"status": "planned", "has-changes": True, "actions": {"is-confirmable": True}}
@@ -157,6 +157,132 @@ def test_a_command_that_the_workers_may_lack_is_pointed_out(
     )
     assert warning in push(command, folder).err
     assert "warning" not in push(command, exported).err
+
+
+# ---- the plan is read before it is applied
+
+STOP: Body = {
+    **CHANGES,
+    "resource_changes": [
+        {
+            "address": "aws_s3_bucket.storage_bucket_F6D6CBD3",
+            "mode": "managed",
+            "type": "aws_s3_bucket",
+            "change": {"actions": ["delete"], "before": {"bucket": "acme-xcom"}, "after": None},
+        }
+    ],
+}
+
+
+@pytest.fixture
+def applies(service: Service) -> Service:
+    service.story = [PLANNED, APPLIED]
+    return service
+
+
+def test_what_the_plan_does_is_said(command: Command, service: Service, exported: Path) -> None:
+    service.json_plan = STOP
+    said = push(command, exported)
+    assert said.code == 2
+    assert "aws-example: STOP: something is lost for good" in said.err
+    assert "  STOP storage-destroyed\n" in said.err
+
+
+def test_a_plan_is_read_and_then_confirmed(command: Command, applies: Service, exported: Path) -> None:
+    said = push(command, exported, "--auto-apply", "--json")
+    report = json.loads(said.out)
+    assert (said.code, report["result"]) == (0, "applied")
+    assert report["forecast"] == {"kind": "fine", "effects": []}
+    (run,) = applies.runs.values()
+    assert run["attributes"]["auto-apply"] is False
+    assert applies.asked.index("read json plan's file") < applies.asked.index("confirm")
+
+
+@pytest.mark.parametrize(
+    ("plan", "options", "text"),
+    [
+        (STOP, [], "not applied, for it STOPs (--allow storage-destroyed applies it all the same); changes planned"),
+        (STOP, ["--allow", "path-changed"], "not applied, for it STOPs (--allow storage-destroyed"),
+        (STOP, ["--allow", "plan-unread"], "not applied, for it STOPs (--allow storage-destroyed"),
+        (
+            CHANGES,
+            ["--allow", "path-changed"],
+            'not applied: --allow "path-changed": is no STOP of this plan; there is none',
+        ),
+        (None, [], "not applied, for it STOPs (--allow plan-unread applies it all the same)"),
+        ({"a": "plan of another kind"}, [], "not applied, for it STOPs (--allow plan-unread"),
+        ({**CHANGES, "output_changes": {}}, [], "not applied, for it STOPs (--allow plan-unread"),
+    ],
+)
+def test_a_stop_is_applied_only_when_it_is_asked_for_by_name(
+    plan: Body | None, options: list[str], text: str, command: Command, applies: Service, exported: Path
+) -> None:
+    applies.json_plan = plan
+    said = push(command, exported, "--auto-apply", *options)
+    assert said.code == 2
+    assert text in said.out.splitlines()[-1]
+    assert "the run waits for somebody to confirm it" in said.out
+    assert not applies.confirmed
+
+
+@pytest.mark.parametrize(
+    ("plan", "codes"),
+    [(STOP, ["storage-destroyed"]), (STOP, ["storage-destroyed", "plan-unread"]), (None, ["plan-unread"])],
+)
+def test_what_is_allowed_is_applied(
+    plan: Body | None, codes: list[str], command: Command, applies: Service, exported: Path
+) -> None:
+    applies.json_plan = plan
+    said = push(command, exported, "--auto-apply", *(f"--allow={code}" for code in codes))
+    assert (said.code, applies.confirmed) == (0, set(applies.runs))
+
+
+def test_a_token_that_may_not_read_the_plan_is_told_so(command: Command, service: Service, exported: Path) -> None:
+    service.json_plan = None
+    said = push(command, exported)
+    assert said.code == 2
+    assert "STOP plan-unread" in said.err
+    assert "HCP Terraform shows it to tokens that may administer the workspace." in " ".join(said.err.split())
+
+
+def test_a_plan_of_a_stack_without_its_settings_is_not_read(
+    command: Command, applies: Service, exported: Path, tmp_path: Path
+) -> None:
+    said = push(command, exported, "--auto-apply", "--file", tmp_path / "deployments.yaml")
+    assert (said.code, applies.confirmed) == (2, set())
+    assert "deployments.yaml" in said.err
+    assert "--allow plan-unread" in said.out
+
+
+def test_nobody_waits_for_a_plan_that_is_applied_at_once(command: Command, applies: Service, exported: Path) -> None:
+    said = push(command, exported, "--auto-apply", "--no-wait")
+    assert said.code == 1
+    assert "--no-wait --auto-apply: nobody would read the plan before it is applied; try --allow plan-unread" in (
+        said.err
+    )
+    assert not applies.asked
+    assert push(command, exported, "--auto-apply", "--no-wait", "--allow", "plan-unread").code == 0
+    assert [run["attributes"]["auto-apply"] for run in applies.runs.values()] == [True]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("step", ["read json plan", "confirm"])
+def test_a_passing_fault_confirms_once(
+    step: str, fault: str, command: Command, applies: Service, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applies.faults = {step: [fault, fault]}
+    if "slow" in fault:
+        monkeypatch.setattr(api, "PATIENCE", HASTY)
+    said = push(command, exported, "--auto-apply")
+    assert said.code == 0, said.err
+    assert applies.confirmed == set(applies.runs)
+
+
+def test_a_run_that_cannot_be_confirmed_says_where_to_look(command: Command, applies: Service, exported: Path) -> None:
+    applies.faults = {"confirm": ["500*"]}
+    said = push(command, exported, "--auto-apply")
+    assert said.code == 1
+    assert "the run may wait for somebody to confirm it: https://" in said.err.splitlines()[-1]
 
 
 # ---- workspace and project

@@ -22,8 +22,24 @@ class Cdktf:
         self.folder, self.environment = folder, environment
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self._run("cdktf", *arguments)
+
+    def make_deploy(self, name: str, *options: str) -> subprocess.CompletedProcess[str]:
+        """What `make deploy` does once .venv and cdktf are there, without a question."""
+        synth = self._run("python", "main.py")
+        assert synth.returncode == 0, synth.stderr
+        return self._run("python", "tools/deploy.py", name, *options, "--auto-approve", "--skip-provider-lock")
+
+    def edit(self, name: str, **storage: object) -> None:
+        """Change settings of a deployment's storage."""
+        file = self.folder / "deployments.yaml"
+        content = yaml.safe_load(file.read_text())
+        content["deployments"][name]["storage"].update(storage)
+        file.write_text(yaml.safe_dump(content))
+
+    def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["cdktf", *arguments],
+            list(command),
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
@@ -36,7 +52,7 @@ class Cdktf:
 def cdktf(shared: Path, tmp_path: Path) -> Cdktf:
     if not (PROJECT / "node_modules" / ".bin" / "cdktf").exists():
         missing("the cdktf command (make cli)")
-    for name in ("main.py", "cdktf.json", "Pipfile", "Pipfile.lock", "constructs", "examples", ".venv"):
+    for name in ("main.py", "cdktf.json", "Pipfile", "Pipfile.lock", "constructs", "examples", "tools", ".venv"):
         (tmp_path / name).symlink_to(PROJECT / name)
     (tmp_path / "deployments.yaml").write_text((EXAMPLE / "deployments.yaml").read_text())
     stacks = synth_file(EXAMPLE / "deployments.yaml", tmp_path / "pins")
@@ -71,41 +87,58 @@ OUTPUTS = {
 """What the outputs of a deployment hold, among others."""
 
 
+WITHOUT_QUESTIONS = ("--auto-approve", "--skip-synth", "--skip-provider-lock")
+
+
 @pytest.mark.parametrize("example", OUTPUTS)
-def test_synth_diff_deploy_and_destroy(example: str, cdktf: Cdktf) -> None:
+def test_synth_deploy_diff_and_no_destroy(example: str, cdktf: Cdktf) -> None:
     done = cdktf("synth")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (cdktf.folder / "cdktf.out" / "stacks" / example / "cdk.tf.json").exists()
 
-    done = cdktf("diff", example, "--skip-provider-lock")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "to add, 0 to change, 0 to destroy" in done.stdout
-
-    deploy = ("deploy", example, "--auto-approve", "--skip-provider-lock", "--outputs-file", "outputs.json")
-    done = cdktf(*deploy)
+    done = cdktf("deploy", example, *WITHOUT_QUESTIONS, "--outputs-file", "outputs.json")
     assert done.returncode == 0, done.stdout + done.stderr
     outputs = json.loads((cdktf.folder / "outputs.json").read_text())[example]
     assert outputs.items() >= OUTPUTS[example].items()
     state = cdktf.folder / f"terraform.{example}.tfstate"
     deployed = state.read_bytes()
 
-    done = cdktf("diff", example, "--skip-provider-lock")
+    done = cdktf("diff", example, "--skip-synth", "--skip-provider-lock")
     assert "found no differences, so no changes are needed" in done.stdout
 
-    destroy = ("destroy", example, "--auto-approve", "--skip-provider-lock")
-    done = cdktf(*destroy)
+    done = cdktf("destroy", example, *WITHOUT_QUESTIONS)
     assert done.returncode == 1  # test_every_cloud.py shows what Terraform says; cdktf may cut the end of it off
     assert state.read_bytes() == deployed
 
-    file = cdktf.folder / "deployments.yaml"
-    content = yaml.safe_load(file.read_text())
-    content["deployments"][example]["storage"]["protect_from_destroy"] = False
-    file.write_text(yaml.safe_dump(content))
-    done = cdktf(*deploy)
+
+def test_make_deploy_applies_a_stop_only_when_it_is_asked_for_by_name(cdktf: Cdktf) -> None:
+    example = "gcp-example"
+    state = cdktf.folder / f"terraform.{example}.tfstate"
+    done = cdktf.make_deploy(example)
     assert done.returncode == 0, done.stdout + done.stderr
-    done = cdktf(*destroy)
+    deployed = state.read_bytes()
+
+    cdktf.edit(example, path="elsewhere", protect_from_destroy=False)
+    done = cdktf.make_deploy(example)
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert "STOP path-changed" in done.stdout
+    assert "Nothing was applied. To apply it all the same: ALLOW=CODE" in done.stderr
+    assert state.read_bytes() == deployed
+
+    done = cdktf.make_deploy(example, "--allow=path-changed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "STOP path-changed (allowed)" in done.stdout
+    assert "/elsewhere" in state.read_text()
+
+    done = cdktf("destroy", example, *WITHOUT_QUESTIONS)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(state.read_text())["resources"] == []
+
+
+def test_make_deploy_of_a_deployment_that_is_not_there(cdktf: Cdktf) -> None:
+    done = cdktf.make_deploy("aws-exampel")
+    assert done.returncode == 1
+    assert "aws-exampel: is no deployment of deployments.yaml: aws-example, azure-example, gcp-example" in done.stderr
 
 
 def test_bad_settings_end_in_one_clear_message(cdktf: Cdktf) -> None:

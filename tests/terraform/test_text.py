@@ -86,13 +86,13 @@ def test_generated_texts_reach_the_chart_unchanged(
     applied: Applied, helm: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     @settings(
-        max_examples=8,
+        max_examples=4,
         deadline=None,
         derandomize=True,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(st.lists(TEXTS, min_size=40, max_size=80), st.lists(TEXTS.filter(bool), max_size=20, unique=True))
+    @given(st.lists(TEXTS, min_size=80, max_size=120), st.lists(TEXTS.filter(bool), max_size=20, unique=True))
     def check(texts: list[str], keys: list[str]) -> None:
         assert_unchanged(*through_the_chart(texts, keys, tmp_path_factory.mktemp("text"), applied, helm))
 

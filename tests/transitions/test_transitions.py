@@ -3,10 +3,13 @@
 The providers echo; what replaces a resource is the real providers' own rule. No cloud is asked.
 """
 
+import contextlib
 import hashlib
 import json
+import random
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +20,9 @@ import yaml
 
 from astro_xcom.deployments import read_deployments
 from astro_xcom.plan import Forecast, forecast, read_plan
+from astro_xcom.refusal import Refusals
 from once import made_once
-from support import Body, synth_file
+from support import Body, read, synth_file
 
 pytestmark = pytest.mark.terraform
 
@@ -97,6 +101,16 @@ def change(shared: Path, before: Path, after: Path, out: Path, *options: str) ->
     return Change(done.returncode, json.loads((out / "plan.json").read_text()), operations)
 
 
+def applied(deployment: Body, shared: Path, session_folder: Path) -> Path:
+    """The state that the first apply of a deployment leaves; applied once, whichever process asks for it."""
+    key = hashlib.sha256(json.dumps(deployment, sort_keys=True).encode()).hexdigest()[:16]
+
+    def apply_first(folder: Path) -> None:
+        change(shared, Path("-"), stack(deployment, folder / "stack"), folder / "applied")
+
+    return made_once(session_folder / f"transition-{key}", apply_first) / "applied" / "v2.tfstate"
+
+
 def codes(said: Forecast) -> set[str]:
     """What `check --plan` says, but for what is fine."""
     return {f"{effect.kind} {effect.code}" for effect in said.effects if effect.kind != "fine"}
@@ -105,12 +119,7 @@ def codes(said: Forecast) -> set[str]:
 @pytest.mark.parametrize(("edit", "cloud"), EDITS)
 def test_an_edit(edit: Body, cloud: str, shared: Path, session_folder: Path, tmp_path: Path) -> None:
     v1 = edited(TABLE["bases"][cloud], edit.get("before", {}))
-    key = hashlib.sha256(json.dumps(v1, sort_keys=True).encode()).hexdigest()[:16]
-
-    def apply_first(folder: Path) -> None:
-        change(shared, Path("-"), stack(v1, folder / "stack"), folder / "applied")
-
-    state = made_once(session_folder / f"transition-{key}", apply_first) / "applied" / "v2.tfstate"
+    state = applied(v1, shared, session_folder)
     # What only changes in place is planned; there is no order to see, and an apply takes as long again.
     options = () if {"forgotten", "destroyed", "order"} & edit.keys() else ("--no-apply",)
     done = change(shared, state, stack(edited(v1, edit["edit"]), tmp_path / "stack"), tmp_path / "out", *options)
@@ -135,3 +144,55 @@ def test_an_edit(edit: Body, cloud: str, shared: Path, session_folder: Path, tmp
     times = [done.times(operation) for operation in expected("order")]
     for (_, end), (begin, _), operation in zip(times, times[1:], expected("order")[1:], strict=False):
         assert end <= begin, f"{operation} began too early"
+
+
+# ---- two edits, one after the other
+
+
+def pairs(cloud: str, number: int) -> list[tuple[Body, Body]]:
+    """Pairs of edits that can be applied one after the other, the first without a STOP; the same ones each time."""
+    chosen = [edit for edit in TABLE["edits"] if cloud in edit["clouds"] and not {"before", "refused"} & edit.keys()]
+    draw = random.Random(cloud)
+    found: list[tuple[Body, Body]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        while len(found) < number:
+            first, second = draw.sample(chosen, 2)
+            if "STOP" in json.dumps(first.get("says", [])):
+                continue
+            settings = edited(edited(TABLE["bases"][cloud], first["edit"]), second["edit"])
+            with contextlib.suppress(Refusals):
+                read(json.dumps({"deployments": {f"{cloud}-edited": settings}}), Path(folder))
+                found.append((first, second))
+    return found
+
+
+PAIRS = [
+    pytest.param(cloud, first, second, id=f"{cloud}: {first['name']}, then {second['name']}")
+    for cloud in TABLE["bases"]
+    for first, second in pairs(cloud, 6)
+]
+
+
+@pytest.mark.transitions
+@pytest.mark.parametrize(("cloud", "first", "second"), PAIRS)
+def test_two_edits(cloud: str, first: Body, second: Body, shared: Path, session_folder: Path, tmp_path: Path) -> None:
+    base = TABLE["bases"][cloud]
+    state = applied(base, shared, session_folder)
+    v2 = edited(base, first["edit"])
+    change(shared, state, stack(v2, tmp_path / "first"), tmp_path / "v2")
+    v3 = edited(v2, second["edit"])
+    done = change(shared, tmp_path / "v2" / "v2.tfstate", stack(v3, tmp_path / "second"), tmp_path / "v3")
+    deployment = read_deployments(tmp_path / "second" / "deployments.yaml")[f"{cloud}-edited"]
+    said = forecast(deployment, read_plan((tmp_path / "v3" / "plan.json").read_text()))
+    protected = v2["storage"].get("protect_from_destroy", True)
+    assert done.status in (0, REFUSED)
+    if done.status == REFUSED or not protected:
+        assert said.kind != "fine"
+        return
+    assert not KEPT & set(done.actions("delete"))
+    assert not done.uninstalled
+    outputs = done.plan["output_changes"]["trusted_subjects"]
+    cut_off = set(outputs["before"]) - set(outputs["after"])
+    identities = {"aws_iam_role", "azurerm_user_assigned_identity", "google_service_account"}
+    if cut_off or identities & set(done.actions("delete")):
+        assert said.kind in ("STOP", "QUIET")

@@ -14,14 +14,18 @@ from rich.text import Text
 
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.cli.plan import say_plan
+from astro_xcom.departed import departed
 from astro_xcom.deployments import chosen, read_deployments
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.report import Document, Finding, Report, State, Store, check, read_state, synthesized
 
 WIDTH = 80
 LABEL = 20
-COMPARED = "storage and identity by name, clusters, trust, permissions, lifecycle, release and values"
-LEGEND = "- is applied, + is what the file says; `terraform plan` shows the next apply."
+COMPARED = (
+    "storage and identity by name, clusters, trust, permissions, lifecycle, encryption and its key, privacy, network "
+    "and versioning of the storage, release and values"
+)
+LEGEND = "- is applied, + is what the file says; `check --plan` says what the next apply does."
 
 
 @app.command("check")
@@ -55,19 +59,21 @@ def check_command(
     expire earlier, costs start, or storage is not protected; 4 QUIET: agents are cut off; 5 STOP: something is lost for
     good, or Terraform does not see what runs.
     """
-    deployments = chosen(read_deployments(file), names or [], file=file.name)
+    every = read_deployments(file)
+    deployments = chosen(every, names or [], file=file.name)
     if plan is not None:
         raise typer.Exit(say_plan(deployments, plan, allow or [], file=file.name, as_json=as_json))
     if allow:
         raise Refused("--allow is of --plan")
     applied = None if state is None else _applied(state, list(deployments))
+    left = () if names else tuple(f"{each}" for each in departed(file, every))
     bodies = synthesized(deployments, file=file.name)
     try:
         reports = {name: check(deployments[name], body, applied) for name, body in bodies.items()}
     except Refused as error:
         raise Refusals([f"{_named(state)}: {error}" if state else str(error)]) from None
     if as_json:
-        document = Document(file=file.name, deployments=dict(sorted(reports.items())))
+        document = Document(file=file.name, deployments=dict(sorted(reports.items())), departed=left)
         sys.stdout.write(_json(document) + "\n")
     else:
         _print(reports)
@@ -75,7 +81,9 @@ def check_command(
     if found:
         sys.stdout.flush()  # else a reader of both may see them first
         typer.echo("\n".join([*found, LEGEND]), err=True)
-    if found or (strict and any(report.warnings for report in reports.values())):
+    for line in left:
+        typer.echo(f"{file.name}: warning: {line}", err=True)
+    if found or (strict and (left or any(report.warnings for report in reports.values()))):
         raise typer.Exit(1)
 
 
@@ -150,9 +158,14 @@ def _applied_says(report: Report) -> Iterator[str]:
     if report.compared == "state":
         yield (
             f"Compared with the state that Terraform recorded, not with the cloud: {differences} in {COMPARED}. "
-            "Encryption, keys, network, privacy, versioning and tags are not compared: `terraform plan` shows those. "
+            "Nothing else is compared: `terraform plan` shows the rest, and `check --plan` what the next apply does. "
             "What others granted is in no state."
         )
+        if report.release:
+            yield (
+                "A state says only after a refresh (`terraform apply -refresh-only`) that an upgrade of the release "
+                "failed, or that somebody changed something by hand."
+            )
     elif report.compared == "outputs":
         yield (
             f"Compared with the outputs that Terraform recorded, not with the cloud: {differences} in storage and "

@@ -20,6 +20,7 @@ from astro_xcom.hcp.run import CHANGES, UNCHANGED
 from astro_xcom.hcp.stack_files import body
 from astro_xcom.hcp.target import target
 from astro_xcom.hcp.token import find_token
+from astro_xcom.plan import UNREAD, Forecast, forecast, read_plan
 from astro_xcom.refusal import Refusals, Refused
 
 SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIALS|(ACCESS|PRIVATE|ACCOUNT)_KEY")
@@ -42,13 +43,19 @@ def push(
         list[str] | None, typer.Option(metavar="NAME", help="The same, and nobody can read it there.")
     ] = None,
     plan_only: Annotated[bool, typer.Option("--plan-only", help="A plan that cannot be applied.")] = False,
-    auto_apply: Annotated[bool, typer.Option("--auto-apply", help="Apply without asking.")] = False,
+    auto_apply: Annotated[
+        bool, typer.Option("--auto-apply", help="Apply without asking, unless the plan says STOP.")
+    ] = False,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CODE", help="A STOP of the plan to apply all the same. May be repeated."),
+    ] = None,
     message: Annotated[str | None, typer.Option(help="Of the run. The archive's SHA-256 is added.")] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Leave the run to itself once it is made.")] = False,
     timeout: Annotated[float, typer.Option(metavar="MINUTES", help="Then the run is left to itself.", min=0)] = 60,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for machines.")] = False,
 ) -> None:
-    """Upload a stack to its workspace, which is made if need be, and run it there.
+    """Upload a stack to its workspace, which is made if need be, run it there, and say what its plan does.
 
     Exit code 0: nothing to change, or applied (with --no-wait: the run is made). 1: an error, or the run ended without
     being applied. 2: changes are planned and not applied. 130: interrupted; the run goes on.
@@ -57,12 +64,16 @@ def push(
         raise Refused("push needs the package pytfe", hint="the extra `hcp` of this package")
     if plan_only and auto_apply:
         raise Refused("--plan-only and --auto-apply exclude one another")
+    if no_wait and auto_apply and UNREAD not in (allow or []):
+        hint = f"--allow {UNREAD}, or to leave out --no-wait"
+        raise Refused("--no-wait --auto-apply: nobody would read the plan before it is applied", hint=hint)
     wished = _variables(env or [], sensitive_env or [], os.environ)
     if source is None:
         deployments = chosen(read_deployments(file), [stack], file=file.name)
         check_no_local_state(stack, deployments[stack], file)
         files = synthesized(deployments, file)[stack]
     else:
+        deployments = {}
         files = stack_in(source, stack)
     check_self_contained(stack, files)
     parsed = body(files)
@@ -74,13 +85,19 @@ def push(
             f"{'; cluster.authentication: token needs no command' if command == 'aws' else ''}",
             err=True,
         )
-    pushed = Push(api.Api(to.hostname, token, api.PATIENCE), to, stack, archive(files), _say)
+
+    def of(document: str) -> Forecast:
+        deployment = deployments.get(stack) or chosen(read_deployments(file), [stack], file=file.name)[stack]
+        return forecast(deployment, read_plan(document))
+
+    pushed = Push(api.Api(to.hostname, token, api.PATIENCE), to, stack, archive(files), forecast=of, say=_say)
     digest = f"sha256 {pushed.report.archive_sha256}"
     wishes = Wishes(
         message=f"astro-xcom push {stack}, {digest}" if message is None else f"{message} ({digest})",
         variables=wished,
         plan_only=plan_only,
         auto_apply=auto_apply,
+        allowed=tuple(allow or ()),
         wait=not no_wait,
         longest_wait=timeout * 60,
     )

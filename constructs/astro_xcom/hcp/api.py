@@ -108,6 +108,33 @@ class Api:
 
         self._attempts(attempt, find)
 
+    def act(self, path: str, done: Callable[[], bool]) -> None:
+        """Ask for something that has no answer, once: when the response got lost, `done` says whether it happened."""
+
+        def attempt() -> Json:
+            try:
+                self._response("POST", path, json_body={})
+            except Failed:
+                if not done():
+                    raise
+            return {}
+
+        self._attempts(attempt, lambda: {} if done() else None)
+
+    def json_plan(self, run: str) -> str | None:
+        """The plan of a run as `terraform show -json` gives it; None as long as it is not written."""
+        found = []
+
+        def attempt() -> Json:
+            found.append(self._response("GET", f"runs/{run}/plan/json-output", allow_redirects=False))
+            return {}
+
+        self._attempts(attempt)
+        response = found[-1]
+        if response.is_redirect:
+            return self.text(response.headers["Location"])
+        return response.text if response.status_code == 200 else None
+
     def text(self, url: str) -> str:
         """What stands at a URL that the server named. One attempt; the token is not sent there."""
         from pytfe.errors import TFEError
@@ -152,19 +179,9 @@ class Api:
                 raise Failed(f"{self.hostname} did not do it in {times} attempts: {problem}")
 
     def _request(self, method: str, path: str, **options: Any) -> Json:
-        """One attempt, through pytfe's transport: its models refuse states of runs that they do not know."""
-        from pytfe.errors import RateLimited, ServerError, TFEError
-
-        self.asked = f"{method} {path}"
+        """One attempt, with a document of JSON:API as its answer."""
         try:
-            document = self._client.runs.t.request(method, f"/api/v2/{path}", **options).json()
-        except RateLimited as error:
-            raise _Throttled(error.retry_after) from None
-        except ServerError as error:
-            raise _OutcomeUnknown(f"{method} {path}: {self._clean(str(error))}") from None
-        except TFEError as error:
-            text = f"{method} {path}: {self._clean(str(error))}{HINTS.get(error.status or 0, '')}"
-            raise Failed(text, status=error.status) from None
+            document = self._response(method, path, **options).json()
         except ValueError:
             document = None
         found = document.get("data") if isinstance(document, dict) else None
@@ -174,6 +191,21 @@ class Api:
             )
         answered: Json = document
         return answered
+
+    def _response(self, method: str, path: str, **options: Any) -> Any:
+        """One attempt, through pytfe's transport: its models refuse states of runs that they do not know."""
+        from pytfe.errors import RateLimited, ServerError, TFEError
+
+        self.asked = f"{method} {path}"
+        try:
+            return self._client.runs.t.request(method, f"/api/v2/{path}", **options)
+        except RateLimited as error:
+            raise _Throttled(error.retry_after) from None
+        except ServerError as error:
+            raise _OutcomeUnknown(f"{method} {path}: {self._clean(str(error))}") from None
+        except TFEError as error:
+            text = f"{method} {path}: {self._clean(str(error))}{HINTS.get(error.status or 0, '')}"
+            raise Failed(text, status=error.status) from None
 
     def _clean(self, text: str, *secrets: str) -> str:
         for secret in (self._token, *secrets):

@@ -4,13 +4,14 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TypeVar
 
 from astro_xcom.hcp.api import Api, Failed, Json
-from astro_xcom.hcp.run import ERROR, UNCHANGED, Verdict, verdict
+from astro_xcom.hcp.run import CHANGES, ERROR, UNCHANGED, Verdict, verdict
 from astro_xcom.hcp.target import Target
-from astro_xcom.refusal import Refused
+from astro_xcom.plan import UNREAD, Forecast, text, unread
+from astro_xcom.refusal import Refusals, Refused
 
 Found = TypeVar("Found")
 VERSIONS = "configuration-versions"
@@ -35,6 +36,9 @@ class Wishes:
     variables: tuple[Variable, ...] = ()
     plan_only: bool = False
     auto_apply: bool = False
+    """Confirm the run once its plan was read; without waiting, HCP Terraform applies it unread."""
+    allowed: tuple[str, ...] = ()
+    """Codes of STOPs to apply all the same."""
     wait: bool = True
     longest_wait: float = 3600
     """Seconds until the run is left to itself."""
@@ -57,10 +61,13 @@ class Report:
     changes: int | None = None
     destructions: int | None = None
     imports: int | None = None
+    forecast: Forecast | None = None
+    """What the changes do to values and agents."""
 
     def as_json(self) -> str:
         """One document."""
-        return json.dumps(asdict(self), indent=2)
+        forecast = self.forecast.model_dump(mode="json") if self.forecast else None
+        return json.dumps({**asdict(self), "forecast": forecast}, indent=2)
 
     def summary(self) -> str | None:
         """What the plan says, in Terraform's words."""
@@ -73,8 +80,17 @@ class Report:
 class Push:
     """One push. `report` tells at any time how far it came."""
 
-    def __init__(self, api: Api, target: Target, stack: str, archive: bytes, say: Callable[[str], None]) -> None:
-        self._api, self._target, self._archive, self._say = api, target, archive, say
+    def __init__(
+        self,
+        api: Api,
+        target: Target,
+        stack: str,
+        archive: bytes,
+        *,
+        forecast: Callable[[str], Forecast],
+        say: Callable[[str], None],
+    ) -> None:
+        self._api, self._target, self._archive, self._say, self._of = api, target, archive, say, forecast
         digest = hashlib.sha256(archive).hexdigest()
         self.report = Report(stack=stack, workspace_url=target.url, archive_sha256=digest)
 
@@ -109,7 +125,10 @@ class Push:
             relationships = {"project": ("projects", project)} if project else {}
             path = f"organizations/{self._target.organization}/workspaces"
             found = self._api.make(path, document("workspaces", attributes, relationships), self._find_workspace)
-            self._say(f"workspace {self._target.workspace} is new: HCP Terraform starts with an empty state")
+            self._say(
+                f"workspace {self._target.workspace} is new: HCP Terraform starts with an empty state. "
+                "If the deployment had another name before, give its former workspace as state.hcp.workspace"
+            )
         return str(found["id"])
 
     def _find_workspace(self) -> Json | None:
@@ -206,7 +225,8 @@ class Push:
     def _run(self, workspace: str, version: str, wishes: Wishes) -> str:
         """The id of the run of the upload."""
         # Given even when false: otherwise the workspace's own setting decides whether a plan is applied.
-        attributes = {"message": wishes.message, "plan-only": wishes.plan_only, "auto-apply": wishes.auto_apply}
+        unread = wishes.auto_apply and not wishes.wait
+        attributes = {"message": wishes.message, "plan-only": wishes.plan_only, "auto-apply": unread}
         relationships = {"workspace": ("workspaces", workspace), "configuration-version": (VERSIONS, version)}
 
         def find() -> Json | None:
@@ -224,22 +244,69 @@ class Push:
         return run
 
     def _follow(self, run: str, wishes: Wishes) -> None:
+        found = self._watch(run, wishes, confirmed=False)
+        if found.exit_code == CHANGES:
+            self.report.forecast = self._forecast(run)
+            self._say(text(self.report.stack, self.report.forecast, wishes.allowed))
+            if wishes.auto_apply:
+                found = self._apply(run, wishes, found, self.report.forecast)
+        self._read_plan(run)
+        self._end(found)
+
+    def _watch(self, run: str, wishes: Wishes, *, confirmed: bool) -> Verdict:
+        """How the run ends, or where it waits for a person."""
+
         def look() -> Verdict | None:
             attributes = self._api.get(f"runs/{run}")["data"]["attributes"]
             if attributes["status"] != self.report.status:
                 self.report.status = attributes["status"]
                 self._say(attributes["status"].replace("_", " "))
-            return verdict(attributes, auto_apply=wishes.auto_apply)
+            return verdict(attributes, confirmed=confirmed)
 
         try:
             with self._api.reading():
                 found = self._until(look, longest=wishes.longest_wait)
         except Failed as error:
             raise Failed(f"{error}; the run goes on") from None
-        if found is None:
-            found = Verdict(ERROR, f"not done after {wishes.longest_wait:g} seconds; the run goes on")
-        self._read_plan(run)
-        self._end(found)
+        return found or Verdict(ERROR, f"not done after {wishes.longest_wait:g} seconds; the run goes on")
+
+    def _forecast(self, run: str) -> Forecast:
+        """What the plan of the run does; that it was not read, if the token may not read it."""
+        longest = self._api.patience.upload
+        try:
+            with self._api.reading():
+                document = self._until(lambda: self._api.json_plan(run), longest=longest)
+        except Failed as error:
+            return unread(f"{error}. HCP Terraform shows it to tokens that may administer the workspace")
+        if document is None:
+            return unread(f"HCP Terraform has not written it within {longest:g} seconds")
+        try:
+            return self._of(document)
+        except (Refused, Refusals) as error:
+            return unread(str(error))
+
+    def _apply(self, run: str, wishes: Wishes, found: Verdict, forecast: Forecast) -> Verdict:
+        """Confirm the run, unless something would be lost that nobody allowed."""
+        if not found.confirmable:
+            return replace(found, text=f"the token may not apply; {found.text}")
+        left = sorted(forecast.stops() - set(wishes.allowed))
+        if left:
+            codes = " ".join(f"--allow {code}" for code in left)
+            return replace(found, text=f"not applied, for it STOPs ({codes} applies it all the same); {found.text}")
+        try:
+            forecast.check_allowed(code for code in wishes.allowed if code != UNREAD)
+        except Refusals as error:
+            return replace(found, text=f"not applied: {error}; {found.text}")
+
+        def done() -> bool:
+            return not self._api.get(f"runs/{run}")["data"]["attributes"].get("actions", {}).get("is-confirmable")
+
+        try:
+            with self._api.reading():
+                self._api.act(f"runs/{run}/actions/apply", done)
+        except Failed as error:
+            raise Failed(f"{error}; the run may wait for somebody to confirm it") from None
+        return self._watch(run, wishes, confirmed=True)
 
     def _read_plan(self, run: str) -> None:
         """What plan and apply say; without it the run's own state still stands."""

@@ -25,10 +25,12 @@ class Verdict:
 
     exit_code: int
     text: str
+    confirmable: bool = False
+    """Whether the token may confirm it."""
 
 
-def verdict(run: dict[str, Any], *, auto_apply: bool) -> Verdict | None:
-    """What the attributes of a run say; None while it is under way."""
+def verdict(run: dict[str, Any], *, confirmed: bool) -> Verdict | None:
+    """What the attributes of a run say; None while it is under way, and once it is `confirmed` until it ends."""
     status = run["status"]
     if status in ENDED_BADLY:
         return Verdict(ERROR, ENDED_BADLY[status])
@@ -37,9 +39,7 @@ def verdict(run: dict[str, Any], *, auto_apply: bool) -> Verdict | None:
     if status in ("planned_and_finished", "planned_and_saved"):
         changes = run.get("has-changes")
         return Verdict(CHANGES, "changes planned") if changes else Verdict(UNCHANGED, "nothing to change")
-    if run.get("actions", {}).get("is-confirmable"):
-        if not auto_apply:
-            return Verdict(CHANGES, f"changes planned; {WAITS}")
-        if not run.get("permissions", {}).get("can-apply", True):
-            return Verdict(CHANGES, f"changes planned; the token may not apply: {WAITS}")
+    if run.get("actions", {}).get("is-confirmable") and not confirmed:
+        may = run.get("permissions", {}).get("can-apply", True)
+        return Verdict(CHANGES, f"changes planned; {WAITS}", confirmable=may)
     return None

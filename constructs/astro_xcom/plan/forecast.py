@@ -1,6 +1,6 @@
 """What a plan does to values and to agents, each with the setting that avoids it. Pure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import yaml
 
@@ -8,7 +8,7 @@ from astro_xcom.plan import costs, expiry, identity, keys, network, release, sto
 from astro_xcom.plan.document import HOW, Plan
 from astro_xcom.plan.effect import KINDS, Effect, Kind
 from astro_xcom.plan.types import KNOWN
-from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.refusal import Refusals, Refused, shown
 from astro_xcom.report.model import Model
 from astro_xcom.settings import Deployment
 
@@ -19,6 +19,26 @@ class Forecast(Model):
     kind: Kind
     """The worst of its effects."""
     effects: tuple[Effect, ...]
+
+    def stops(self) -> frozenset[str]:
+        """The codes of what is applied only when it is asked for by name."""
+        return frozenset(effect.code for effect in self.effects if effect.kind == "STOP")
+
+    def check_allowed(self, codes: Iterable[str]) -> None:
+        """Raise Refusals for codes that are none of its STOPs: an edit of last year must not allow one of today."""
+        stops = self.stops()
+        there = f"there are {', '.join(sorted(stops))}" if stops else "there is none"
+        if unknown := [code for code in codes if code not in stops]:
+            raise Refusals([f"--allow {shown(code)}: is no STOP of this plan; {there}" for code in unknown])
+
+
+UNREAD = "plan-unread"
+"""The code of a plan that nobody could read, so that nothing in it can be excluded."""
+
+
+def unread(reason: str) -> Forecast:
+    """The forecast of a plan that cannot be read."""
+    return Forecast(kind="STOP", effects=(Effect(kind="STOP", code=UNREAD, what=f"The plan was not read: {reason}."),))
 
 
 def forecast(deployment: Deployment, plan: Plan) -> Forecast:

@@ -7,6 +7,7 @@ from typing import Any
 
 from astro_xcom.chart_values import IDENTITY_MARKS
 from astro_xcom.report.model import CloudFacts, Finding
+from astro_xcom.report.protection import MEANS, WATCHED, protection, rules
 from astro_xcom.report.terraform import UNKNOWN, Stack
 from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_VARIABLES
 
@@ -89,15 +90,58 @@ def _of_resources(
         extra="the next apply takes it away: values that can be read with it alone, such as those that a former key "
         "encrypts, cannot be read afterwards",
     )
-    yield from _differences(
-        "lifecycle",
-        _lifecycle(facts),
-        _lifecycle(applied_facts),
-        "the next apply sets what the file says, also for values that exist: those that are older are deleted within "
-        "days, and those that no rule covers any more stay for ever. A value that is gone is read as its path",
-        same,
-    )
+    yield from _lifecycles(now, facts, applied, applied_facts, same)
+    # Of storage that this deployment no longer creates its owner decides.
+    types = frozenset(now.resources) & WATCHED.keys() if facts.storage_made else frozenset()
+    is_to_be, is_applied = protection(now, types), protection(applied, types)
+    for kind in MEANS:
+        causes = f"{MEANS[kind]} The next apply sets what the file says"
+        yield from _differences(kind, is_to_be.get(kind, {}), is_applied.get(kind, {}), causes, same)
     yield from _differences("release", now.release, applied.release, _release(now.release, applied.release), same)
+    yield from _unfinished(applied)
+
+
+def _lifecycles(
+    now: Stack, facts: CloudFacts, applied: Stack, applied_facts: CloudFacts, same: Same
+) -> Iterator[Finding]:
+    """Days and paths that differ; then rules of another kind than the file's."""
+    differences = list(
+        _differences(
+            "lifecycle",
+            _lifecycle(facts),
+            _lifecycle(applied_facts),
+            "values go as the applied rules say. The next apply sets what the file says, also for values that exist: "
+            "those that are older are deleted within days, and those that no rule covers any more stay for ever. "
+            "A value that is gone is read as its path",
+            same,
+        )
+    )
+    yield from differences
+    is_to_be, is_applied = rules(now), rules(applied)
+    others = sorted(is_applied.keys() - is_to_be.keys()) if is_to_be else []
+    for kind in others:
+        causes = (
+            "the file has no such rule: it may delete values, or move them to where agents cannot read them. "
+            "The next apply removes it"
+        )
+        yield Finding(kind="lifecycle", item="rule", now=None, applied=is_applied[kind], causes=causes)
+    for kind in sorted(is_to_be.keys() - is_applied.keys()) if not differences and not others else ():
+        causes = "values are not expired by this rule. The next apply creates it"
+        yield Finding(kind="lifecycle", item="rule", now=is_to_be[kind], applied=None, causes=causes)
+
+
+def _unfinished(applied: Stack) -> Iterator[Finding]:
+    """What Terraform could not finish: it says so of a resource, and Helm of a release."""
+    for address in applied.tainted:
+        causes = "Terraform could not finish it. The next apply deletes it and creates another one"
+        yield Finding(kind="tainted", item=address, now=None, applied="tainted", causes=causes)
+    status = applied.one("helm_release").get("status")
+    if status not in (None, "deployed"):
+        causes = (
+            "the last installation or upgrade did not end well: pods may run with its values, or with those before. "
+            "The next apply upgrades the release in place"
+        )
+        yield Finding(kind="release", item="status", now="deployed", applied=status, causes=causes)
 
 
 def _release(now: Flat, applied: Flat) -> str:

@@ -118,7 +118,8 @@ class Finding(Model):
     """A difference between the applied state and deployments.yaml."""
 
     kind: str
-    """storage, identity, cluster, trust, permission, lifecycle, release or value."""
+    """storage, identity, cluster, trust, permission, lifecycle, encryption, key, privacy, network, versioning, release,
+    tainted or value."""
     item: str | None
     """Which of that kind: `expire_days`, or the path of a chart value."""
     now: str | None
@@ -177,3 +178,5 @@ class Document(Model):
     """Changes when the shape changes in a way that readers notice."""
     file: str
     deployments: dict[str, Report] = Field(default_factory=dict)
+    departed: tuple[str, ...] = ()
+    """Deployments that left the file, and a state beside it."""

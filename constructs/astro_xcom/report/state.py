@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from astro_xcom.refusal import Refused, shown
@@ -59,7 +60,9 @@ def _shown(document: Body) -> State:
         for release in by_mode["managed"].get("helm_release", []):
             # Not the output: Terraform updates that even when the upgrade of the release fails.
             outputs["agent_values"] = {"value": release["values"][0]}
-        return State(_stack(outputs, by_mode["managed"], by_mode["data"], complete=True), blocks)
+        stack = _stack(outputs, by_mode["managed"], by_mode["data"], complete=True)
+        tainted = tuple(resource["address"] for resource in resources if resource.get("tainted"))
+        return State(replace(stack, tainted=tainted), blocks)
     except (AttributeError, KeyError, IndexError, TypeError):
         raise Refused(f"looks like `{SHOW}`, but its values are not in that shape", got=values) from None
 

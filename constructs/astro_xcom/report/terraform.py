@@ -32,6 +32,8 @@ class Stack:
     """The terraform block, with its backend."""
     complete: bool = True
     """Whether more than the outputs is known."""
+    tainted: tuple[str, ...] = ()
+    """Addresses of what Terraform could not finish."""
 
     def all(self, type_: str) -> list[Body]:
         """The resources of a type."""

@@ -1,0 +1,118 @@
+"""How storage is encrypted, closed and expired, by the arguments of its resources. Pure."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from astro_xcom.report.terraform import Body, Stack, block
+
+Flat = Mapping[str, str]
+WATCHED: dict[str, dict[str, dict[str, Any]]] = {
+    "aws_s3_bucket_server_side_encryption_configuration": {
+        "encryption": {"rule.apply_server_side_encryption_by_default.sse_algorithm": None},
+        "key": {"rule.apply_server_side_encryption_by_default.kms_master_key_id": None},
+    },
+    "aws_s3_bucket_public_access_block": {
+        "privacy": {
+            "block_public_acls": False,
+            "block_public_policy": False,
+            "ignore_public_acls": False,
+            "restrict_public_buckets": False,
+        },
+    },
+    "aws_s3_bucket_ownership_controls": {"privacy": {"rule.object_ownership": None}},
+    "aws_s3_bucket_versioning": {"versioning": {"versioning_configuration.status": None}},
+    "azurerm_storage_account": {
+        "encryption": {"infrastructure_encryption_enabled": False},
+        "key": {"customer_managed_key.key_vault_key_id": None},
+        "privacy": {
+            "allow_nested_items_to_be_public": True,
+            "https_traffic_only_enabled": True,
+            "local_user_enabled": True,
+            "min_tls_version": "TLS1_2",
+            "shared_access_key_enabled": True,
+        },
+        "network": {
+            "public_network_access_enabled": True,
+            "network_rules.default_action": "Allow",
+            "network_rules.bypass": None,
+            "network_rules.ip_rules": None,
+            "network_rules.virtual_network_subnet_ids": None,
+        },
+        "versioning": {"blob_properties.versioning_enabled": False},
+    },
+    "azurerm_private_endpoint": {"network": {"subnet_id": None}},
+    "google_storage_bucket": {
+        "key": {"encryption.default_kms_key_name": None},
+        "privacy": {"public_access_prevention": "inherited", "uniform_bucket_level_access": False},
+        "versioning": {"versioning.enabled": False},
+    },
+}
+"""Type -> kind of finding -> argument -> what it is when it is left out (providers' documentation)."""
+
+MEANS = {
+    "encryption": "New values are encrypted as it is applied; those that exist stay as they were written.",
+    "key": "New values are encrypted with the applied key, or with one of the cloud's where there is none. Values of a "
+    "key that the agents may not use cannot be read.",
+    "privacy": "Who reaches the storage, and how, is as it is applied.",
+    "network": "From where the storage is reached is as it is applied: agents may be refused, or others let in.",
+    "versioning": "A value that is deleted or overwritten can be restored or not, as it is applied.",
+}
+RULES = {
+    "aws_s3_bucket_lifecycle_configuration": "rule",
+    "azurerm_storage_management_policy": "rule",
+    "google_storage_bucket": "lifecycle_rule",
+}
+FREE = re.compile(r"(^|\.)(id|name|prefix|prefix_match|matches_prefix|.*(age|days?|time|modification)\w*)$")
+"""Arguments of a rule whose value makes it no other kind of rule."""
+
+
+def protection(stack: Stack, types: frozenset[str]) -> dict[str, dict[str, str]]:
+    """Kind of finding -> argument -> value, of the resources of these types."""
+    found: dict[str, dict[str, str]] = {}
+    for type_, kinds in WATCHED.items():
+        for kind, arguments in kinds.items() if type_ in types else ():
+            for path, default in arguments.items():
+                value = _at(stack.one(type_), path)
+                value = default if value in (None, "", []) else value
+                if value is not None:
+                    found.setdefault(kind, {})[path] = _text(value)
+    return found
+
+
+def rules(stack: Stack) -> dict[tuple[str, ...], str]:
+    """The lifecycle rules that are on: what kind of rule -> its text. Days and paths make no other kind."""
+    found = {}
+    for type_, argument in RULES.items():
+        for rule in stack.one(type_).get(argument) or []:
+            if rule.get("status") == "Disabled" or rule.get("enabled") is False:
+                continue
+            given = sorted(_given(rule))
+            kind = tuple(path if FREE.search(path) else f"{path} {value}" for path, value in given)
+            found[tuple(dict.fromkeys(kind))] = ", ".join(f"{path} {value}" for path, value in given)
+    return found
+
+
+def _at(resource: Body, path: str) -> Any:
+    value: Any = resource
+    for part in path.split("."):
+        value = block(value).get(part)
+    return value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(sorted(map(str, value)))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _given(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """(path, value) of what is set. A state has every other argument too: null, empty, false, 0, or -1 on Azure."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _given(inner, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _given(inner, path)
+    elif value not in (None, "", False, 0, -1, "ANY") and ".send_" not in path:
+        yield path, value if isinstance(value, str) else str(value).lower()
