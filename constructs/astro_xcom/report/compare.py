@@ -118,16 +118,18 @@ def _lifecycles(
     )
     yield from differences
     is_to_be, is_applied = rules(now), rules(applied)
-    others = sorted(is_applied.keys() - is_to_be.keys()) if is_to_be else []
-    for kind in others:
+    others = [text for does, texts in is_applied.items() for text in texts[len(is_to_be.get(does, ())) :]]
+    for text in others if is_to_be else ():
         causes = (
-            "the file has no such rule: it may delete values, or move them to where agents cannot read them. "
+            "the file has no such rule, or one less: it may delete values, or move them to where agents cannot read "
+            "them. "
             "The next apply removes it"
         )
-        yield Finding(kind="lifecycle", item="rule", now=None, applied=is_applied[kind], causes=causes)
-    for kind in sorted(is_to_be.keys() - is_applied.keys()) if not differences and not others else ():
+        yield Finding(kind="lifecycle", item="rule", now=None, applied=text, causes=causes)
+    missing = [text for does, texts in is_to_be.items() for text in texts[len(is_applied.get(does, ())) :]]
+    for text in missing if not differences and not others else ():
         causes = "values are not expired by this rule. The next apply creates it"
-        yield Finding(kind="lifecycle", item="rule", now=is_to_be[kind], applied=None, causes=causes)
+        yield Finding(kind="lifecycle", item="rule", now=text, applied=None, causes=causes)
 
 
 def _unfinished(applied: Stack) -> Iterator[Finding]:

@@ -63,8 +63,8 @@ RULES = {
     "azurerm_storage_management_policy": "rule",
     "google_storage_bucket": "lifecycle_rule",
 }
-FREE = re.compile(r"(^|\.)(id|name|prefix|prefix_match|matches_prefix|.*(age|days?|time|modification)\w*)$")
-"""Arguments of a rule whose value makes it no other kind of rule."""
+NO_ACTION = re.compile(r"(id|name|status|enabled|prefix|filters?|condition)(\.|$)")
+"""Arguments of a rule that say when it acts, not what it does: providers fill in some of them."""
 
 
 def protection(stack: Stack, types: frozenset[str]) -> dict[str, dict[str, str]]:
@@ -80,17 +80,26 @@ def protection(stack: Stack, types: frozenset[str]) -> dict[str, dict[str, str]]
     return found
 
 
-def rules(stack: Stack) -> dict[tuple[str, ...], str]:
-    """The lifecycle rules that are on: what kind of rule -> its text. Days and paths make no other kind."""
-    found = {}
+def rules(stack: Stack) -> dict[tuple[str, ...], list[str]]:
+    """The lifecycle rules that are on: what a rule does -> the text of each that does it."""
+    found: dict[tuple[str, ...], list[str]] = {}
     for type_, argument in RULES.items():
         for rule in stack.one(type_).get(argument) or []:
             if rule.get("status") == "Disabled" or rule.get("enabled") is False:
                 continue
             given = sorted(_given(rule))
-            kind = tuple(path if FREE.search(path) else f"{path} {value}" for path, value in given)
-            found[tuple(dict.fromkeys(kind))] = ", ".join(f"{path} {value}" for path, value in given)
+            found.setdefault(_does(given), []).append(", ".join(f"{path} {value}" for path, value in given))
     return found
+
+
+def _does(given: list[tuple[str, str]]) -> tuple[str, ...]:
+    """AWS: blocks; Azure: arguments of actions; Google: the action's type and storage class."""
+    actions = ((path, value) for path, value in given if not NO_ACTION.match(path))
+    named = (
+        f"{path} {value}" if path.startswith("action.") else path if path.startswith("actions.") else path.split(".")[0]
+        for path, value in actions
+    )
+    return tuple(sorted(set(named)))
 
 
 def _at(resource: Body, path: str) -> Any:
