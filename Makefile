@@ -63,7 +63,7 @@ test-terraform: .venv/.ready cli ## Run the tests with real Terraform core and r
 	@$(PYTEST) -m 'terraform and not posture and not transitions'
 
 test-transitions: .venv/.ready cli ## Run every edit of an applied deployment (a quarter of an hour; CI runs the worst)
-	@$(PYTEST) -m 'terraform' tests/transitions
+	@$(PYTEST) -m 'terraform or transitions' tests/transitions tests/test_agent_requirements.py
 
 test-posture: .venv/.ready ## Run the security scanners (installs them once)
 	@$(PYTEST) -m posture tests/posture

@@ -69,7 +69,10 @@ def test_a_new_workspace_is_said_to_start_empty(command: Command, service: Servi
     (file.parent / "terraform.another.tfstate").write_text("{}")
     said = push(command, service, file)
     assert said.code == 0
-    assert "workspace gcp-example is new: HCP Terraform starts with an empty state\n" in said.err
+    assert (
+        "workspace gcp-example is new: HCP Terraform starts with an empty state. If the deployment had another name"
+        in said.err
+    )
     again = push(command, service, file)
     assert again.code == 0
     assert "is new" not in again.err
