@@ -97,11 +97,11 @@ The state, the role (AWS), the identity and the storage account (Azure) and the 
 named after the deployment unless you name them. Under another name Terraform starts with an empty state, and the old
 one belongs to nobody. Give the new name the old state and the old names, and an apply changes nothing:
 
-```text
+```yaml
 deployments:
-  data-prod:  # aws-example before
-    state: {local: {path: terraform.aws-example.tfstate}}
-    identity: {role_name: aws-example-xcom}
+  aws-example:  # data-prod before
+    state: {local: {path: terraform.data-prod.tfstate}}
+    identity: {role_name: data-prod-xcom}
 ```
 
 The settings are `state.local.path`, `state.s3.key`, `state.azurerm.key`, `state.gcs.prefix` or `state.hcp.workspace`;
@@ -117,7 +117,8 @@ lines. To keep what it created, remove the lines and move the state away.
 CHANGES_END = """
 `make test-transitions` walks each of these edits from one state to the next: real Terraform core, with the providers'
 schemas and rules of replacement, and providers that echo. Where something is deleted or forgotten, or an order is
-required, the edit is applied; the others are planned. CI runs the edits that forget something, each on one cloud. No cloud was asked.
+required, the edit is applied; the others are planned. CI runs the edits that
+forget something, each on one cloud. No cloud was asked.
 """
 
 
