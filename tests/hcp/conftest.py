@@ -93,6 +93,8 @@ def exported(project: Path) -> Path:
 
 @pytest.fixture
 def service(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Service:
+    # Where the offline providers are installed already; another home would install them again, over the network.
+    monkeypatch.setenv("TF_STANDIN_CACHE", os.environ.get("TF_STANDIN_CACHE", str(Path.home() / ".cache/tf-standin")))
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in [name for name in os.environ if name.startswith(("TF_TOKEN_", "TFE_"))]:
         monkeypatch.delenv(name)
