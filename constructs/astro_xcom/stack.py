@@ -5,11 +5,9 @@ from typing import Any
 
 from cdktf import (
     AzurermBackend,
-    CloudBackend,
     GcsBackend,
     ITerraformDependable,
     LocalBackend,
-    NamedCloudWorkspace,
     NamedRemoteWorkspace,
     RemoteBackend,
     S3Backend,
@@ -20,6 +18,7 @@ from cdktf_cdktf_provider_helm.provider import HelmProvider, HelmProviderKuberne
 from constructs import Construct
 
 from astro_xcom.agent import AgentRelease, AgentValues
+from astro_xcom.cloud_block import CloudBlock
 from astro_xcom.forgotten import forgotten
 from astro_xcom.settings import AzurermState, Deployment, GcsState, HcpState, LocalState, RemoteState, S3State
 from astro_xcom.settings.deployment import check_state_place
@@ -113,12 +112,7 @@ class XComStack(TerraformStack):
         elif isinstance(backend, GcsState):
             GcsBackend(self, bucket=backend.bucket, prefix=own)
         elif isinstance(backend, HcpState):
-            CloudBackend(
-                self,
-                organization=backend.organization,
-                hostname=backend.hostname,
-                workspaces=NamedCloudWorkspace(own, backend.project),
-            )
+            CloudBlock(self, backend, workspace=own)
         elif isinstance(backend, RemoteState):
             RemoteBackend(
                 self,
