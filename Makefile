@@ -54,16 +54,16 @@ test: .venv/.ready ## Run the unit tests
 	@$(PYTEST)
 
 test-more: .venv/.ready cli ## Run test-terraform, test-slow and test-posture at once: what is applied is applied once
-	@$(PYTEST) -m '(terraform or slow) and not transitions'
+	@$(PYTEST) -m '(terraform or slow) and not long'
 
 test-slow: .venv/.ready ## Run the tests that load the providers eagerly
 	@$(PYTEST) -m slow
 
 test-terraform: .venv/.ready cli ## Run the tests with real Terraform core and real Helm
-	@$(PYTEST) -m 'terraform and not posture and not transitions'
+	@$(PYTEST) -m 'terraform and not posture and not long'
 
 test-transitions: .venv/.ready cli ## Run every edit of an applied deployment (a quarter of an hour; CI runs the worst)
-	@$(PYTEST) -m 'terraform or transitions' tests/transitions tests/test_agent_requirements.py
+	@$(PYTEST) -m terraform tests/transitions
 
 test-posture: .venv/.ready ## Run the security scanners (installs them once)
 	@$(PYTEST) -m posture tests/posture

@@ -58,7 +58,7 @@ def test_each_cloud_has_a_dockerfile_that_installs_its_packages(cloud: str) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.transitions  # pip searches for minutes, and the packages are pinned: what it finds does not change
+@pytest.mark.long  # pip searches for minutes
 def test_boto3_and_s3fs_alone_resolve_to_an_s3fs_that_cannot_work(tmp_path: Path) -> None:
     # pip takes the newest boto3 first, which aiobotocore does not allow yet; this was the newest one day.
     packages = resolved(tmp_path, "boto3==1.44.8", *locked("s3fs"))

@@ -824,6 +824,16 @@ def test_each_difference_is_a_finding_with_what_it_causes(
     assert causes in findings[0].causes
 
 
+def test_what_azure_fills_in_is_no_difference() -> None:
+    deployment, body, state = made("azure-example")
+    account = resource(state, "azurerm_storage_account")["values"]
+    account.pop("network_rules", None)
+    for resources in body["resource"]["azurerm_storage_account"].values():
+        resources.pop("network_rules", None)
+    account["network_rules"] = [{"default_action": "Allow", "bypass": ["AzureServices"], "ip_rules": []}]
+    assert check(deployment, body, read_state(json.dumps(state))).findings == ()
+
+
 def test_an_upgrade_that_failed_is_no_agreement() -> None:
     """Terraform updates the outputs even then; the release in the state keeps the old values."""
     deployment, body, state = made("aws-example")

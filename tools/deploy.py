@@ -10,8 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-FINE, SOON, QUIET, STOP = 0, 3, 4, 5
-"""Exit codes of `astro-xcom check --plan`."""
+from astro_xcom.cli.plan import EXIT
 
 
 def main() -> int:
@@ -28,9 +27,9 @@ def main() -> int:
         plan = planned(folder, Path(place) / "plan")
     allowed = [f"--allow={code}" for code in options.allow]
     said = run("astro-xcom", "check", options.stack, "--plan", "-", *allowed, input=plan).returncode
-    if said == STOP:
+    if said == EXIT["STOP"]:
         sys.stderr.write("Nothing was applied. To apply it all the same: ALLOW=CODE, with each code that STOPs\n")
-    if said not in (FINE, SOON, QUIET):
+    if said == EXIT["STOP"] or said not in EXIT.values():
         return said
     return run("cdktf", "deploy", "--skip-synth", options.stack, *of_cdktf).returncode
 
@@ -38,12 +37,14 @@ def main() -> int:
 def planned(folder: Path, file: Path) -> bytes:
     """The plan of a stack as JSON. Exits with Terraform's own message and code."""
     terraform = [os.environ.get("TERRAFORM_BINARY_NAME") or "terraform", f"-chdir={folder}"]
-    for step in (["init", "-input=false"], ["plan", "-input=false", f"-out={file}"]):
+    shown = b""
+    for step in (["init", "-input=false"], ["plan", "-input=false", f"-out={file}"], ["show", "-json", str(file)]):
         done = run(*terraform, *step, stdout=subprocess.PIPE)
+        shown = done.stdout
         if done.returncode:
-            sys.stderr.write(done.stdout.decode())
+            sys.stderr.write(shown.decode())
             sys.exit(done.returncode)
-    return run(*terraform, "show", "-json", str(file), stdout=subprocess.PIPE).stdout
+    return shown
 
 
 def run(*command: str, input: bytes | None = None, stdout: int | None = None) -> subprocess.CompletedProcess[bytes]:

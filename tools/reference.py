@@ -86,7 +86,8 @@ replacement would carry over to the bucket; the same holds for the members of an
 account closes before a private endpoint of the same edit exists: apply twice. When SSE-KMS is switched off, the role
 loses the key's permission to encrypt seconds before S3 stops asking for it.
 
-`make deploy` and `astro-xcom push` read the plan so before they apply it, and apply a STOP only when it is named.
+Before they apply it, `make deploy` and `astro-xcom push` read the plan in this way. They apply a STOP only if you name
+it; a person may confirm any run on its page in HCP Terraform.
 
 Constructs that you use in stacks of your own have the second rule, not the first: write `removed` blocks yourself,
 with `add_override`.
@@ -117,8 +118,8 @@ lines. To keep what it created, remove the lines and move the state away.
 CHANGES_END = """
 `make test-transitions` walks each of these edits from one state to the next: real Terraform core, with the providers'
 schemas and rules of replacement, and providers that echo. Where something is deleted or forgotten, or an order is
-required, the edit is applied; the others are planned. CI runs the edits that
-forget something, each on one cloud. No cloud was asked.
+required, the edit is applied; the others are planned. It applies pairs of edits, too. CI runs the edits that forget
+something, each on one cloud. No cloud was asked.
 """
 
 

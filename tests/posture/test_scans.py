@@ -81,7 +81,7 @@ def test_trivy_sees_encryption_and_versioning_in_a_plan(scans: Scans) -> None:
 def test_checkov_still_gives_up_on(
     path: tuple[str, ...], key: str, scanners: Scanners, scannable: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    """Green again without it: take it out of `UNREADABLE` and of docs/posture.md."""
+    """If this fails, checkov reads it now: take it out of `UNREADABLE` and of docs/posture.md."""
     whole = scannable("aws-plain") / "json"
     readable(whole, tmp_path)
     stack, found = json.loads((tmp_path / "cdk.tf.json").read_text()), json.loads((whole / "cdk.tf.json").read_text())

@@ -33,7 +33,7 @@ EDITS = [
         cloud,
         id=f"{cloud}: {edit['name']}",
         # The whole table takes a quarter of an hour: in CI only what would lose the most, each edit on one cloud.
-        marks=() if "forgotten" in edit and cloud == edit["clouds"][-1] else pytest.mark.transitions,
+        marks=() if "forgotten" in edit and cloud == edit["clouds"][-1] else pytest.mark.long,
     )
     for edit in TABLE["edits"]
     for cloud in edit["clouds"]
@@ -173,7 +173,7 @@ PAIRS = [
 ]
 
 
-@pytest.mark.transitions
+@pytest.mark.long
 @pytest.mark.parametrize(("cloud", "first", "second"), PAIRS)
 def test_two_edits(cloud: str, first: Body, second: Body, shared: Path, session_folder: Path, tmp_path: Path) -> None:
     base = TABLE["bases"][cloud]

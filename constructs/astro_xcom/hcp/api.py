@@ -139,7 +139,7 @@ class Api:
         """What stands at a URL that the server named. One attempt; the token is not sent there."""
         from pytfe.errors import TFEError
 
-        self.asked = "GET of a log"
+        self.asked = "GET of a file"
         try:
             return self._client.runs.t.request("GET", url, include_auth=False).text
         except TFEError as error:

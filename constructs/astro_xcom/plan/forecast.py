@@ -83,6 +83,7 @@ RULES: tuple[Callable[[Deployment, Plan], Iterator[Effect]], ...] = (
     release.changes,
     identity.trust,
     identity.identities,
+    identity.equals,
     network.changes,
     expiry.changes,
     costs.changes,

@@ -8,7 +8,7 @@ import yaml
 from astro_xcom.plan.document import Body, Plan, texts
 from astro_xcom.plan.effect import Effect, lines
 from astro_xcom.plan.release import DRAIN_SECONDS
-from astro_xcom.plan.types import GRANTS, IDENTITIES, TRUST
+from astro_xcom.plan.types import GRANTS, IDENTITIES, SAME, TRUST
 from astro_xcom.report.terraform import block
 from astro_xcom.service_accounts import service_accounts
 from astro_xcom.settings import AwsDeployment, Deployment
@@ -136,4 +136,20 @@ def identities(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
                 what="Members of the service account are deleted before their successors are created: agents are "
                 "refused for about a minute.",
                 instead="Apply while no task runs.",
+            )
+
+
+def equals(_: Deployment, plan: Plan) -> Iterator[Effect]:
+    """What is replaced by its equal, the new one first: a tainted one, or what `-replace` names."""
+    for change in plan.of(*SAME):
+        same = all(change.before.get(key) == change.after.get(key, ...) for key in SAME[change.type])
+        if change.actions == ("create", "delete") and same:
+            yield Effect(
+                kind="QUIET",
+                code="equal-replaced",
+                what=f"{change.address} is replaced by its equal, the new one first. Either the cloud refuses a second "
+                "one and the apply fails, or deleting the old one takes the new one away, and agents are refused until "
+                "the next apply.",
+                instead=f"`terraform untaint {change.address}` in the stack's folder keeps the one that is there; plan "
+                "again after it.",
             )

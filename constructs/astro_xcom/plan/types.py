@@ -32,3 +32,16 @@ PARTS = {
 """What is deleted with the bucket, account or key that it is a part of, which is said of that."""
 KNOWN = {*HOLDS, *KEYS, *IDENTITIES, *TRUST, *GRANTS, *LOGS, *PARTS, "helm_release", "azurerm_private_endpoint"}
 """Each of these is spoken of when it is deleted."""
+
+SAME = {
+    "aws_iam_role": ("name",),
+    "aws_iam_role_policy": ("role", "name"),
+    "azurerm_federated_identity_credential": ("parent_id", "name"),
+    "azurerm_role_assignment": ("scope", "role_definition_name", "principal_id"),
+    "azurerm_user_assigned_identity": ("resource_group_name", "name"),
+    "google_kms_crypto_key_iam_member": ("crypto_key_id", "role", "member"),
+    "google_service_account": ("project", "account_id"),
+    "google_service_account_iam_member": ("service_account_id", "role", "member"),
+    "google_storage_bucket_iam_member": ("bucket", "role", "member"),
+}
+"""Type -> by what the cloud tells two of them apart."""

@@ -1,12 +1,11 @@
 """How storage is encrypted, closed and expired, by the arguments of its resources. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from astro_xcom.report.terraform import Body, Stack, block
 
-Flat = Mapping[str, str]
 WATCHED: dict[str, dict[str, dict[str, Any]]] = {
     "aws_s3_bucket_server_side_encryption_configuration": {
         "encryption": {"rule.apply_server_side_encryption_by_default.sse_algorithm": None},
@@ -35,7 +34,7 @@ WATCHED: dict[str, dict[str, dict[str, Any]]] = {
         "network": {
             "public_network_access_enabled": True,
             "network_rules.default_action": "Allow",
-            "network_rules.bypass": None,
+            "network_rules.bypass": ["AzureServices"],
             "network_rules.ip_rules": None,
             "network_rules.virtual_network_subnet_ids": None,
         },
