@@ -106,7 +106,7 @@ release: .venv/.ready ## Check that changelog, version, git tag and addresses ag
 golden: .venv/.ready ## Rewrite the goldens and the generated pages of docs/, then read their diff
 	@pipenv run python -m astro_xcom.schema > docs/deployments.schema.json
 	@pipenv run python tools/reference.py
-	@UPDATE_GOLDEN=1 pipenv run pytest -q tests/test_golden.py tests/test_examples.py
+	@UPDATE_GOLDEN=1 pipenv run pytest -q tests/test_golden.py tests/test_examples.py tests/test_texts.py
 	@$(MAKE) --no-print-directory pictures
 
 pictures: .venv/.ready ## Draw docs/pictures anew
@@ -140,8 +140,8 @@ diff: stack terraform cli ## Plan one deployment: make diff STACK=aws-example
 deploy: stack synth terraform cli ## Say what an apply does, then apply it: make deploy STACK=aws-example [ALLOW=code]
 	@pipenv run python tools/deploy.py "$(STACK)" $(foreach code,$(ALLOW),--allow=$(code))
 
-destroy: stack terraform cli ## Destroy one deployment; fails while its storage is protected from destroy
-	@pipenv run cdktf destroy "$(STACK)"
+destroy: stack synth terraform cli ## Destroy one deployment; fails while its storage is protected from destroy
+	@pipenv run python tools/deploy.py --destroy "$(STACK)" $(foreach code,$(ALLOW),--allow=$(code))
 
 export: .venv/.ready ## Write the Terraform JSON to commit to terraform/
 	@pipenv run astro-xcom export terraform

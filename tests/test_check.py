@@ -582,7 +582,7 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
             ("permission", None, None, "s3:* on arn:aws:s3:::acme-astro-xcom/state/*"),
             ("permission", None, None, "s3:* on arn:aws:s3:::acme-astro-xcom/xcom/*"),
         ],
-        "the next apply grants it",
+        "The next apply grants it",
     ),
     (
         "azure-example",
@@ -595,7 +595,7 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
              "/astro-xcom/providers/Microsoft.Storage/storageAccounts/acmeastroxcom/blobServices/default/containers"
              "/xcom"),
         ],
-        "the next apply grants it",
+        "The next apply grants it",
     ),
     (
         "gcp-example",
@@ -620,7 +620,7 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
             ("permission", None, "roles/storage.legacyBucketReader on acme-astro-xcom-gcp", None),
             ("permission", None, None, "roles/storage.legacyBucketReader on acme-astro-xcom-gcp for allUsers"),
         ],
-        "the next apply grants it",
+        "The next apply grants it",
     ),
     (
         "gcp-example",
@@ -629,7 +629,7 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
             ("permission", None, "roles/storage.legacyBucketReader on acme-astro-xcom-gcp", None),
             ("permission", None, None, "roles/owner on acme-astro-xcom-gcp"),
         ],
-        "the next apply grants it",
+        "The next apply grants it",
     ),
     (
         "gcp-example",
@@ -638,7 +638,7 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
             ("permission", None, "roles/storage.legacyBucketReader on acme-astro-xcom-gcp", None),
             ("permission", None, None, "roles/storage.legacyBucketReader on acme-astro-xcom-gcp only if false"),
         ],
-        "the next apply grants it",
+        "The next apply grants it",
     ),
     (
         "gcp-example",
@@ -657,7 +657,7 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
         first_rule("aws_s3_bucket_lifecycle_configuration", "rule",
                    transition=[{"days": 1, "storage_class": "GLACIER"}]),
         [],
-        "the file has no such rule",
+        "The file has no such rule",
     ),
     (
         "aws-example",
@@ -687,6 +687,18 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
         attribute("aws_s3_bucket_public_access_block", "block_public_policy", False),
         [("privacy", "block_public_policy", "true", "false")],
         "Who reaches the storage, and how, is as it is applied. The next apply sets",
+    ),
+    (
+        "aws-example",
+        replaced("aws_s3_bucket_policy", "policy", '"s3:*"', '"s3:PutObject"'),
+        [],
+        "what it forbids is allowed",
+    ),
+    (
+        "aws-example",
+        attribute("aws_s3_bucket_policy", "policy", '{"Statement": []}'),
+        [],
+        "what it forbids is allowed",
     ),
     (
         "aws-example",
@@ -742,7 +754,7 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
         "aws-example",
         attribute("helm_release", "status", "failed"),
         [("release", "status", "deployed", "failed")],
-        "the last installation or upgrade did not end well",
+        "The last installation or upgrade did not end well",
     ),
     (
         "gcp-example",
@@ -750,17 +762,22 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
         [],
         "The next apply deletes it and creates another one",
     ),
-    ("gcp-example", output("bucket", "acme-old"), [("storage", "bucket", "acme-astro-xcom-gcp", "acme-old")], "stay"),
+    (
+        "gcp-example",
+        output("bucket", "acme-old"),
+        [("storage", "bucket", "acme-astro-xcom-gcp", "acme-old")],
+        "read none of them",
+    ),
     (
         "aws-example",
         output("role_arn", "arn:aws:iam::111122223333:role/old"),
         [("identity", "role", "arn:aws:iam::111122223333:role/aws-example-xcom", "arn:aws:iam::111122223333:role/old")],
-        "another identity",
+        "The next apply gives them the other one",
     ),
     ("aws-example", attribute("helm_release", "version", "2.3.0"), [("release", "version", "2.3.3", "2.3.0")],
      "in place"),
     ("aws-example", attribute("helm_release", "namespace", "old"), [("release", "namespace", "astro", "old")],
-     "uninstalls the agents, and then installs others"),
+     "uninstalls them, and then installs others"),
     (
         "aws-example",
         without("helm_release"),
@@ -770,20 +787,20 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
             ("release", "namespace", "astro", None),
             ("release", "version", "2.3.3", None),
         ],
-        "installs the agents, unless the cluster has a release of this name",
+        "The next apply installs them, or takes up a release of that name",
     ),
     (
         "aws-example",
         environment(f"{XCOM}PATH", "s3://acme-astro-xcom/old"),
         [("value", f"commonEnv[{XCOM}PATH].value", "s3://acme-astro-xcom/xcom", "s3://acme-astro-xcom/old")],
-        "read as their paths",
+        "read values below the old one as their paths",
     ),
     (
         "aws-example",
         environment("AIRFLOW__COMMON_IO__STATE_STORE_OBJECTSTORAGE_PATH", "s3://acme-astro-xcom/old"),
         [("value", "commonEnv[AIRFLOW__COMMON_IO__STATE_STORE_OBJECTSTORAGE_PATH].value",
           "s3://acme-astro-xcom/state", "s3://acme-astro-xcom/old")],
-        "do not find the state",
+        "they do not find it",
     ),
     (
         "aws-example",
@@ -822,6 +839,10 @@ def test_each_difference_is_a_finding_with_what_it_causes(
     if expected:
         assert [(each.kind, each.item, each.now, each.applied) for each in findings] == expected
     assert causes in findings[0].causes
+    for each in findings:  # what it means now, and what the next apply does
+        now, _, then = each.causes.partition("ext apply")
+        assert re.match(r"[A-Z].*[.;] (The n|After the n)$", now), each.causes
+        assert then.endswith(".")
 
 
 def test_what_azure_fills_in_is_no_difference() -> None:
@@ -1023,7 +1044,8 @@ def test_findings_go_to_stderr_and_end_with_1(run: Run, tmp_path: Path) -> None:
     )
     assert err.splitlines() == [
         "deployments.yaml: aws-example: value",
-        "  after the next apply, values below the old path are read as their paths",
+        "  Agents use the applied path. After the next apply they use the other one, and",
+        "  read values below the old one as their paths.",
         f"    commonEnv[{XCOM}PATH].value",
         "    - s3://acme-astro-xcom/old",
         "    + s3://acme-astro-xcom/xcom",

@@ -86,6 +86,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         (RENAMED, 4, "QUIET identity-replaced"),
         (KEY_OFF, 5, "STOP key-not-readable"),
         (plan(**LOST), 5, "STOP release-not-found"),
+        (plan(output_changes={"xcom_path": {"before": "p", "after": None}}), 5, "STOP release-not-found"),
         (plan(resource("aws_s3_bucket", "delete", before={"bucket": "b"})), 5, "STOP storage-destroyed"),
         (plan(resource("acme_thing", "delete", before={"name": "x"})), 4, "QUIET destroyed"),
     ],
@@ -122,19 +123,25 @@ def test_the_lines_to_paste_keep_old_values_readable(run: Run) -> None:
         "        storage:\n"
         "          former_kms_key_arns:\n"
         f'            - "{KEY}"\n'
+        "  QUIET encryption-gap\n"
+        "    Agents lose the right to encrypt with the old key some seconds before the\n"
+        "    bucket encrypts otherwise: what they write meanwhile is refused.\n"
+        "    Apply while no task runs.\n"
     )
 
 
-def test_with_these_lines_the_plan_is_fine(run: Run, tmp_path: Path) -> None:
+def test_with_these_lines_nothing_is_lost(run: Run, tmp_path: Path) -> None:
     base = EDITS["bases"]["aws"]
     deployment = {**base, "storage": {**base["storage"], "former_kms_key_arns": [KEY]}}
     (tmp_path / "deployments.yaml").write_text(yaml.safe_dump({"deployments": {"one": deployment}}))
-    assert run(KEY_OFF)[0] == 0
+    status, out, _ = run(KEY_OFF)
+    assert status == 4
+    assert "key-not-readable" not in out
 
 
 def test_a_stop_is_allowed_by_its_code_alone(run: Run) -> None:
     status, out, _ = run(KEY_OFF, "--allow", "key-not-readable")
-    assert status == 0
+    assert status == 4
     assert "STOP key-not-readable (allowed)" in out
     status, _, err = run(KEY_OFF, "--allow", "storage-destroyed")
     assert status == 1

@@ -111,14 +111,16 @@ The settings are `state.local.path`, `state.s3.key`, `state.azurerm.key`, `state
 print these lines. They do not see states in buckets and workspaces.
 
 To take a deployment out, set `storage.protect_from_destroy: false`, deploy and destroy it before you remove its
-lines. To keep what it created, remove the lines and move the state away.
+lines. `make destroy` reads the plan, too: a cluster out of reach stops it, since Terraform would call everything destroyed
+while the agents run on. To keep what a deployment created, remove the lines and move the state away.
 
 ## The edits
 """
 CHANGES_END = """
 `make test-transitions` walks each of these edits from one state to the next: real Terraform core, with the providers'
 schemas and rules of replacement, and providers that echo. Where something is deleted or forgotten, or an order is
-required, the edit is applied; the others are planned. It applies pairs of edits, too. CI runs the edits that forget
+required, the edit is applied; the others are planned. It applies pairs of edits, too, and each edit whose Helm upgrade
+fails or whose cluster is out of reach while it is planned. CI runs the edits that forget
 something, each on one cloud. No cloud was asked.
 """
 

@@ -25,7 +25,7 @@ class Cdktf:
         return self._run("cdktf", *arguments)
 
     def make_deploy(self, name: str, *options: str) -> subprocess.CompletedProcess[str]:
-        """What `make deploy` does once .venv and cdktf are there, without a question."""
+        """What `make deploy` and, with --destroy, `make destroy` do, once set up and without a question."""
         synth = self._run("python", "main.py")
         assert synth.returncode == 0, synth.stderr
         return self._run("python", "tools/deploy.py", name, *options, "--auto-approve", "--skip-provider-lock")
@@ -111,9 +111,10 @@ def test_synth_deploy_diff_and_no_destroy(example: str, cdktf: Cdktf) -> None:
     assert state.read_bytes() == deployed
 
 
-def test_make_deploy_applies_a_stop_only_when_it_is_asked_for_by_name(cdktf: Cdktf) -> None:
+def test_a_stop_is_applied_only_when_it_is_asked_for_by_name(cdktf: Cdktf) -> None:
     example = "gcp-example"
-    state = cdktf.folder / f"terraform.{example}.tfstate"
+    state, cluster = cdktf.folder / f"terraform.{example}.tfstate", cdktf.folder / "cluster.json"
+    cdktf.environment["STANDIN_CLUSTER"] = str(cluster)
     done = cdktf.make_deploy(example)
     assert done.returncode == 0, done.stdout + done.stderr
     deployed = state.read_bytes()
@@ -122,7 +123,7 @@ def test_make_deploy_applies_a_stop_only_when_it_is_asked_for_by_name(cdktf: Cdk
     done = cdktf.make_deploy(example)
     assert done.returncode == 5, done.stdout + done.stderr
     assert "STOP path-changed" in done.stdout
-    assert "Nothing was applied. To apply it all the same: ALLOW=CODE" in done.stderr
+    assert "Nothing was changed. To go on all the same: ALLOW=CODE" in done.stderr
     assert state.read_bytes() == deployed
 
     done = cdktf.make_deploy(example, "--allow=path-changed")
@@ -130,9 +131,18 @@ def test_make_deploy_applies_a_stop_only_when_it_is_asked_for_by_name(cdktf: Cdk
     assert "STOP path-changed (allowed)" in done.stdout
     assert "/elsewhere" in state.read_text()
 
-    done = cdktf("destroy", example, *WITHOUT_QUESTIONS)
+    cluster.write_text(json.dumps({**json.loads(cluster.read_text()), "reachable": False}))
+    done = cdktf.make_deploy(example, "--destroy")
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert "STOP release-not-found" in done.stdout
+    assert "STOP storage-destroyed (allowed)" in done.stdout
+    assert json.loads(state.read_text())["resources"]
+
+    cluster.write_text(json.dumps({**json.loads(cluster.read_text()), "reachable": True}))
+    done = cdktf.make_deploy(example, "--destroy")
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(state.read_text())["resources"] == []
+    assert json.loads(cluster.read_text())["releases"] == {}
 
 
 def test_make_deploy_of_a_deployment_that_is_not_there(cdktf: Cdktf) -> None:

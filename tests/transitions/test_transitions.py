@@ -196,3 +196,33 @@ def test_two_edits(cloud: str, first: Body, second: Body, shared: Path, session_
     identities = {"aws_iam_role", "azurerm_user_assigned_identity", "google_service_account"}
     if cut_off or identities & set(done.actions("delete")):
         assert said.kind in ("STOP", "QUIET")
+
+
+# ---- the printed line
+
+
+def test_the_line_for_a_key_created_here_keeps_its_values_readable(
+    shared: Path, session_folder: Path, tmp_path: Path
+) -> None:
+    v1 = edited(TABLE["bases"]["aws"], {"storage": {"encryption": "SSE-KMS"}})
+    state, v2 = applied(v1, shared, session_folder), edited(v1, {"storage": {"encryption": None}})
+
+    def apply(deployment: Body, name: str, *options: str) -> tuple[Change, Forecast]:
+        folder = tmp_path / name
+        done = change(shared, state, stack(deployment, folder / "stack"), folder / "out", *options)
+        settings = read_deployments(folder / "stack" / "deployments.yaml")["aws-edited"]
+        return done, forecast(settings, read_plan((folder / "out" / "plan.json").read_text()))
+
+    _, said = apply(v2, "planned", "--no-apply")
+    (lines,) = (effect.paste for effect in said.effects if effect.code == "key-not-readable")
+    assert lines
+    pasted = edited(v2, yaml.safe_load(lines))
+    done, said = apply(pasted, "pasted")
+    assert codes(said) == {"QUIET encryption-gap"}
+    assert not done.actions("delete")
+    (key,) = pasted["storage"]["former_kms_key_arns"]
+    after = json.loads((tmp_path / "pasted" / "out" / "v2.state.json").read_text())
+    resources = after["values"]["root_module"]["resources"]
+    (policy,) = (each["values"]["policy"] for each in resources if each["type"] == "aws_iam_role_policy")
+    granted = [each["Action"] for each in json.loads(policy)["Statement"] if key in each["Resource"]]
+    assert granted == ["kms:Decrypt"]

@@ -23,6 +23,8 @@ class Change:
     before: Body
     after: Body
     """Without what only the apply will tell."""
+    tainted: bool = False
+    """Whether it is replaced because Terraform could not finish it before."""
 
     @property
     def destroys(self) -> bool:
@@ -101,6 +103,7 @@ def _change(each: Body) -> Change:
         actions=tuple(change["actions"]),
         before=change.get("before") or {},
         after=change.get("after") or {},
+        tainted=each.get("action_reason") == "replace_because_tainted",
     )
 
 

@@ -19,8 +19,18 @@ def of_aws(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
     policies = [change.before.get("policy") for change in plan.of("aws_iam_role_policy")]
     before = {key: writes for policy in [*policies, plan.outputs.get("access_policy", (None,))[0]] if policy
               for key, writes in _decrypts(policy)}  # fmt: skip
-    after = {storage.kms_key_arn, *storage.former_kms_key_arns}
-    after |= {change.before.get("arn") for change in plan.of("aws_kms_key") if change.stays}
+    writes_after = {storage.kms_key_arn}
+    writes_after |= {change.before.get("arn") for change in plan.of("aws_kms_key") if change.stays}
+    after = {*writes_after, *storage.former_kms_key_arns}
+    gap = [key for key, writes in before.items() if writes and key not in writes_after]
+    if gap and plan.outputs.get("xcom_path", (None, None))[1] and not deployment.adopted:
+        yield Effect(
+            kind="QUIET",
+            code="encryption-gap",
+            what="Agents lose the right to encrypt with the old key some seconds before the bucket encrypts otherwise: "
+            "what they write meanwhile is refused.",
+            instead="Apply while no task runs.",
+        )
     for key, writes in before.items():
         if key not in after and plan.outputs.get("xcom_path", (None, None))[1]:
             yield _unreadable(deployment, plan, key, "former_kms_key_arns", storage.former_kms_key_arns, writes=writes)

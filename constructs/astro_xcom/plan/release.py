@@ -15,7 +15,17 @@ def changes(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
     for change in plan.of("helm_release"):
         if change.address in plan.gone and change.actions != ("forget",):
             continue
-        if change.replaces:
+        if change.tainted:
+            yield Effect(
+                kind="QUIET",
+                code="release-tainted",
+                what=f"Terraform could not finish the release {change.name}: it is uninstalled, then installed anew. "
+                f"There are no agents for up to {deployment.agent.timeout_seconds} seconds, and tasks that run are "
+                "lost.",
+                instead=f"`terraform untaint {change.address}` in the stack's folder has it upgraded in place; plan "
+                "again after it.",
+            )
+        elif change.replaces:
             yield Effect(
                 kind="QUIET",
                 code="release-replaced",
@@ -37,6 +47,16 @@ def changes(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
                 what=f"The release {change.name} runs on, and Terraform no longer knows it. Whoever installs the chart "
                 "uses the output agent_values.",
             )
+        elif change.before.get("status", "deployed") != "deployed":
+            yield Effect(
+                kind="QUIET",
+                code="release-failed",
+                what=f"The last installation or upgrade of the release {change.name} did not end well: Helm calls it "
+                f"{change.before['status']}. Agents may be missing, or run with older values. This apply upgrades it "
+                "in place; if the reason is still there, it fails again after "
+                f"{deployment.agent.timeout_seconds} seconds.",
+                instead=f"`kubectl -n {deployment.agent.namespace} get events` tells why the pods did not start.",
+            )
         elif "update" in change.actions:
             yield Effect(
                 kind="fine",
@@ -44,7 +64,10 @@ def changes(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
                 what=f"The release {change.name} is upgraded: pods that changed are replaced, and a task that outlasts "
                 f"their grace period ({DRAIN_SECONDS} seconds by the chart's default) is lost.",
             )
-    for address in sorted(plan.gone):
+    # A plan to destroy does not say what its refresh no longer found: the release is not in it.
+    destroyed = plan.outputs.get("xcom_path", (None, None))[1] is None
+    unseen = destroyed and deployment.agent.release and not any(plan.of("helm_release"))
+    for address in sorted(plan.gone) or ["helm_release."] * unseen:
         if address.startswith("helm_release."):
             yield Effect(
                 kind="STOP",

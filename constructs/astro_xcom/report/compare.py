@@ -1,4 +1,4 @@
-"""Applied state against deployments.yaml: each difference, and what it causes. Pure."""
+"""Applied state against deployments.yaml: each difference, what it means now and what the next apply does. Pure."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 from astro_xcom.chart_values import IDENTITY_MARKS
 from astro_xcom.report.model import CloudFacts, Finding
-from astro_xcom.report.protection import MEANS, WATCHED, protection, rules
+from astro_xcom.report.protection import MEANS, WATCHED, protection, rules, statements
 from astro_xcom.report.terraform import UNKNOWN, Stack
 from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_VARIABLES
 
@@ -15,26 +15,32 @@ Flat = Mapping[str, str]
 Same = Callable[[str, str], bool]
 """(what the file says, what is applied) -> whether they are the same."""
 
-NOT_TRUSTED = "the next apply trusts it; a pod with it gets no credentials before, and loses what it writes"
+NOT_TRUSTED = "A pod with it gets no credentials, and what it writes is lost. The next apply trusts it."
 STILL_TRUSTED = (
-    "whoever may start a pod with it reads, writes and deletes XComs. The next apply ends that, also for tasks that "
-    "still run with it: their writes fail, or are lost without an error"
+    "Whoever may start a pod with it reads, writes and deletes XComs. The next apply ends that, also for tasks that "
+    "still run with it: their writes fail, or are lost without an error."
 )
-RUNNING = "the agents that run now still have what is applied, until the next apply"
+RUNNING = "The agents that run now have what is applied. The next apply gives them what the file says."
 
 # The first that a path starts with.
 CAUSES = {
-    f"commonEnv[{XCOM_VARIABLES}PATH]": "after the next apply, values below the old path are read as their paths",
-    f"commonEnv[{STATE_STORE_VARIABLES}PATH]": "agents do not find the state they kept, after the next apply",
-    "commonEnv[AIRFLOW_CONN_": "agents reach another account, or as another identity: until both sides agree, writes "
-    "fail or are lost without an error",
+    f"commonEnv[{XCOM_VARIABLES}PATH]": "Agents use the applied path. After the next apply they use the other "
+    "one, and read values below the old one as their paths.",
+    f"commonEnv[{STATE_STORE_VARIABLES}PATH]": "Agents keep their state below the applied path. After the next "
+    "apply they do not find it.",
+    "commonEnv[AIRFLOW_CONN_": "Agents reach the applied account, as the applied identity: if that is not the one "
+    "granted, writes fail or are lost without an error. The next apply gives them what the file says.",
     **dict.fromkeys(
         (f"{place}.{mark}" for place in ("annotations", "labels") for mark in IDENTITY_MARKS),
-        "pods act as another cloud identity than the one that is granted the storage, or as none",
+        "Pods act as another cloud identity than the one that is granted the storage, or as none. The next apply gives "
+        "them what the file says.",
     ),
-    "namespace": "the subjects of all service accounts change with it",
-    "serviceAccount.": "pods run as a service account that the cloud does not trust yet",
-    "workers[": "a worker is added, removed or changed: a new service account is not trusted before the next apply",
+    "namespace": "The subjects of all service accounts change with it. The next apply trusts the new ones, and not "
+    "the old ones.",
+    "serviceAccount.": "Pods run as the applied account, which the cloud may not trust. The next apply gives them the "
+    "file's.",
+    "workers[": "A worker is added, removed or changed. The next apply trusts its service account, and then upgrades "
+    "the agents.",
     "": RUNNING,
 }
 
@@ -47,15 +53,16 @@ def compare(now: Stack, facts: CloudFacts, applied: Stack, applied_facts: CloudF
         "storage",
         facts.storage,
         applied_facts.storage,
-        "values stay where they were written, and agents no longer read them there; Terraform refuses to destroy "
-        "storage that is protected",
+        "Values are in the applied storage. After the next apply agents use the other one, and read none of them; "
+        "Terraform refuses to destroy storage that is protected.",
         same,
     )
     yield from _differences(
         "identity",
         facts.identity,
         applied_facts.identity,
-        "the next apply makes another identity, and what others granted to the old one is lost",
+        "Agents act as the applied identity. The next apply gives them the other one; what others granted to the "
+        "applied one does not go with it.",
         same,
     )
     if applied.complete:
@@ -64,8 +71,8 @@ def compare(now: Stack, facts: CloudFacts, applied: Stack, applied_facts: CloudF
             list(facts.clusters),
             list(applied_facts.clusters),
             same,
-            missing="until the next apply its pods are not trusted, or it has no agents",
-            extra="until the next apply its pods are trusted, or its agents run",
+            missing="Its pods are not trusted, or it has no agents. The next apply changes that.",
+            extra="Its pods are trusted, or its agents run. The next apply ends that.",
         )
         trust, applied_trust = _trust(facts), _trust(applied_facts)
     else:
@@ -86,17 +93,26 @@ def _of_resources(
         _permissions(facts),
         _permissions(applied_facts),
         same,
-        missing="the next apply grants it; what needs it fails before, and a denied write may be lost without an error",
-        extra="the next apply takes it away: values that can be read with it alone, such as those that a former key "
-        "encrypts, cannot be read afterwards",
+        missing="What needs it fails, and a denied write may be lost without an error. The next apply grants it.",
+        extra="It is granted, and the file does not grant it. The next apply takes it away: values that can be read "
+        "with it alone, such as those that a former key encrypts, cannot be read afterwards.",
     )
     yield from _lifecycles(now, facts, applied, applied_facts, same)
     # Of storage that this deployment no longer creates its owner decides.
     types = frozenset(now.resources) & WATCHED.keys() if facts.storage_made else frozenset()
     is_to_be, is_applied = protection(now, types), protection(applied, types)
     for kind in MEANS:
-        causes = f"{MEANS[kind]} The next apply sets what the file says"
+        causes = f"{MEANS[kind]} The next apply sets what the file says."
         yield from _differences(kind, is_to_be.get(kind, {}), is_applied.get(kind, {}), causes, same)
+    if facts.storage_made:
+        yield from _sets(
+            "privacy",
+            statements(now),
+            statements(applied),
+            same,
+            missing="The bucket's policy does not say this: what it forbids is allowed. The next apply adds it.",
+            extra="The bucket's policy says this, and the file does not. The next apply removes it.",
+        )
     yield from _differences("release", now.release, applied.release, _release(now.release, applied.release), same)
     yield from _unfinished(applied)
 
@@ -110,9 +126,9 @@ def _lifecycles(
             "lifecycle",
             _lifecycle(facts),
             _lifecycle(applied_facts),
-            "values go as the applied rules say. The next apply sets what the file says, also for values that exist: "
-            "those that are older are deleted within days, and those that no rule covers any more stay for ever. "
-            "A value that is gone is read as its path",
+            "Values expire as the applied rules say. The next apply sets what the file says, also for values that "
+            "exist: those that are older are deleted within days, and those that no rule covers any more stay for "
+            "ever. A value that is gone is read as its path.",
             same,
         )
     )
@@ -121,39 +137,48 @@ def _lifecycles(
     others = [text for does, texts in is_applied.items() for text in texts[len(is_to_be.get(does, ())) :]]
     for text in others if is_to_be else ():
         causes = (
-            "the file has no such rule, or one less: it may delete values, or move them to where agents cannot read "
-            "them. "
-            "The next apply removes it"
+            "The file has no such rule, or one less: it may delete values, or move them to where agents cannot read "
+            "them. The next apply removes it."
         )
         yield Finding(kind="lifecycle", item="rule", now=None, applied=text, causes=causes)
     missing = [text for does, texts in is_to_be.items() for text in texts[len(is_applied.get(does, ())) :]]
     for text in missing if not differences and not others else ():
-        causes = "values are not expired by this rule. The next apply creates it"
+        causes = "Values do not expire by this rule. The next apply creates it."
         yield Finding(kind="lifecycle", item="rule", now=text, applied=None, causes=causes)
 
 
 def _unfinished(applied: Stack) -> Iterator[Finding]:
     """What Terraform could not finish: it says so of a resource, and Helm of a release."""
     for address in applied.tainted:
-        causes = "Terraform could not finish it. The next apply deletes it and creates another one"
+        causes = "Terraform could not finish it. The next apply deletes it and creates another one."
         yield Finding(kind="tainted", item=address, now=None, applied="tainted", causes=causes)
     status = applied.one("helm_release").get("status")
     if status not in (None, "deployed"):
         causes = (
-            "the last installation or upgrade did not end well: pods may run with its values, or with those before. "
-            "The next apply upgrades the release in place"
+            "The last installation or upgrade did not end well: pods may run with its values, or with those before. "
+            "The next apply upgrades the release in place."
         )
         yield Finding(kind="release", item="status", now="deployed", applied=status, causes=causes)
 
 
 def _release(now: Flat, applied: Flat) -> str:
     if not applied:
-        return "the next apply installs the agents, unless the cluster has a release of this name: see upgrade_install"
+        return (
+            "There are no agents. The next apply installs them, or takes up a release of that name (upgrade_install)."
+        )
     if not now:
-        return "the next apply uninstalls the agents; tasks that run then are lost"
+        return (
+            "The agents run. The next apply uninstalls them, or leaves them to others while the storage is protected."
+        )
     if any(now[key] != applied.get(key) for key in ("name", "namespace")):
-        return "the next apply uninstalls the agents, and then installs others; tasks that run then are lost"
-    return "the next apply upgrades the release in place; a task that outlasts the grace period of its pod is lost"
+        return (
+            "The agents run as the applied release. The next apply uninstalls them, and then installs others; tasks "
+            "that run then are lost."
+        )
+    return (
+        "The agents run with the applied chart. The next apply upgrades the release in place; a task that outlasts the "
+        "grace period of its pod is lost."
+    )
 
 
 def _trust(facts: CloudFacts) -> list[str]:

@@ -1,5 +1,6 @@
 """How storage is encrypted, closed and expired, by the arguments of its resources. Pure."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -77,6 +78,25 @@ def protection(stack: Stack, types: frozenset[str]) -> dict[str, dict[str, str]]
                 if value is not None:
                     found.setdefault(kind, {})[path] = _text(value)
     return found
+
+
+def statements(stack: Stack) -> list[str]:
+    """The statements of the bucket's policy, each as text; AWS alone has one."""
+    policy = stack.one("aws_s3_bucket_policy").get("policy")
+    found = json.loads(policy).get("Statement", []) if policy else []
+    return [json.dumps(_plain(each), sort_keys=True) for each in (found if isinstance(found, list) else [found])]
+
+
+def _plain(statement: Body) -> Body:
+    """Without its id; a list of one is its item, and lists are in an order of their own, since none means anything."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(inner) for key, inner in value.items() if inner}
+        return (sorted(value) if len(value) != 1 else value[0]) if isinstance(value, list) else value
+
+    found: Body = plain({key: value for key, value in statement.items() if key != "Sid"})
+    return found | {"Principal": "*"} if found.get("Principal") == {"*": "*"} else found
 
 
 def rules(stack: Stack) -> dict[tuple[str, ...], list[str]]:
