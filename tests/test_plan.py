@@ -86,7 +86,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         (RENAMED, 4, "QUIET identity-replaced"),
         (KEY_OFF, 5, "STOP key-not-readable"),
         (plan(**LOST), 5, "STOP release-not-found"),
-        (plan(output_changes={"xcom_path": {"before": "p", "after": None}}), 5, "STOP release-not-found"),
+        (plan(output_changes={"xcom_path": {"actions": ["delete"], "before": "p"}}), 5, "STOP release-not-found"),
         (plan(resource("aws_s3_bucket", "delete", before={"bucket": "b"})), 5, "STOP storage-destroyed"),
         (plan(resource("acme_thing", "delete", before={"name": "x"})), 4, "QUIET destroyed"),
     ],

@@ -111,8 +111,8 @@ The settings are `state.local.path`, `state.s3.key`, `state.azurerm.key`, `state
 print these lines. They do not see states in buckets and workspaces.
 
 To take a deployment out, set `storage.protect_from_destroy: false`, deploy and destroy it before you remove its
-lines. `make destroy` reads the plan, too: a cluster out of reach stops it, since Terraform would call everything destroyed
-while the agents run on. To keep what a deployment created, remove the lines and move the state away.
+lines. `make destroy` reads the plan, too: a cluster out of reach stops it, since Terraform would call everything
+destroyed while the agents run on. To keep what a deployment created, remove the lines and move the state away.
 
 ## The edits
 """

@@ -57,6 +57,8 @@ class Plan:
     """Addresses that the refresh no longer found: Terraform has dropped them from the state."""
     outputs: dict[str, tuple[Any, Any]]
     """Output -> (its value now, its value after); None where there is none, or only the apply will tell."""
+    destroys: bool
+    """Whether everything goes: the plan of `terraform destroy`."""
     failed: bool
     """Whether Terraform could not finish it."""
     day: date | None
@@ -88,6 +90,7 @@ def read_plan(text: str) -> Plan:
                 name: (each.get("before"), each.get("after"))
                 for name, each in document.get("output_changes", {}).items()
             },
+            destroys=document.get("output_changes", {}).get("xcom_path", {}).get("actions") == ["delete"],
             failed=bool(document.get("errored")),
             day=date.fromisoformat(document["timestamp"][:10]) if "timestamp" in document else None,
         )

@@ -65,8 +65,7 @@ def changes(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
                 f"their grace period ({DRAIN_SECONDS} seconds by the chart's default) is lost.",
             )
     # A plan to destroy does not say what its refresh no longer found: the release is not in it.
-    destroyed = plan.outputs.get("xcom_path", (None, None))[1] is None
-    unseen = destroyed and deployment.agent.release and not any(plan.of("helm_release"))
+    unseen = plan.destroys and deployment.agent.release and not any(plan.of("helm_release"))
     for address in sorted(plan.gone) or ["helm_release."] * unseen:
         if address.startswith("helm_release."):
             yield Effect(
