@@ -49,8 +49,7 @@ COMMANDS = """\
 # Commands
 
 `make setup` installs `astro-xcom` in `.venv/bin`; so does installing the package. Errors go to stderr, all at once, and
-end with exit code 1; nothing is written then. What comes of `check` is explained on the
-[first page](../README.md#check-what-will-be-true), `export`, `bundle` and `push` under
+end with exit code 1; nothing is written then. [Check](check.md) explains what `check` prints, `export`, `bundle` and `push` under
 [HCP Terraform](hcp-terraform.md), `posture` under [Security posture](posture.md).
 """
 CHANGES = """\
