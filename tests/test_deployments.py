@@ -412,7 +412,7 @@ def test_states_of_their_own_are_fine(one: Any, other: Any, tmp_path: Path) -> N
         ({"storage__existing": True}, "storage.existing: values expire only by the storage's own lifecycle"),
         (
             {"trusted_clusters": [{"name": f"standby-{n}"} for n in range(3)]},
-            "identity: the trust policy will have about 2",
+            "identity: the trust policy will have 2",
         ),
         ({}, "agent: the chart needs a value for astroDeploymentAPIURL"),
     ],
@@ -580,9 +580,10 @@ def test_a_state_store_where_another_deployments_xcoms_expire(
     xcoms: str, state: str, hint: str, tmp_path: Path
 ) -> None:
     other = changed(storage__path="mine", state_store__path=state, **SHARING)
+    shared = ["mine"] if xcoms else []
     rule = f'must not contain storage.path of a ("{xcoms}"), in the same storage, nor lie in it'
     line = f'b.state_store.path: {rule}: XComs expire, state must not; got "{state}"; try {hint}'
-    content = {"a": changed(storage__path=xcoms), "b": other}
+    content = {"a": changed(storage__path=xcoms, storage__shared_paths=shared), "b": other}
     assert refused({"deployments": content}, tmp_path) == [f"deployments.yaml: {line}"]
     assert refused({"deployments": dict(reversed(content.items()))}, tmp_path) == [f"deployments.yaml: {line}"]
 
@@ -615,14 +616,15 @@ def azure(storage: Yaml, **settings: Any) -> Yaml:
 
 def test_on_azure_a_container_is_shared_and_not_an_account(tmp_path: Path) -> None:
     there = {"account": "acmexcom", "container": "shared", "existing": "container"}
-    one = azure({"account": "acmexcom", "container": "shared"})
+    one = azure({"account": "acmexcom", "container": "shared", "shared_paths": ["mine"]})
 
     def other(**storage: Any) -> Yaml:
         return azure({**there, "path": "mine", **storage}, state_store={"path": "xcom/b"})
 
     (line,) = refused({"deployments": {"a": one, "b": other()}}, tmp_path)
     assert line.startswith('deployments.yaml: b.state_store.path: must not contain storage.path of a ("xcom")')
-    assert read({"deployments": {"a": one, "b": other(container="theirs")}}, tmp_path)
+    (line,) = refused({"deployments": {"a": one, "b": other(container="theirs")}}, tmp_path)
+    assert line.startswith("deployments.yaml: b.storage.container: is in the account that a makes")
     assert read({"deployments": {"a": one, "b": other(account="acmeother")}}, tmp_path)
 
 

@@ -3,11 +3,11 @@
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pydantic import ValidationError
 
-from astro_xcom import names
+from astro_xcom import names, siblings
 from astro_xcom.refusal import Refusals, Refused, shown
 from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
 from astro_xcom.settings.deployment import check_state_place
@@ -46,8 +46,10 @@ def read_deployments(path: str | Path) -> dict[str, Deployment]:
     problems += [
         *_shared_state(found),
         *_state_that_agents_may_delete(found),
-        *_made_twice(found),
-        *_expiring_state_stores(found),
+        *siblings.claimed_twice(found),
+        *siblings.too_many_credentials(found),
+        *siblings.expiring_state_stores(found),
+        *siblings.values_that_never_expire(found),
     ]
     if problems:
         raise Refusals([f"{path.name}: {line}" for line in dict.fromkeys(problems)])
@@ -123,42 +125,3 @@ def _state_that_agents_may_delete(deployments: Mapping[str, Deployment]) -> Iter
                 check_state_place(name, backend, keeper, agents)
             except Refused as error:
                 yield f"{name}.state.{error.field}: {error}"
-
-
-def _made_twice(deployments: Mapping[str, Deployment]) -> Iterator[str]:
-    """Two deployments that make the same thing: the second apply would fail, or take it over."""
-    owners: dict[tuple[str, str, str], str] = {}
-    for name, deployment in deployments.items():
-        for setting, made in deployment.made():
-            first = owners.setdefault((type(deployment).__name__, setting, made), name)
-            if first != name:
-                yield f"{name}.{setting}: is made by {first} too; got {shown(made)}; try a name of its own"
-
-
-def _expiring_state_stores(deployments: Mapping[str, Deployment]) -> Iterator[str]:
-    """A state store where another deployment keeps XComs would expire with them."""
-    for name, deployment in deployments.items():
-        if deployment.state_store is None:
-            continue
-        for other, keeper in deployments.items():
-            if other == name or _storage(name, deployment) != _storage(other, keeper):
-                continue
-            state = deployment.state_store.path
-            for xcoms in (keeper.storage.path, *keeper.storage.former_paths):
-                if not (names.contains(xcoms, state) or names.contains(state, xcoms)):
-                    continue
-                rule = (
-                    f'must not contain storage.path of {other} ("{xcoms}"), in the same storage, nor lie in it: XComs '
-                    "expire, state must not"
-                )
-                hint = f'"state-{name}"' if xcoms else "a bucket or container of its own"
-                yield f"{name}.state_store.path: {Refused(rule, got=state, hint=hint)}"
-
-
-def _storage(name: str, deployment: Deployment) -> tuple[str, ...]:
-    """Equal for two deployments that keep XComs in one bucket or container."""
-    if isinstance(deployment, AzureDeployment):
-        storage = deployment.storage
-        return ("azure", storage.account or f"made for {name}", storage.container)
-    bucket = cast(AwsDeployment | GcpDeployment, deployment).storage.bucket
-    return (type(deployment).__name__, bucket)

@@ -90,11 +90,12 @@ def _on_azure(deployment: AzureDeployment) -> Iterator[str]:
         yield address("azurerm_storage_container", "storage", "container")
     if identity.existing:
         yield address("azurerm_user_assigned_identity", "identity", "identity")
-    if not identity.federate:
+    if not identity.granted:
         yield address("azurerm_role_assignment", "storage", "grant-identity")
-        for cluster in (deployment.cluster, *deployment.trusted_clusters):
+    if not identity.federate:
+        for key in deployment.cluster_keys():
             for namespace, account in _accounts(deployment):
-                credential = azure.federated_credential_name(cluster.key, namespace, account)
+                credential = azure.federated_credential_name(key, namespace, account)
                 yield address("azurerm_federated_identity_credential", "identity", credential)
 
 
@@ -111,6 +112,9 @@ def _on_gcp(deployment: GcpDeployment) -> Iterator[str]:
         yield address("google_kms_crypto_key_iam_member", "storage", "given-key-grant")
     if identity.existing_service_account:
         yield address("google_service_account", "identity", "account")
+    if not identity.grant_storage:
+        yield address("google_storage_bucket_iam_member", "storage", "objects-identity")
+        yield address("google_storage_bucket_iam_member", "storage", "bucket-identity")
     if not identity.federate:
         for cluster in (deployment.cluster, *deployment.trusted_clusters):
             pool = cluster.workload_pool or f"{cluster.project or deployment.project}{gcp.POOL}"

@@ -1,7 +1,7 @@
 """How bad input is refused: the rule, what came, and what to try."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 
@@ -30,9 +30,17 @@ def at(field: str) -> Iterator[None]:
 class Refusals(ValueError):
     """Everything that is wrong with one input, a line each."""
 
-    def __init__(self, lines: list[str]) -> None:
-        self.lines = lines
-        super().__init__("\n".join(lines))
+    def __init__(self, problems: Iterable[str | Refused]) -> None:
+        self.problems = list(problems)
+        """Lines, and refusals that still know their field."""
+        self.lines = [_line(problem) for problem in self.problems]
+        super().__init__("\n".join(self.lines))
+
+
+def _line(problem: str | Refused) -> str:
+    if isinstance(problem, str):
+        return problem
+    return f"{problem.field}: {problem}" if problem.field else str(problem)
 
 
 def shown(value: object) -> str:

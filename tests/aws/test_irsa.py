@@ -76,7 +76,7 @@ def test_boundary_path_and_session_reach_the_role(stack: TerraformStack) -> None
         ({"subjects": []}, "at least one"),
         ({"oidc_providers": []}, "at least one"),
         ({"subjects": ["system:serviceaccount:astro:*"]}, "star literally"),
-        ({"subjects": [f"system:serviceaccount:astro:worker-{number:03}" for number in range(110)]}, "IAM allows 4096"),
+        ({"subjects": [f"system:serviceaccount:astro:worker-{number:03}" for number in range(220)]}, "IAM allows 8192"),
     ],
 )
 def test_what_iam_would_refuse_is_refused(stack: TerraformStack, changes: dict[str, object], message: str) -> None:

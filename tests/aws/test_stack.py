@@ -124,9 +124,9 @@ def test_helm_reaches_the_cluster_as_asked(tmp_path: Path, cluster: str, expecte
 
 
 def test_text_of_the_settings_is_not_a_template(tmp_path: Path) -> None:
-    body = body_of(MINIMAL + "    tags: {note: 'a ${b} %{c} ${TfToken[TOKEN.0]}'}\n", tmp_path)
-    tags = body["provider"]["aws"][0]["default_tags"][0]["tags"]
-    assert tags == {"note": 'a $${b} %%{c} $${${"TfToken["}TOKEN.0]}'}
+    state = "    state: {s3: {bucket: acme-state, region: us-east-1, key: 'a ${b} %{c} ${TfToken[TOKEN.0]}'}}\n"
+    body = body_of(MINIMAL + state, tmp_path)
+    assert body["terraform"]["backend"]["s3"]["key"] == 'a $${b} %%{c} $${${"TfToken["}TOKEN.0]}'
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ ZONE = (
     f"{SUBSCRIPTION}/resourceGroups/net/providers/Microsoft.Network/privateDnsZones/privatelink.blob.core.windows.net"
 )
 KEY = "https://acme-keys.vault.azure.net/keys/xcom"
+LOGS = f"{SUBSCRIPTION}/resourceGroups/data/providers/Microsoft.Storage/storageAccounts/acmelogs"
 ACCOUNT = f"{SUBSCRIPTION}/resourceGroups/data/providers/Microsoft.Storage/storageAccounts/acmexcom"
 
 
@@ -140,9 +141,9 @@ def test_a_zone_that_somebody_else_adds_stays(stack: TerraformStack) -> None:
 
 
 def test_the_blobs_access_logs_go_to_the_given_account(stack: TerraformStack) -> None:
-    made = account(stack, access_log_storage_account_id=ACCOUNT)
+    made = account(stack, access_log_storage_account_id=LOGS)
     logs = only(synth(stack), "azurerm_monitor_diagnostic_setting")
-    assert logs["storage_account_id"] == ACCOUNT
+    assert logs["storage_account_id"] == LOGS
     assert logs["target_resource_id"].endswith(".id}/blobServices/default")
     assert [log["category"] for log in logs["enabled_log"]] == ["StorageRead", "StorageWrite", "StorageDelete"]
     assert made.access_logs in made.dependencies

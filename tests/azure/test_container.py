@@ -164,11 +164,11 @@ def test_the_connection_names_account_and_identity_and_no_tenant_id(
 
 
 def test_without_an_identity_the_pods_own_is_used(stack: TerraformStack, account: XComAccount) -> None:
-    storage = XComContainer(stack, "storage", account=account, account_host="acmexcom.blob.core.chinacloudapi.cn")
+    storage = XComContainer(stack, "storage", account=account, account_host="acmexcom.z1.blob.core.windows.net")
     assert connection(stack, storage)[2] == {
         "anon": False,
         "account_name": "acmexcom",
-        "account_host": "acmexcom.blob.core.chinacloudapi.cn",
+        "account_host": "acmexcom.z1.blob.core.windows.net",
     }
 
 

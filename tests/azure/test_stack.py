@@ -184,17 +184,17 @@ def test_a_known_tenant_is_used_everywhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "host"),
+    ("environment", "location", "host"),
     [
-        ("public", None),
-        ("usgovernment", "acmexcom.blob.core.usgovcloudapi.net"),
-        ("china", "acmexcom.blob.core.chinacloudapi.cn"),
+        ("public", "westeurope", None),
+        ("usgovernment", "usgovvirginia", "acmexcom.blob.core.usgovcloudapi.net"),
+        ("china", "chinanorth3", "acmexcom.blob.core.chinacloudapi.cn"),
     ],
 )
 def test_an_environment_has_its_hosts_and_the_audience_of_every_other(
-    environment: str, host: str | None, tmp_path: Path
+    environment: str, location: str, host: str | None, tmp_path: Path
 ) -> None:
-    body = body_of(MINIMAL + f"    environment: {environment}\n", tmp_path)
+    body = body_of(MINIMAL.replace("westeurope", location) + f"    environment: {environment}\n", tmp_path)
     assert body["provider"]["azurerm"][0].get("environment", "public") == environment
     credentials = of_type(body, "azurerm_federated_identity_credential")
     assert {tuple(credential["audience"]) for credential in credentials} == {("api://AzureADTokenExchange",)}

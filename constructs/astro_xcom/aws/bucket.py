@@ -48,7 +48,7 @@ from astro_xcom import names
 from astro_xcom.aws.irsa import IrsaRoleRef
 from astro_xcom.lifecycle import NEW_FIRST, protected
 from astro_xcom.names import aws as rules
-from astro_xcom.refusal import Refused
+from astro_xcom.refusal import Refused, at
 from astro_xcom.tokens import check, is_known
 from astro_xcom.xcom import XComLocation, object_url, recovery_days
 
@@ -80,8 +80,7 @@ class XComBucketRef(Construct):
         if is_known([path, state_store_path]):
             names.separate_paths(path, state_store_path)
         check(names.connection_id, connection_id)
-        for former in former_kms_key_arns:
-            check(rules.kms_key_arn, former)
+        _check_keys(kms_key_arn, former_kms_key_arns)
         super().__init__(scope, id_)
         self.name = name
         self.path = path
@@ -169,7 +168,7 @@ class XComBucketRef(Construct):
             grant = IamRolePolicy(
                 self,
                 f"grant-{role.node.id}",
-                name=f"{self.node.id}-{self.name}",
+                name=role.policy_name(f"{self.node.id}-{self.name}", self.node.path),
                 role=role.name,
                 policy=policy.json,
                 lifecycle=NEW_FIRST,
@@ -439,3 +438,14 @@ class XComBucket(XComBucketRef):
                 ],
             ),
         ]
+
+
+def _check_keys(arn: str | None, former_arns: Sequence[str]) -> None:
+    """All keys that a bucket ever had are of its own region."""
+    given = {"kms_key_arn": arn, **{f"former_kms_key_arns[{n}]": former for n, former in enumerate(former_arns)}}
+    keys = {argument: key for argument, key in given.items() if key is not None and is_known(key)}
+    for argument, key in keys.items():
+        with at(argument):
+            rules.kms_key_arn(key)
+    for refused in (*rules.one_partition(keys), *rules.one_region(keys)):
+        raise refused

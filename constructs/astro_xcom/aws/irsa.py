@@ -16,6 +16,7 @@ from constructs import Construct
 
 from astro_xcom.aws.eks import EksOidcProvider
 from astro_xcom.lifecycle import NEW_FIRST
+from astro_xcom.names import apart, places
 from astro_xcom.names import aws as rules
 from astro_xcom.refusal import Refused
 from astro_xcom.tokens import check, is_known
@@ -23,6 +24,7 @@ from astro_xcom.xcom import PodIdentity
 
 AUDIENCE = "sts.amazonaws.com"
 ANNOTATION = "eks.amazonaws.com/role-arn"
+USUAL_PROVIDER = places.oidc_provider_arn("us-east-1")  # as long as that of a cluster that is looked up
 
 
 class IrsaRoleRef(Construct):
@@ -42,6 +44,12 @@ class IrsaRoleRef(Construct):
         self.arn = arn
         self.dependencies: list[ITerraformDependable] = []
         """What has to exist before an agent starts."""
+        self._policies: list[tuple[str, str]] = []
+
+    def policy_name(self, name: str, whole: str) -> str:
+        """What to call an inline policy. A role has one of each name, and the second would replace the first."""
+        self._policies.append((name, whole))
+        return apart(self._policies)[-1]
 
     @property
     def pod_identity(self) -> PodIdentity:
@@ -53,8 +61,8 @@ class IrsaRole(IrsaRoleRef):
     """A role that exactly the given service accounts of the given clusters can assume.
 
     The trust compares `sub` and `aud` by StringEquals; there are no wildcards. `max_session_duration` is in seconds.
-    Raises Refused for names IAM refuses and for a trust policy over its size limit. Changing name or path replaces the
-    role.
+    Raises Refused for names IAM refuses, for ARNs of two accounts and for a trust policy over its size limit. Changing
+    name or path replaces the role.
     """
 
     managed = True
@@ -80,7 +88,7 @@ class IrsaRole(IrsaRoleRef):
         for subject in subjects:
             if is_known(subject) and ("*" in subject or "?" in subject):
                 raise Refused("must name one service account: StringEquals takes a star literally", got=subject)
-        _check_size(oidc_providers, subjects)
+        _check_providers(oidc_providers, permissions_boundary, subjects)
         super().__init__(scope, id_, name=name, path=path)
         self.subjects = tuple(subjects)
         self.trust_policy = DataAwsIamPolicyDocument(
@@ -128,11 +136,14 @@ def _trust(provider: EksOidcProvider, subjects: Sequence[str]) -> DataAwsIamPoli
     )
 
 
-def _check_size(providers: Sequence[EksOidcProvider], subjects: Sequence[str]) -> None:
-    size = rules.trust_policy_size(len(providers), subjects)
-    if size > rules.LONGEST_TRUST_POLICY:
-        raise Refused(
-            f"the trust policy would have about {size} characters; IAM allows {rules.LONGEST_TRUST_POLICY}",
-            got=f"{len(subjects)} service accounts of {len(providers)} clusters",
-            hint="a role for each cluster, or workers that share a service account",
-        )
+def _check_providers(providers: Sequence[EksOidcProvider], boundary: str | None, subjects: Sequence[str]) -> None:
+    """What is known of the ARNs is of one account, and the trust policy is short enough."""
+    arns = {f"oidc_providers[{position}]": provider.arn for position, provider in enumerate(providers)}
+    given = {**arns, **({"permissions_boundary": boundary} if boundary is not None else {})}
+    known = {argument: arn for argument, arn in given.items() if is_known(arn)}
+    for refused in (*rules.one_partition(known), *rules.one_account(known)):
+        raise refused
+    rules.check_trust_policy_size(
+        [known.get(argument, USUAL_PROVIDER) for argument in arns],
+        [subject for subject in subjects if is_known(subject)],
+    )

@@ -11,6 +11,7 @@ from astro_xcom.agent.cluster import from_kubeconfig
 from astro_xcom.aws.bucket import XComBucket, XComBucketRef
 from astro_xcom.aws.eks import EksOidcProvider
 from astro_xcom.aws.irsa import IrsaRole, IrsaRoleRef
+from astro_xcom.names import apart
 from astro_xcom.settings import AwsDeployment, EksCluster
 from astro_xcom.stack import XComStack
 from astro_xcom.terraform_text import literal
@@ -72,7 +73,7 @@ class AwsXComStack(XComStack):
             sse_kms=storage.encryption == "SSE-KMS",
             kms_key_arn=storage.kms_key_arn,
             former_kms_key_arns=storage.former_kms_key_arns,
-            former_paths=storage.former_paths,
+            former_paths=[*storage.former_paths, *storage.shared_paths],
             access_log_bucket=storage.access_log_bucket,
             eventbridge_notifications=storage.eventbridge_notifications,
             protect_from_destroy=storage.protect_from_destroy,
@@ -84,8 +85,10 @@ class AwsXComStack(XComStack):
         if identity.existing_role:
             existing = IrsaRole.from_arn if identity.existing_role.startswith("arn:") else IrsaRole.from_name
             return existing(self, "identity", identity.existing_role)
-        clusters = [deployment.cluster, *deployment.trusted_clusters]
-        self.oidc_providers = [self._oidc_provider(cluster) for cluster in clusters]
+        keys = apart((self._key(cluster), cluster.said) for cluster in deployment.clusters)
+        self.oidc_providers = [
+            self._oidc_provider(f"oidc-{key}", cluster) for key, cluster in zip(keys, deployment.clusters, strict=True)
+        ]
         return IrsaRole(
             self,
             "identity",
@@ -97,12 +100,15 @@ class AwsXComStack(XComStack):
             max_session_duration=identity.max_session_duration_seconds,
         )
 
-    def _oidc_provider(self, cluster: EksCluster) -> EksOidcProvider:
+    def _key(self, cluster: EksCluster) -> str:
         if cluster.oidc_provider_arn:
-            key = cluster.oidc_provider_arn.partition(":oidc-provider/")[2].replace("/", ".")
-            return EksOidcProvider(self, f"oidc-{key}", arn=cluster.oidc_provider_arn)
-        key = f"{cluster.region}.{cluster.name}" if cluster.region else f"{cluster.name}"
-        return EksOidcProvider(self, f"oidc-{key}", cluster_name=cluster.name, region=cluster.region)
+            return cluster.oidc_provider_arn.partition(":oidc-provider/")[2].replace("/", ".")
+        return f"{cluster.region}.{cluster.name}" if cluster.region else f"{cluster.name}"
+
+    def _oidc_provider(self, id_: str, cluster: EksCluster) -> EksOidcProvider:
+        if cluster.oidc_provider_arn:
+            return EksOidcProvider(self, id_, arn=cluster.oidc_provider_arn)
+        return EksOidcProvider(self, id_, cluster_name=cluster.name, region=cluster.region)
 
     def _kubernetes(self, cluster: EksCluster, region: str) -> HelmProviderKubernetes:
         if cluster.kubeconfig:

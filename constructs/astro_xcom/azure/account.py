@@ -27,7 +27,8 @@ from constructs import Construct
 
 from astro_xcom.lifecycle import NEW_FIRST, protected
 from astro_xcom.names import azure as rules
-from astro_xcom.refusal import Refused
+from astro_xcom.names import places
+from astro_xcom.refusal import Refused, at
 from astro_xcom.tokens import check, is_known
 from astro_xcom.xcom import LONGEST_RECOVERY_DAYS
 
@@ -47,6 +48,8 @@ class XComAccountRef(Construct):
     def __init__(self, scope: Construct, id_: str, *, name: str, account_id: str | None = None) -> None:
         super().__init__(scope, id_)
         self.name = name
+        self.environment: str | None = None
+        """Azure's environment, where the location says it."""
         if account_id is not None:  # else it is being made
             self.account_id = account_id
         self.dependencies: list[ITerraformDependable] = []
@@ -108,7 +111,20 @@ class XComAccount(XComAccountRef):
             raise Refused("give customer_managed_key_id and key_vault_id together")
         if customer_managed_key_id and key_vault_id and is_known([customer_managed_key_id, key_vault_id]):
             rules.key_fits_vault(customer_managed_key_id, key_vault_id)
+        if access_log_storage_account_id and is_known([access_log_storage_account_id, name]):
+            with at("access_log_storage_account_id"):
+                rules.other_account(access_log_storage_account_id, name)
+        check(rules.tags, tags)
+        hosts = {"private_dns_zone": private_dns_zone, "customer_managed_key_id": customer_managed_key_id}
+        of_hosts = {
+            argument: places.environment_of_host(host)
+            for argument, host in hosts.items()
+            if host is not None and is_known(host)
+        }
+        environment = places.environment_of_location(location) if is_known(location) else None
+        rules.one_environment({"location": environment, **of_hosts})
         super().__init__(scope, id_, name=name)
+        self.environment = environment
         self.key_identity: UserAssignedIdentity | None = None
         """The identity that uses the customer's key."""
         grants: list[RoleAssignment] = []

@@ -22,6 +22,7 @@ from astro_xcom.azure.account import XComAccountRef
 from astro_xcom.azure.federation import FederatedIdentityRef
 from astro_xcom.lifecycle import protected
 from astro_xcom.names import azure as rules
+from astro_xcom.names import places
 from astro_xcom.refusal import Refused
 from astro_xcom.tokens import check, is_known
 from astro_xcom.xcom import XComLocation, object_url, recovery_days
@@ -57,6 +58,10 @@ class XComContainerRef(Construct):
         if is_known([path, state_store_path]):
             names.separate_paths(path, state_store_path)
         rules.connection_id(connection_id)
+        if account_host is not None and is_known(account_host):
+            rules.one_environment(
+                {"account": account.environment, "account_host": places.environment_of_host(account_host)}
+            )
         super().__init__(scope, id_)
         self.name = name
         self.path = path
@@ -101,9 +106,13 @@ class XComContainerRef(Construct):
         return self._grants[identity]
 
     def _grant(self, identity: FederatedIdentityRef) -> RoleAssignment | None:
-        if not identity.managed:
+        if not identity.grantable:
             return None
-        grant = RoleAssignment(
+        if self.role_scope in identity.grants:
+            grant = identity.grants[self.role_scope]
+            self.dependencies.append(grant)
+            return grant
+        grant = identity.grants[self.role_scope] = RoleAssignment(
             self,
             f"grant-{identity.node.id}",
             scope=self.role_scope,

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from cdktf import ITerraformDependable
 from cdktf_cdktf_provider_azurerm.data_azurerm_user_assigned_identity import DataAzurermUserAssignedIdentity
 from cdktf_cdktf_provider_azurerm.federated_identity_credential import FederatedIdentityCredential
+from cdktf_cdktf_provider_azurerm.role_assignment import RoleAssignment
 from cdktf_cdktf_provider_azurerm.user_assigned_identity import UserAssignedIdentity
 from constructs import Construct
 
 from astro_xcom.azure.aks import AksOidcIssuer
 from astro_xcom.lifecycle import NEW_FIRST
 from astro_xcom.names import azure as rules
+from astro_xcom.names import places
 from astro_xcom.refusal import Refused
 from astro_xcom.tokens import check, is_known
 from astro_xcom.xcom import PodIdentity
@@ -24,7 +26,7 @@ class FederatedIdentityRef(Construct):
     """A user-assigned identity the agents use, whoever made it. Makes it in `location`; without one, looks it up."""
 
     managed = False
-    """Whether its federated credentials and roles are ours to make."""
+    """Whether its federated credentials are ours to make."""
 
     def __init__(
         self,
@@ -36,13 +38,19 @@ class FederatedIdentityRef(Construct):
         location: str | None = None,
         tenant_id: str | None = None,
         tags: Mapping[str, str] | None = None,
+        grantable: bool | None = None,
     ) -> None:
         check(rules.identity, name)
         check(rules.resource_group, resource_group)
         check(rules.location, location)
         check(rules.guid, tenant_id)
+        check(rules.tags, tags)
         super().__init__(scope, id_)
         self.name = name
+        self.grantable = self.managed if grantable is None else grantable
+        """Whether its roles are ours to assign."""
+        self.grants: dict[str, RoleAssignment] = {}
+        """Its roles on storage, by scope: Azure refuses the same one again."""
         self.dependencies: list[ITerraformDependable] = []
         """What has to exist before an agent starts."""
         self.resource: UserAssignedIdentity | DataAzurermUserAssignedIdentity
@@ -69,9 +77,10 @@ class FederatedIdentity(FederatedIdentityRef):
     """A user-assigned identity that exactly the given service accounts of the given clusters can use.
 
     Makes one federated credential for each, one after another, since Azure refuses concurrent ones. Makes the identity
-    in `location`; without one, credentials are added to an identity that exists. Raises Refused for names Azure
-    refuses, for two credentials of the same tokens, and for more credentials than an identity holds. Changing the name
-    or the location replaces the identity.
+    in `location`; without one, credentials are added to an identity that exists. Without `grantable` its roles are
+    somebody else's to assign. Raises Refused for names Azure refuses, for two credentials of the same tokens, for
+    issuers of another environment, and for more credentials than an identity holds. Changing the name or the location
+    replaces the identity.
     """
 
     managed = True
@@ -89,11 +98,26 @@ class FederatedIdentity(FederatedIdentityRef):
         tenant_id: str | None = None,
         audience: str = AUDIENCE,
         tags: Mapping[str, str] | None = None,
+        grantable: bool = True,
     ) -> None:
         check(rules.audience, audience)
         credentials = _credentials(issuers, subjects)
+        of_issuers = {
+            f"issuers[{position}]": places.environment_of_host(issuer.issuer)
+            for position, issuer in enumerate(issuers)
+            if is_known(issuer.issuer)
+        }
+        known = {"location": places.environment_of_location(location)} if location and is_known(location) else {}
+        rules.one_environment({**known, **of_issuers})
         super().__init__(
-            scope, id_, name=name, resource_group=resource_group, location=location, tenant_id=tenant_id, tags=tags
+            scope,
+            id_,
+            name=name,
+            resource_group=resource_group,
+            location=location,
+            tenant_id=tenant_id,
+            tags=tags,
+            grantable=grantable,
         )
         self.subjects = tuple(subjects)
         self.credentials: list[FederatedIdentityCredential] = []
@@ -115,10 +139,18 @@ class FederatedIdentity(FederatedIdentityRef):
 
     @staticmethod
     def from_name(
-        scope: Construct, id_: str, name: str, *, resource_group: str, tenant_id: str | None = None
+        scope: Construct,
+        id_: str,
+        name: str,
+        *,
+        resource_group: str,
+        tenant_id: str | None = None,
+        grantable: bool = False,
     ) -> FederatedIdentityRef:
-        """Use an identity that already exists, credentials and roles included. Makes no resource."""
-        return FederatedIdentityRef(scope, id_, name=name, resource_group=resource_group, tenant_id=tenant_id)
+        """Use an identity that already exists with its credentials; with its roles unless `grantable`."""
+        return FederatedIdentityRef(
+            scope, id_, name=name, resource_group=resource_group, tenant_id=tenant_id, grantable=grantable
+        )
 
     def _owner(self) -> dict[str, str]:
         """How a credential names its identity: azurerm 5 replaces both by `user_assigned_identity_id`."""
@@ -137,8 +169,10 @@ def _credentials(issuers: Sequence[AksOidcIssuer], subjects: Sequence[str]) -> d
                 raise Refused("a subject must be known when the stack is synthesized", got="a value filled in later")
             _, _, namespace, account = rules.subject(subject).split(":")
             name = rules.federated_credential_name(issuer.key, namespace, account)
-            if name in found or (issuer.issuer, subject) in trusted:
+            if (issuer.issuer, subject) in trusted:
                 raise Refused("each service account of each cluster is trusted once", got=f"{issuer.key} {subject}")
+            if name.lower() in {each.lower() for each in found}:
+                raise Refused("each cluster needs a key of its own: it is part of credentials' names", got=issuer.key)
             found[name] = (issuer, subject)
             trusted.add((issuer.issuer, subject))
     rules.credential_count(len(subjects), len(issuers))

@@ -80,7 +80,7 @@ class AzureXComStack(XComStack):
         self.output("client_id", self.identity.client_id, "The identity the agents use, in their tokens")
         self.output("principal_id", self.identity.principal_id, "The identity the agents use, in role assignments")
         self.output("tenant_id", self.identity.tenant_id, "The identity's tenant")
-        if not self.identity.managed:
+        if not self.identity.grantable:
             access = {"principal_id": self.identity.principal_id, "role": ROLE, "scope": self.storage.role_scope}
             self.output("access", access, "Assign this role to the existing identity")
         made: list[ITerraformDependable] = [self.resource_group] if self.resource_group else []
@@ -150,7 +150,7 @@ class AzureXComStack(XComStack):
             identity=self.identity,
             account_host=account_host,
             role_scope=storage.role_scope,
-            former_paths=storage.former_paths,
+            former_paths=[*storage.former_paths, *storage.shared_paths],
             retention_days=deployment.xcom.retention_days,
             protect_from_destroy=storage.protect_from_destroy,
         )
@@ -161,9 +161,17 @@ class AzureXComStack(XComStack):
         group = (identity.resource_group or deployment.resource_group.name) if identity.existing else self.group
         if not identity.federate:
             return FederatedIdentity.from_name(
-                self, "identity", name, resource_group=group, tenant_id=deployment.tenant_id
+                self,
+                "identity",
+                name,
+                resource_group=group,
+                tenant_id=deployment.tenant_id,
+                grantable=identity.granted,
             )
-        self.oidc_issuers = [self._oidc_issuer(cluster) for cluster in deployment.clusters]
+        self.oidc_issuers = [
+            self._oidc_issuer(key, cluster)
+            for key, cluster in zip(deployment.cluster_keys(), deployment.clusters, strict=True)
+        ]
         return FederatedIdentity(
             self,
             "identity",
@@ -175,15 +183,14 @@ class AzureXComStack(XComStack):
             subjects=self.subjects,
             audience=literal(identity.audience or AUDIENCE),
             tags=self.tags,
+            grantable=identity.granted,
         )
 
-    def _oidc_issuer(self, cluster: AksCluster) -> AksOidcIssuer:
-        id_ = f"oidc-{cluster.key}"
+    def _oidc_issuer(self, key: str, cluster: AksCluster) -> AksOidcIssuer:
+        id_ = f"oidc-{key}"
         if cluster.issuer:
-            return AksOidcIssuer(self, id_, issuer=cluster.issuer, key=cluster.key)
-        return AksOidcIssuer(
-            self, id_, cluster_name=cluster.name, resource_group=cluster.resource_group, key=cluster.key
-        )
+            return AksOidcIssuer(self, id_, issuer=cluster.issuer, key=key)
+        return AksOidcIssuer(self, id_, cluster_name=cluster.name, resource_group=cluster.resource_group, key=key)
 
     def _kubernetes(self, cluster: AksCluster, environment: str) -> HelmProviderKubernetes:
         if cluster.kubeconfig:

@@ -101,7 +101,11 @@ class XComBucketRef(Construct):
         return self._grants[identity]
 
     def _grant(self, identity: WorkloadIdentityRef) -> Sequence[StorageBucketIamMember]:
-        grants = [
+        if self._bucket in identity.grants:
+            grants = identity.grants[self._bucket]
+            self.dependencies += grants
+            return grants
+        grants = identity.grants[self._bucket] = [
             StorageBucketIamMember(
                 self,
                 f"{kind}-{identity.node.id}",
@@ -200,6 +204,11 @@ class XComBucket(XComBucketRef):
             raise Refused("kms_key_name is only used with customer_managed_key=True")
         if kms_key_name is not None and is_known(kms_key_name) and is_known(location):
             rules.key_fits_location(kms_key_name, location)
+        for former in former_kms_key_names:
+            if is_known(former) and is_known(location):
+                rules.key_fits_location(former, location, field="former_kms_key_names")
+        if len(set(former_kms_key_names)) < len(former_kms_key_names):
+            raise Refused("former_kms_key_names names a key twice")
         if customer_managed_key and kms_key_name is None and not is_known(location):
             raise Refused("location must be known to make a key for it; give a kms_key_name")
         if is_known(retention_days) and retention_days < 1:

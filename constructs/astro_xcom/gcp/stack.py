@@ -13,6 +13,7 @@ from astro_xcom.agent.cluster import from_kubeconfig
 from astro_xcom.gcp.bucket import XComBucket, XComBucketRef
 from astro_xcom.gcp.gke import GkeWorkloadPool
 from astro_xcom.gcp.workload_identity import WorkloadIdentity, WorkloadIdentityRef, members
+from astro_xcom.names import apart
 from astro_xcom.settings import GcpDeployment, GkeCluster
 from astro_xcom.stack import XComStack
 from astro_xcom.terraform_text import literal
@@ -31,12 +32,11 @@ class GcpXComStack(XComStack):
         if deployment.labels:
             # As an argument CDKTF would write the key cost-center as cost_center.
             provider.add_override("default_labels", literal(deployment.labels))
-        self.pools = [
-            self._pool(cluster, deployment.project) for cluster in (deployment.cluster, *deployment.trusted_clusters)
-        ]
+        self.pools = self._pools(deployment)
         self.storage = self._storage(deployment)
         self.identity = self._identity(deployment)
-        self.storage.grant_read_write(self.identity)
+        if deployment.identity.grant_storage:
+            self.storage.grant_read_write(self.identity)
         self.output("bucket", self.storage.name, "The bucket that holds the XComs")
         self.output("service_account_email", self.identity.email, "The service account the agents use")
         self.output(
@@ -78,7 +78,7 @@ class GcpXComStack(XComStack):
             key_rotation_days=storage.key_rotation_days,
             grant_kms_key=storage.grant_kms_key,
             former_kms_key_names=storage.former_kms_key_names,
-            former_paths=storage.former_paths,
+            former_paths=[*storage.former_paths, *storage.shared_paths],
             soft_delete_days=storage.soft_delete_days,
             access_log_bucket=storage.access_log_bucket,
             protect_from_destroy=storage.protect_from_destroy,
@@ -100,16 +100,28 @@ class GcpXComStack(XComStack):
             email=existing,
         )
 
-    def _pool(self, cluster: GkeCluster, project: str) -> GkeWorkloadPool:
+    def _pools(self, deployment: GcpDeployment) -> list[GkeWorkloadPool]:
+        parts = [
+            (cluster.project or deployment.project, str(cluster.location), cluster.name)
+            if cluster.name
+            else (str(cluster.workload_pool),)
+            for cluster in deployment.clusters
+        ]
+        keys = apart(("-".join(each), "/".join(each)) for each in parts)
+        return [
+            self._pool(f"pool-{key}", cluster, deployment.project)
+            for key, cluster in zip(keys, deployment.clusters, strict=True)
+        ]
+
+    def _pool(self, id_: str, cluster: GkeCluster, project: str) -> GkeWorkloadPool:
         if cluster.name is None:
-            return GkeWorkloadPool(self, f"pool-{cluster.workload_pool}", pool=cluster.workload_pool)
-        project = cluster.project or project
+            return GkeWorkloadPool(self, id_, pool=cluster.workload_pool)
         return GkeWorkloadPool(
             self,
-            f"pool-{project}-{cluster.location}-{cluster.name}",
+            id_,
             cluster_name=cluster.name,
             location=cluster.location,
-            project=project,
+            project=cluster.project or project,
             pool=cluster.workload_pool,
         )
 

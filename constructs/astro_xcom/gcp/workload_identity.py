@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from cdktf import ITerraformDependable
 from cdktf_cdktf_provider_google.service_account import ServiceAccount
 from cdktf_cdktf_provider_google.service_account_iam_member import ServiceAccountIamMember
+from cdktf_cdktf_provider_google.storage_bucket_iam_member import StorageBucketIamMember
 from constructs import Construct
 
 from astro_xcom.gcp.gke import GkeWorkloadPool
@@ -33,6 +34,8 @@ class WorkloadIdentityRef(Construct):
         """The service account, when it is made here."""
         self.dependencies: list[ITerraformDependable] = []
         """What has to exist before an agent starts."""
+        self.grants: dict[str, Sequence[StorageBucketIamMember]] = {}
+        """Its members of buckets, by bucket: the same ones again would be one and the same."""
 
     @property
     def pod_identity(self) -> PodIdentity:

@@ -1,7 +1,8 @@
 """The rules that names have to follow, checked before anything is written. Pure; every check returns its argument."""
 
+import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from astro_xcom.refusal import Refused
@@ -24,8 +25,26 @@ def slug(value: str, *, longest: int) -> str:
     return re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")[:longest].strip("-")
 
 
+def digest(text: str) -> str:
+    """A short hash, to tell names apart."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def apart(joined: Iterable[tuple[str, str]]) -> list[str]:
+    """Names that were joined from parts, one for each (name, whole): whoever comes second gets a hash of the whole.
+
+    The first keeps its plain name, so that its addresses stay. Case does not tell them apart.
+    """
+    found: list[str] = []
+    for name, whole in joined:
+        taken = {each.lower() for each in found}
+        found.append(f"{name}-{digest(whole)}" if name.lower() in taken else name)
+    return found
+
+
 def bare_bucket(value: str) -> str:
-    """The bucket of a URL; a name as it is."""
+    """The bucket of a URL or of an S3 bucket's ARN; a name as it is."""
+    value = re.sub(r"^arn:[a-z-]+:s3:::", "", value)
     return re.sub(r"^[A-Za-z0-9]+://([^/@]*@)?", "", value).partition("/")[0] if "://" in value else value
 
 

@@ -1,9 +1,11 @@
 """The rules of AWS names, checked before anything is written. Pure; every check returns its argument."""
 
+import json
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 
-from astro_xcom.names import bare_bucket, slug, try_instead
+from astro_xcom.names import bare_bucket, limits, places, slug, try_instead
 from astro_xcom.refusal import Refused
 
 # S3 User Guide, "General purpose bucket naming rules".
@@ -26,6 +28,7 @@ def s3_bucket(value: str) -> str:
 
     Dots are refused: with them TLS to the bucket's own host name cannot be verified.
     """
+    _no_access_point(value)
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", value):
         raise Refused(
             "must be 3-63 lower-case letters, digits or hyphens, starting and ending with a letter or digit",
@@ -51,10 +54,22 @@ def s3_bucket(value: str) -> str:
 
 def existing_s3_bucket(value: str) -> str:
     """The name of a bucket somebody else made: dots and the like are theirs to answer for."""
+    _no_access_point(value)
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
-        raise Refused("must be a bucket's name: 3-63 lower-case letters, digits, hyphens or dots", got=value)
+        raise Refused(
+            "must be a bucket's name: 3-63 lower-case letters, digits, hyphens or dots",
+            got=value,
+            hint=try_instead(existing_s3_bucket, value, bare_bucket(value)),
+        )
     _general_purpose(value)
     return value
+
+
+def _no_access_point(value: str) -> None:
+    match = re.match(r"arn:[a-z-]+:(s3[a-z0-9-]*):[a-z0-9-]*:[0-9]*:(accesspoint|bucket|outpost)", value)
+    if match:
+        what = "an access point" if match[2] == "accesspoint" else "a bucket of another kind"
+        raise Refused(f"must be the name of a general purpose bucket; this is the ARN of {what}", got=value)
 
 
 def _general_purpose(value: str) -> None:
@@ -160,9 +175,115 @@ def eks_cluster(value: str) -> str:
     return value
 
 
-USUAL_TRUST_POLICY, LONGEST_TRUST_POLICY = 2048, 4096  # IAM's quota, and what it can be raised to
+# ---- tags
 
 
-def trust_policy_size(clusters: int, subjects: Sequence[str]) -> int:
-    """About how many characters IAM counts in a role's trust policy: 330 a cluster besides the subjects."""
-    return clusters * (330 + sum(len(subject) + 3 for subject in subjects))
+def tags(values: Mapping[str, str]) -> Mapping[str, str]:
+    """Tags that IAM, KMS and S3 all take. IAM folds the case of keys."""
+    if len(values) > limits.AWS_TAGS.most:
+        raise Refused(f"must be at most {limits.AWS_TAGS.most} tags", got=len(values))
+    for key, value in values.items():
+        if not 1 <= len(key) <= 128 or len(value) > 256:
+            raise Refused("a tag's key is 1-128 characters, its value at most 256", got={key: value})
+        if key.lower().startswith("aws:") or value.lower().startswith("aws:"):
+            raise Refused("a tag, key or value, does not start with aws:, which is AWS's own", got={key: value})
+        wrong = sorted({letter for letter in key + value if not _of_a_tag(letter)})
+        if wrong:
+            raise Refused(
+                f"a tag has letters, digits, blanks and _ . : / = + - @ of any script; IAM refuses {' '.join(wrong)}",
+                got={key: value},
+            )
+    if len({key.lower() for key in values}) < len(values):
+        raise Refused("must differ by more than upper and lower case: IAM folds it", got=list(values))
+    return values
+
+
+def _of_a_tag(letter: str) -> bool:
+    """Unicode's letters, separators and numbers, and a few more."""
+    return letter in "_.:/=+-@" or unicodedata.category(letter)[0] in "LZN"
+
+
+# ---- what belongs together
+
+
+def one_account(arns: Mapping[str, str], *, account: str | None = None) -> Iterable[Refused]:
+    """A role, what it trusts and what bounds it are of one account: the given one, or that of the first."""
+    for field, value in arns.items():
+        found = places.arn(value).account
+        if found == "aws":  # a policy of AWS's own, which every account has
+            continue
+        account = account or found
+        if found != account:
+            what = (
+                f"register the cluster's issuer as an OIDC provider in {account}"
+                if ":oidc-provider/" in value
+                else f"the ARN of one in {account}"
+            )
+            yield Refused(f"must be of the role's account, {account}", got=value, hint=what, field=field)
+
+
+def one_partition(arns: Mapping[str, str], *, partition: str | None = None) -> Iterable[Refused]:
+    """Nothing of one partition can name a thing of another."""
+    for field, value in arns.items():
+        found = places.arn(value).partition
+        partition = partition or found
+        if found != partition:
+            yield Refused(
+                f"must be in the partition {partition}: nothing there can use a thing of {found}",
+                got=value,
+                field=field,
+            )
+
+
+def one_region(arns: Mapping[str, str], *, region: str | None = None) -> Iterable[Refused]:
+    """S3 encrypts with keys of the bucket's own region alone, and does not look at that before the first write."""
+    for field, value in arns.items():
+        found = places.arn(value).region
+        region = region or found
+        if found != region:
+            yield Refused(
+                f"must be a key in {region}: S3 uses no other for a bucket there, and each write would fail",
+                got=value,
+                field=field,
+            )
+
+
+# ---- the trust policy
+
+
+def trust_policy(oidc_provider_arns: Sequence[str], subjects: Sequence[str]) -> dict[str, object]:
+    """The trust policy that is made of these, as IAM gets it."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Principal": {"Federated": arn},
+                "Condition": {
+                    "StringEquals": {
+                        f"{arn.partition(':oidc-provider/')[2]}:sub": subjects[0] if len(subjects) == 1 else subjects,
+                        f"{arn.partition(':oidc-provider/')[2]}:aud": "sts.amazonaws.com",
+                    }
+                },
+            }
+            for arn in oidc_provider_arns
+        ],
+    }
+
+
+def trust_policy_size(oidc_provider_arns: Sequence[str], subjects: Sequence[str]) -> int:
+    """How many characters IAM counts in a role's trust policy: all but the blanks."""
+    return len(json.dumps(trust_policy(oidc_provider_arns, subjects), separators=(",", ":")))
+
+
+def check_trust_policy_size(oidc_provider_arns: Sequence[str], subjects: Sequence[str]) -> int:
+    """Its size, if IAM takes it at all."""
+    size = trust_policy_size(oidc_provider_arns, subjects)
+    if size > limits.RAISED_TRUST_POLICY.most:
+        raise Refused(
+            f"the trust policy would have {size} characters; IAM allows {limits.RAISED_TRUST_POLICY.most} at most",
+            got=f"{len(subjects)} service accounts of {len(oidc_provider_arns)} clusters",
+            hint="a role for each cluster, or workers that share a service account",
+        )
+    return size

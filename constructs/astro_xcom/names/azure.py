@@ -1,17 +1,18 @@
 """The rules of Azure names, checked before anything is written. Pure; every check returns its argument."""
 
-import hashlib
 import ipaddress
 import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from astro_xcom.names import slug, try_instead
+from astro_xcom.names import digest, limits, slug, try_instead
 from astro_xcom.refusal import Refused
 
 REPLICATIONS = ("LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS")
 LONGEST_ACCOUNT = 24
 LONGEST_CREDENTIAL = 120
-MOST_CREDENTIALS = 20
+MOST_CREDENTIALS = limits.AZURE_CREDENTIALS.most
+RESERVED_TAGS = ("azure", "microsoft", "windows")
 DEFAULT_CONNECTION_ID = "wasb_xcom"
 
 GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -22,10 +23,6 @@ LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 VAULT = r"(?=[A-Za-z0-9-]{3,24}(?:/|\.|\Z))[A-Za-z]([A-Za-z0-9]|-(?!-))*[A-Za-z0-9]"
 EXAMPLE = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/data"
 PRIVATE = [ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def guid(value: str) -> str:
@@ -76,7 +73,7 @@ def derived_storage_account(name: str) -> str:
     else in the world can then have the name.
     """
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
-    return (plain or "xcom")[: LONGEST_ACCOUNT - 8] + _digest(name)
+    return (plain or "xcom")[: LONGEST_ACCOUNT - 8] + digest(name)
 
 
 def replication(value: str) -> str:
@@ -150,7 +147,7 @@ def federated_credential_name(cluster: str, namespace: str, account: str) -> str
     name = f"{cluster}_{namespace}_{account}"
     if not re.fullmatch(CREDENTIAL, name):
         plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name).lstrip("-_")
-        name = f"{plain[: LONGEST_CREDENTIAL - 9]}-{_digest(name)}"
+        name = f"{plain[: LONGEST_CREDENTIAL - 9]}-{digest(name)}"
     return federated_credential(name)
 
 
@@ -213,6 +210,25 @@ def aks_cluster(value: str) -> str:
             got=value,
         )
     return value
+
+
+# ---- tags
+
+
+def tags(values: Mapping[str, str]) -> Mapping[str, str]:
+    """Tags of a resource group, an account, an identity. Their keys fold case."""
+    if len(values) > limits.AZURE_TAGS.most:
+        raise Refused(f"must be at most {limits.AZURE_TAGS.most} tags", got=len(values))
+    for key, value in values.items():
+        if not 1 <= len(key) <= 128 or set(key) & set("<>%&\\?/") or not key.isprintable() or len(value) > 256:
+            raise Refused(
+                "a tag's key is 1-128 characters without < > % & \\ ? /, its value at most 256", got={key: value}
+            )
+        if key.lower().startswith(RESERVED_TAGS):
+            raise Refused(f"Azure keeps keys for itself that start with {', '.join(RESERVED_TAGS)}", got=key)
+    if len({key.lower() for key in values}) < len(values):
+        raise Refused("must differ by more than upper and lower case", got=list(values))
+    return values
 
 
 # ---- network
@@ -297,6 +313,21 @@ def key_id(value: str) -> str:
             hint=f'"{versioned[1]}"' if versioned else '"https://acme-keys.vault.azure.net/keys/xcom"',
         )
     return value
+
+
+def one_environment(facts: Mapping[str, str | None]) -> None:
+    """What is given of one account is in one environment: that of the first fact that says one."""
+    known = {name: environment for name, environment in facts.items() if environment is not None}
+    for name, environment in known.items():
+        first = next(iter(known))
+        if environment != known[first]:
+            raise Refused(f"{name} is of Azure's environment {environment}, and {first} of {known[first]}", field=name)
+
+
+def other_account(log_account_id: str, account: str) -> None:
+    """An account to log to: not the one that is logged."""
+    if log_account_id.rpartition("/")[2].lower() == account.lower():
+        raise Refused("must be another account: Azure keeps no log of an account in itself", got=log_account_id)
 
 
 def key_fits_vault(key_id: str, vault_id: str) -> str:

@@ -1,9 +1,9 @@
 """The rules that names have to follow on Google Cloud. Pure; every check returns its argument."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from astro_xcom.names import slug, try_instead
+from astro_xcom.names import limits, slug, try_instead
 from astro_xcom.refusal import Refused
 
 MULTI_REGIONS = ("US", "EU", "ASIA")
@@ -107,7 +107,7 @@ def bucket_location(location_: str, dual_region_: Sequence[str] | None = None) -
             raise Refused(f"must be regions in {location_}", got=name, hint=f"{start}...", field="dual_region")
 
 
-def key_fits_location(key_name: str, location_: str) -> None:
+def key_fits_location(key_name: str, location_: str, *, field: str = "kms_key_name") -> None:
     """A bucket's key has to be where the bucket is."""
     found, wanted = kms_key_name(key_name).split("/")[3], kms_location(location_)
     if found != wanted:
@@ -115,7 +115,7 @@ def key_fits_location(key_name: str, location_: str) -> None:
             f"must be a key in {wanted}: a bucket in {location_} can use no other",
             got=key_name,
             hint=f'"{key_name.replace(f"/locations/{found}/", f"/locations/{wanted}/")}"',
-            field="kms_key_name",
+            field=field,
         )
 
 
@@ -193,6 +193,16 @@ def workload_pool(value: str) -> str:
             f"must be a GKE workload identity pool: a project id and {POOL}", got=value, hint=f'"acme-data{POOL}"'
         )
     return value
+
+
+def labels(values: Mapping[str, str]) -> Mapping[str, str]:
+    """Labels of a resource."""
+    if len(values) > limits.GOOGLE_LABELS.most:
+        raise Refused(f"a resource has at most {limits.GOOGLE_LABELS.most} labels", got=f"{len(values)} labels")
+    for key, value in values.items():
+        label_key(key)
+        label_value(value)
+    return values
 
 
 def label_key(value: str) -> str:

@@ -1,20 +1,16 @@
 """What an AWS stack comes to."""
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
+from astro_xcom.names import places
 from astro_xcom.report.model import CloudFacts, Lifecycle, Permission, Trust
 from astro_xcom.report.terraform import Body, Computed, Stack, block
 
 OUTPUTS = ("bucket", "role_arn")
 ASSUME = "sts:AssumeRoleWithWebIdentity"
-PARTITIONS = {
-    "aws": r"(us|eu|ap|sa|ca|me|af|il|mx)-\w+-\d+",
-    "aws-cn": r"cn-\w+-\d+",
-    "aws-us-gov": r"us-gov-\w+-\d+",
-}
+AUDIENCE = "sts.amazonaws.com"
 ALWAYS = (
     "Pods without the annotation, or started before it, reach S3 anonymously and are refused (403).",
     "A new role or trust takes seconds to minutes until it works everywhere.",
@@ -25,11 +21,10 @@ ALWAYS = (
 def computed(body: Body) -> Computed:
     """What a plan knows already: policies as JSON, the region's partition, the one account that is allowed."""
     provider = body["provider"]["aws"][0]
-    partition = next((name for name, of in PARTITIONS.items() if re.fullmatch(of, provider["region"])), None)
     (account,) = provider.get("allowed_account_ids") or [None]
     return {
         "aws_iam_policy_document.json": _policy,
-        "aws_partition.partition": lambda _: partition,
+        "aws_partition.partition": lambda _: places.partition(provider["region"]),
         "aws_caller_identity.account_id": lambda _: account,
     }
 
@@ -52,13 +47,20 @@ def facts(stack: Stack) -> CloudFacts:
             f"The owner of the bucket {bucket} keeps it private, and sets when values expire. If it is in another "
             f"account, its bucket policy must also allow the role {arn} what this report lists."
         )
-    if policy and not stack.one("aws_kms_key"):
-        for key in dict.fromkeys(
-            on for each in _permissions(policy) if each.allowed[0].startswith("kms:") for on in each.on
-        ):
+    own_key = stack.one("aws_kms_key").get("arn")
+    for key in dict.fromkeys(on for each in _permissions(policy or "{}") if _of_a_key(each) for on in each.on):
+        if key != own_key:
             for_others.append(
                 f"The owner of the key {key} lets IAM policies decide, in its key policy. If the key is in another "
                 f"account, the key policy must also allow the role {arn} what this report lists."
+            )
+    looked_up = [provider.get("arn") for provider in stack.data.get("aws_iam_openid_connect_provider", [])]
+    trust = tuple(_trust(role["assume_role_policy"])) if role else ()
+    for provider_arn in dict.fromkeys(each.through["OIDC provider"] for each in trust):
+        if provider_arn not in looked_up:
+            for_others.append(
+                f"The OIDC provider {provider_arn} is registered in IAM, with the audience {AUDIENCE}: nothing looks "
+                "it up."
             )
     if logging := stack.one("aws_s3_bucket_logging"):
         for_others.append(
@@ -74,7 +76,7 @@ def facts(stack: Stack) -> CloudFacts:
         storage_made=made,
         identity={"role": arn},
         identity_made=bool(role),
-        trust=tuple(_trust(role["assume_role_policy"])) if role else (),
+        trust=trust,
         permissions=tuple(_permissions(policy)) if policy else (),
         permissions_made=bool(grant),
         lifecycle=_lifecycle(stack.one("aws_s3_bucket_lifecycle_configuration")) if made else None,
@@ -166,6 +168,10 @@ def _unusual(statement: Body) -> dict[str, str]:
         key: _list(statement[key]) for key in ("Effect", "Action", "NotAction", "NotPrincipal") if key in statement
     }
     return {key: ", ".join(values) for key, values in found.items() if values != usual.get(key)}
+
+
+def _of_a_key(permission: Permission) -> bool:
+    return permission.allowed[0].startswith("kms:")
 
 
 def _permissions(policy: str) -> Iterator[Permission]:

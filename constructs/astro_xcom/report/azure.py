@@ -38,14 +38,26 @@ def facts(stack: Stack) -> CloudFacts:
     for_others = []
     if access:
         for_others.append(
-            "The owner of the identity assigns the output access to it, and makes a federated credential for each of "
-            "the output trusted_subjects and every cluster: its OIDC issuer, to the letter, and the audience "
-            f"{AUDIENCE}."
+            f"The owner of the container {outputs['container']} assigns the output access to the identity, unless "
+            "another deployment of the same identity does."
+        )
+    if not credentials:
+        for_others.append(
+            "The owner of the identity makes a federated credential for each of the output trusted_subjects and every "
+            f"cluster: its OIDC issuer, to the letter, and the audience {AUDIENCE}."
         )
     if not account_made:
         for_others.append(
             f"The owner of the account {outputs['account']} keeps it private, and sets when blobs are deleted."
         )
+    account = stack.one("azurerm_storage_account")
+    if key := block(account.get("customer_managed_key")):
+        for_others.append(
+            f"The owner of the vault of the key {key['key_vault_key_id']} has purge protection and Azure RBAC on, and "
+            "lets whoever applies this assign a role on the key."
+        )
+    for subnet in block(account.get("network_rules")).get("virtual_network_subnet_ids") or ():
+        for_others.append(f"The owner of the subnet {subnet} gives it the service endpoint Microsoft.Storage.")
     if endpoint := stack.one("azurerm_private_endpoint"):
         zone = block(endpoint.get("private_dns_zone_group"))
         for_others.append(

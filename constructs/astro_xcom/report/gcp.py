@@ -3,11 +3,13 @@
 import re
 from typing import Any
 
+from astro_xcom.gcp.bucket import BUCKET_ROLE, OBJECT_ROLE
 from astro_xcom.report.model import CloudFacts, Lifecycle, Permission, Trust
 from astro_xcom.report.terraform import Body, Computed, Stack, block
 
 OUTPUTS = ("bucket", "service_account_email", "workload_identity_members")
 SECONDS_OF_A_DAY = 86400
+ROLES = (OBJECT_ROLE, BUCKET_ROLE)
 ALWAYS = (
     "The clusters of a project have one workload identity pool: the same namespace and account name in any of them is "
     "trusted.",
@@ -25,6 +27,7 @@ def facts(stack: Stack) -> CloudFacts:
     """Service account, members and bucket."""
     outputs, bucket = stack.outputs, stack.one("google_storage_bucket")
     email = outputs["service_account_email"]
+    granted = stack.all("google_storage_bucket_iam_member")
     members = [each["member"] for each in stack.all("google_service_account_iam_member")]
     key = block(bucket.get("encryption")).get("default_kms_key_name")
     for_others = []
@@ -35,6 +38,11 @@ def facts(stack: Stack) -> CloudFacts:
         )
     if not bucket:
         for_others.append(f"The owner of the bucket {outputs['bucket']} keeps it private, and sets when values expire.")
+    if not granted:
+        for_others.append(
+            f"The owner of the bucket {outputs['bucket']} grants {' and '.join(ROLES)} on it to "
+            f"serviceAccount:{email}, unless another deployment of the same account does."
+        )
     if key and not stack.all("google_kms_crypto_key_iam_member"):
         for_others.append(
             f"The owner of the key {key} grants it to the project's Cloud Storage service agent, before the bucket."
@@ -57,9 +65,10 @@ def facts(stack: Stack) -> CloudFacts:
         permissions=tuple(
             # In a state the bucket is the provider's id of it: b/<name>.
             Permission(allowed=(grant["role"],), on=(grant["bucket"].removeprefix("b/") + _unusual(grant, email),))
-            for grant in stack.all("google_storage_bucket_iam_member")
-        ),
-        permissions_made=True,
+            for grant in granted
+        )
+        or tuple(Permission(allowed=(role,), on=(outputs["bucket"],)) for role in ROLES),
+        permissions_made=bool(granted),
         lifecycle=_lifecycle(bucket) if bucket else None,
         clusters=tuple(
             f"{cluster['name']} in {cluster['location']} of the project {cluster['project']}"

@@ -1,14 +1,17 @@
 """A deployment on AWS."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal, cast
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from typing_extensions import Self
 
 from astro_xcom import names
 from astro_xcom.names import aws as rules
+from astro_xcom.names import limits, places
 from astro_xcom.refusal import Refused, at
 from astro_xcom.settings.base import AwsRegion, Count, Flag, Settings, Tags
+from astro_xcom.settings.claims import Claim, Identity
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage
 from astro_xcom.settings.state import Backend, S3State
 
@@ -25,9 +28,10 @@ class EksCluster(Cluster):
     authentication: Literal["exec", "token"] = "exec"
     """exec: `aws eks get-token` on the machine that runs Terraform; token: a 15-minute token, needs no aws command."""
 
-    def trusted(self, region: str) -> tuple[str | None, ...]:
-        """What the role trusts: an OIDC provider by ARN, or a cluster of a region (by default the given one)."""
-        return (self.oidc_provider_arn,) if self.oidc_provider_arn else (self.region or region, self.name)
+    @property
+    def said(self) -> str:
+        """How the settings name it."""
+        return self.name or self.oidc_provider_arn or ""
 
     @model_validator(mode="after")
     def _can_be_trusted(self) -> Self:
@@ -78,6 +82,8 @@ class AwsStorage(Storage):
             raise Refused(
                 "must be SSE-KMS to use kms_key_arn", got=self.encryption, hint='"SSE-KMS"', field="encryption"
             )
+        if len(set(self.former_kms_key_arns)) < len(self.former_kms_key_arns):
+            raise Refused("names a key twice", field="former_kms_key_arns")
         if self.kms_key_arn and self.kms_key_arn in self.former_kms_key_arns:
             raise Refused("is the key of today: remove it", got=self.kms_key_arn, field="former_kms_key_arns")
         if self.existing and self.encryption == "SSE-KMS" and not self.kms_key_arn:
@@ -133,15 +139,142 @@ class AwsDeployment(Deployment):
     storage: AwsStorage
     identity: AwsIdentity = Field(default_factory=AwsIdentity)
 
-    def made(self) -> list[tuple[str, str]]:
-        """(setting, name) of what this deployment makes and no other may make too."""
-        bucket = [] if self.storage.existing else [("storage.bucket", self.storage.bucket)]
-        role = self.identity.role_name
-        return [*super().made(), *bucket, *([("identity.role_name", f"{role} of {self.account_id}")] if role else [])]
+    @property
+    def partition(self) -> str:
+        """Of the region, and so of everything here."""
+        return places.partition(self.region)
+
+    @property
+    def account(self) -> str | None:
+        """The account of what is made here, if the settings say it: a role is of its OIDC provider's account."""
+        own = [] if self.identity.existing_role else [arn for _, arn in self._of_the_role()]
+        known = (places.arn(arn).account for arn in own)
+        return self.account_id or next((account for account in known if account != "aws"), None)
+
+    @property
+    def clusters(self) -> tuple[EksCluster, ...]:
+        """Every cluster whose service accounts are trusted."""
+        return (self.cluster, *self.trusted_clusters)
+
+    def cluster_is(self, cluster: Cluster) -> list[Identity]:
+        """What a cluster is to AWS: account, region and name; or its OIDC provider."""
+        eks = cast(EksCluster, cluster)
+        found = []
+        if eks.name:
+            region = eks.region or self.region
+            found.append(Identity("EKS cluster", (places.partition(region), region, eks.name), self.account))
+        if eks.oidc_provider_arn:
+            found.append(Identity("OIDC provider", (eks.oidc_provider_arn,)))
+        return found
+
+    def storage_is(self, name: str) -> Identity:
+        """The bucket: its name is unique in the partition."""
+        return Identity("bucket", (self.partition, self.storage.bucket))
+
+    def claims(self, name: str) -> Iterator[Claim]:
+        """What the deployment `name` makes and grants, names by default included, and no other may too."""
+        yield from super().claims(name)
+        if not self.storage.existing:
+            yield Claim(what=self.storage_is(name), setting="storage.bucket", shown=self.storage.bucket)
+        if not self.identity.existing_role:
+            role = self.identity.role_name or f"{name}-xcom"
+            yield Claim(  # IAM folds the case of role names, and a path does not make them another's
+                what=Identity("role", (self.partition, role.lower()), self.account),
+                setting="identity.role_name",
+                shown=role,
+                way_out="a name of its own"
+                if self.account
+                else "a name of its own, or account_id in both if they are of two accounts",
+            )
+
+    def contradictions(self) -> Iterator[Refused]:
+        """Settings that are right each alone, and not together."""
+        yield from super().contradictions()
+        storage, identity = self.storage, self.identity
+        of_the_role, keys = dict(self._of_the_role()), dict(self._keys())
+        yield from rules.one_partition({**of_the_role, **keys}, partition=self.partition)
+        existing = identity.existing_role or ""
+        role = places.arn(existing).account if existing.startswith("arn:") else None
+        yield from rules.one_account(
+            {field: arn for field, arn in of_the_role.items() if field != "identity.existing_role"},
+            account=role or self.account_id,
+        )
+        if role and self.account_id and role != self.account_id and not storage.existing:
+            yield Refused(
+                f"is of another account than account_id ({self.account_id}), and no policy of the bucket made here "
+                "lets it in",
+                got=identity.existing_role,
+                hint=f"a role of {self.account_id}, or an existing bucket whose policy allows this one",
+                field="identity.existing_role",
+            )
+        if not storage.existing:
+            yield from rules.one_region(keys, region=self.region)
+        yield from self._regions_fit()
+        place = places.bucket_place(storage.access_log_bucket or "")
+        if place and place != (self.account_id or place[0], self.region):
+            yield Refused(
+                f"must be of the bucket's region and account; its name says {place[1]} and {place[0]}",
+                got=storage.access_log_bucket,
+                field="storage.access_log_bucket",
+            )
+        if not identity.existing_role:
+            try:
+                rules.check_trust_policy_size(self._providers(), self.agent.subjects())
+            except Refused as error:
+                yield Refused(error.rule, got=error.got, hint=error.hint, field="identity")
+
+    def _of_the_role(self) -> Iterator[tuple[str, str]]:
+        """(field, ARN) of the role, what it trusts and what bounds it."""
+        if (self.identity.existing_role or "").startswith("arn:"):
+            yield "identity.existing_role", str(self.identity.existing_role)
+        for field, cluster in self._named_clusters():
+            if cluster.oidc_provider_arn:
+                yield f"{field}.oidc_provider_arn", cluster.oidc_provider_arn
+        if self.identity.permissions_boundary:
+            yield "identity.permissions_boundary", self.identity.permissions_boundary
+
+    def _keys(self) -> Iterator[tuple[str, str]]:
+        """(field, ARN) of the keys of the storage."""
+        if self.storage.kms_key_arn:
+            yield "storage.kms_key_arn", self.storage.kms_key_arn
+        for position, arn in enumerate(self.storage.former_kms_key_arns):
+            yield f"storage.former_kms_key_arns[{position}]", arn
+
+    def _named_clusters(self) -> Iterator[tuple[str, EksCluster]]:
+        yield "cluster", self.cluster
+        for position, cluster in enumerate(self.trusted_clusters):
+            yield f"trusted_clusters[{position}]", cluster
+
+    def _regions_fit(self) -> Iterator[Refused]:
+        for field, cluster in self._named_clusters():
+            region = cluster.region or self.region
+            if places.partition(region) != self.partition:
+                yield Refused(
+                    f"must be in the partition {self.partition}, as region {self.region} is",
+                    got=region,
+                    field=f"{field}.region",
+                )
+            issuer = places.issuer_region(cluster.oidc_provider_arn or "")
+            if issuer and (cluster.name or cluster.region) and issuer != region:
+                yield Refused(
+                    f"must be that of the cluster's oidc_provider_arn, {issuer}",
+                    got=region,
+                    hint=f'"{issuer}"',
+                    field=f"{field}.region",
+                )
+
+    def _providers(self) -> list[str]:
+        """The OIDC providers that the role trusts; of clusters that are looked up, of the same length."""
+        return [
+            cluster.oidc_provider_arn or places.oidc_provider_arn(cluster.region or self.region)
+            for cluster in self.clusters
+        ]
 
     def writable(self, name: str, backend: Backend, state: str) -> str | None:
         """Where the agents of this deployment, `name`, may write and delete, if this backend keeps a state there."""
         if not isinstance(backend, S3State) or backend.bucket != self.storage.bucket:
+            return None
+        if backend.partition != self.partition:
             return None
         paths = [self.storage.path, *self.storage.former_paths, *([self.state_store.path] if self.state_store else [])]
         path = next((path for path in paths if names.contains(path, state)), None)
@@ -150,34 +283,28 @@ class AwsDeployment(Deployment):
     def warnings(self) -> list[str]:
         """What is allowed and likely to surprise, as `setting: what happens`."""
         found = super().warnings()
-        clusters = 1 + len(self.trusted_clusters)
-        size = rules.trust_policy_size(clusters, self.agent.subjects())
-        if size > rules.USUAL_TRUST_POLICY and not self.identity.existing_role:
+        if not self.identity.existing_role:
+            size = rules.trust_policy_size(self._providers(), self.agent.subjects())
+            if size > limits.TRUST_POLICY.most:
+                found.append(
+                    f"identity: the trust policy will have {size} characters; IAM allows {limits.TRUST_POLICY.most} "
+                    f"unless the account's quota was raised, to {limits.RAISED_TRUST_POLICY.most} at most"
+                )
+        if self.storage.existing:
+            found += [
+                f"{field}: is in {region}, and this deployment in {self.region}: every write fails, unless the bucket "
+                f"is in {region}, too"
+                for field, region in ((field, places.arn(arn).region) for field, arn in self._keys())
+                if region != self.region
+            ]
+        if isinstance(self.backend(), S3State) and cast(S3State, self.backend()).partition != self.partition:
             found.append(
-                f"identity: the trust policy will have about {size} characters; IAM allows {rules.USUAL_TRUST_POLICY} "
-                "unless the account's quota was raised"
+                f"state.s3.region: is in another partition than region {self.region}: no credentials are good for both"
             )
         return found
 
     @field_validator("tags")
     @classmethod
     def _tags(cls, tags: Tags) -> Tags:
-        for key, value in tags.items():
-            if not 1 <= len(key) <= 128 or key.lower().startswith("aws:") or len(value) > 256:
-                raise Refused(
-                    "a tag's key is 1-128 characters and does not start with aws:, its value at most 256",
-                    got={key: value},
-                )
+        rules.tags(tags)
         return tags
-
-    @field_validator("trusted_clusters")
-    @classmethod
-    def _clusters_differ(cls, clusters: tuple[EksCluster, ...], info: ValidationInfo) -> tuple[EksCluster, ...]:
-        region = info.data.get("region", "")
-        seen = [info.data["cluster"].trusted(region)] if "cluster" in info.data else []
-        for cluster in clusters:
-            trusted = cluster.trusted(region)
-            if trusted in seen:
-                raise Refused("each cluster is trusted once", got=trusted[-1])
-            seen.append(trusted)
-        return clusters

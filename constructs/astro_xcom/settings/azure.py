@@ -1,18 +1,19 @@
 """A deployment on Azure."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal, cast
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from typing_extensions import Self
 
 from astro_xcom import chart_values
+from astro_xcom.names import apart, places
 from astro_xcom.names import azure as rules
 from astro_xcom.refusal import Refused, at
 from astro_xcom.settings.base import Flag, Settings, Tags
+from astro_xcom.settings.claims import Claim, Identity, grant
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage
 from astro_xcom.settings.state import AzurermState, Backend
-
-MOST_TAGS = 50
 
 # What an existing account has already.
 OF_A_MADE_ACCOUNT = {
@@ -55,9 +56,9 @@ class AksCluster(Cluster):
     """How kubelogin signs in."""
 
     @property
-    def key(self) -> str:
-        """A short stable name, part of what is made for the cluster."""
-        return rules.issuer_key(self.issuer) if self.issuer else f"{self.resource_group}-{self.name}"
+    def said(self) -> str:
+        """How the settings name it."""
+        return self.issuer or self.name or ""
 
     @model_validator(mode="after")
     def _can_be_trusted(self) -> Self:
@@ -176,8 +177,13 @@ class AzureIdentity(Settings):
     resource_group: ResourceGroupName | None = None
     """Group of an existing identity. Default: the deployment's."""
     federate: Flag = True
-    """false: an existing identity is used as it is. Its owner federates the output `trusted_subjects` and assigns the
-    output `access`."""
+    """false: an existing identity is trusted by nobody new. Its owner federates the output `trusted_subjects`."""
+    grant_storage: Flag | None = None
+    """Whether the identity gets its role on the storage. Default: as `federate`.
+
+    false: its owner, or another deployment of the same identity and container, assigns the output `access`. Only with
+    an existing identity or existing storage.
+    """
     audience: Annotated[str, AfterValidator(rules.audience)] | None = None
     """Audience of the exchanged tokens. Default: `api://AzureADTokenExchange`, which the workload identity webhook asks
     for in every environment."""
@@ -195,6 +201,11 @@ class AzureIdentity(Settings):
         if not self.existing and not self.federate:
             raise Refused("only for an existing identity", got=False, hint="true", field="federate")
         return self
+
+    @property
+    def granted(self) -> bool:
+        """Whether the role on the storage is assigned here."""
+        return self.federate if self.grant_storage is None else self.grant_storage
 
 
 class AzureDeployment(Deployment):
@@ -257,61 +268,185 @@ class AzureDeployment(Deployment):
         for cluster in self.clusters:
             if cluster.issuer and ".oic." in cluster.issuer and not cluster.issuer.endswith("/"):
                 found.append(f"cluster: the issuer {cluster.issuer} has no closing '/': the issuers of AKS have one")
+            tenant = places.issuer_tenant(cluster.issuer or "")
+            if self.tenant_id and tenant not in (None, self.tenant_id.lower()):
+                found.append(
+                    f"cluster: the issuer {cluster.issuer} is of the tenant {tenant}, and tenant_id is "
+                    f"{self.tenant_id}: is it that cluster's?"
+                )
         return found
 
     @field_validator("tags")
     @classmethod
     def _tags(cls, tags: Tags) -> Tags:
-        if len(tags) > MOST_TAGS:
-            raise Refused(f"must be at most {MOST_TAGS} tags", got=len(tags))
-        for key, value in tags.items():
-            if not 1 <= len(key) <= 128 or set(key) & set("<>%&\\?/") or len(value) > 256:
-                raise Refused(
-                    "a tag's key is 1-128 characters without < > % & \\ ? /, its value at most 256", got={key: value}
-                )
-        if len({key.lower() for key in tags}) < len(tags):
-            raise Refused("must differ by more than upper and lower case", got=list(tags))
+        rules.tags(tags)
         return tags
 
-    @field_validator("trusted_clusters")
-    @classmethod
-    def _clusters_differ(cls, clusters: tuple[AksCluster, ...], info: ValidationInfo) -> tuple[AksCluster, ...]:
-        seen = {info.data["cluster"].key.lower()} if "cluster" in info.data else set()
-        for cluster in clusters:
-            if cluster.key.lower() in seen:
-                raise Refused("each cluster is trusted once", got=cluster.issuer or cluster.name)
-            seen.add(cluster.key.lower())
-        return clusters
+    def cluster_keys(self) -> list[str]:
+        """A short stable name for each cluster, part of what is made for it."""
+        return apart(
+            (rules.issuer_key(each.issuer), each.issuer)
+            if each.issuer
+            else (f"{each.resource_group}-{each.name}", f"{each.resource_group}/{each.name}")
+            for each in self.clusters
+        )
 
-    def made(self) -> list[tuple[str, str]]:
-        """(setting, name) of what this deployment makes and no other may make too."""
-        account = self.storage.account if self.storage.existing is None else None
-        group = None if self.resource_group.existing else f"{self.resource_group.name} of {self.subscription_id}"
-        own = [("storage.account", account), ("resource_group.name", group)]
-        return [*super().made(), *((setting, name) for setting, name in own if name)]
+    def cluster_is(self, cluster: Cluster) -> list[Identity]:
+        """What a cluster is to Azure: subscription, group and name, whose case it folds; or its issuer."""
+        aks, found = cast(AksCluster, cluster), []
+        if aks.name and aks.resource_group:
+            where = (*self._subscription, aks.resource_group.lower(), aks.name.lower())
+            found.append(Identity("AKS cluster", where))
+        if aks.issuer:
+            found.append(Identity("issuer", (aks.issuer.rstrip("/").lower(),)))
+        return found
 
-    @model_validator(mode="after")
-    def _what_exists_is_elsewhere(self) -> Self:
+    def storage_is(self, name: str) -> Identity:
+        """The container: the account's name is unique in the environment."""
+        return Identity("container", (self.environment, self.account(name), self.storage.container))
+
+    @property
+    def _subscription(self) -> tuple[str, str]:
+        return (self.environment, self.subscription_id.lower())
+
+    def _identity_is(self, name: str) -> tuple[str, ...]:
+        own = self.identity
+        group = (own.resource_group or self.resource_group.name) if own.existing else self.resource_group.name
+        return (*self._subscription, group.lower(), (own.name or f"{name}-xcom").lower())
+
+    def credentials(self, name: str) -> tuple[Identity, list[tuple[str, tuple[str, ...]]]]:
+        """The identity of the deployment `name`, and the credentials to make on it: name, and issuer with subject."""
+        found = []
+        for key, cluster in zip(self.cluster_keys(), self.clusters, strict=True) if self.identity.federate else ():
+            (issuer, *_) = reversed(self.cluster_is(cluster))  # the issuer, where it is given
+            for subject in self.agent.subjects():
+                _, _, namespace, account = subject.split(":")
+                credential = rules.federated_credential_name(key, namespace, account)
+                found.append((credential, (issuer.kind, *issuer.name, subject)))
+        return Identity("identity", self._identity_is(name)), found
+
+    def claims(self, name: str) -> Iterator[Claim]:
+        """What the deployment `name` makes and grants, names by default included, and no other may too."""
+        yield from super().claims(name)
+        own, storage, account = self.identity, self.storage, self.account(name)
+        if not self.resource_group.existing:
+            group = self.resource_group.name
+            what = Identity("resource group", (*self._subscription, group.lower()))
+            hint = "a name of its own, or resource_group.existing: true in one of the two"
+            yield Claim(what=what, setting="resource_group.name", shown=group, way_out=hint)
+        if storage.existing is None:
+            what = Identity("storage account", (self.environment, account))
+            yield Claim(what=what, setting="storage.account", shown=account)
+        if storage.existing != "container":
+            what = self.storage_is(name)
+            yield Claim(what=what, setting="storage.container", shown=storage.container, within="storage.account")
+        if storage.customer_managed_key:
+            where = (*self._subscription, self.resource_group.name.lower(), f"{account}-key")
+            key = Identity("identity", where)
+            setting = "storage.customer_managed_key"
+            yield Claim(what=key, setting=setting, shown=f"{account}-key", way_out="another account's name")
+        identity, credentials = self.credentials(name)
+        shown = own.name or f"{name}-xcom"
+        if not own.existing:
+            yield Claim(what=identity, setting="identity.name", shown=shown)
+        for credential, token in credentials:
+            hint = "identity.federate: false in one of the two, an identity of its own, or another namespace or prefix"
+            for kind, key_ in (("credential's name", (credential.lower(),)), ("credential", token)):
+                said = f"{token[-1]} for {shown}"
+                yield grant(kind, *identity.name, *key_, setting="identity.federate", shown=said, way_out=hint)
+        if own.granted:
+            scope = (self.environment, account) if storage.role_scope == "account" else self.storage_is(name).name
+            hint = "identity.grant_storage: false in one of the two, or an identity of its own"
+            said = f"{shown} on {'/'.join(scope[1:])}"
+            yield grant("role", *identity.name, *scope, setting="identity.grant_storage", shown=said, way_out=hint)
+
+    def contradictions(self) -> Iterator[Refused]:
+        """Settings that are right each alone, and not together."""
+        yield from super().contradictions()
+        yield from self._other_environments()
+        yield from self._not_there_yet()
+        if self.identity.grant_storage is False and not (self.identity.existing or self.storage.existing):
+            yield Refused(
+                "only with an existing identity or existing storage: nobody else knows these to grant it",
+                got=False,
+                hint="true",
+                field="identity.grant_storage",
+            )
+        if self.identity.federate:
+            try:
+                rules.credential_count(len(self.agent.subjects()), len(self.clusters))
+            except Refused as error:
+                yield Refused(error.rule, got=error.got, hint=error.hint, field="identity")
+
+    def _other_environments(self) -> Iterator[Refused]:
+        """Nothing of one environment of Azure is reached from another one."""
+        ends = places.ENVIRONMENTS[self.environment]
+        endpoint, key = self.storage.private_endpoint, self.storage.customer_managed_key
+        zone = (endpoint.private_dns_zone if endpoint else None) or ""
+        found = [
+            ("location", self.location, places.environment_of_location(self.location), ""),
+            ("storage.private_endpoint.private_dns_zone", zone, places.environment_of_host(zone),
+             f"the zone privatelink.blob.{ends[0]}"),
+            ("storage.customer_managed_key.key_id", key.key_id if key else "",
+             places.environment_of_host(key.key_id) if key else None, f"a key of a vault in {ends[1]}"),
+            *(
+                (f"{field}.issuer", cluster.issuer, places.environment_of_host(cluster.issuer),
+                 f"the issuer of a cluster there, in {ends[2]}")
+                for field, cluster in self._named_clusters()
+                if cluster.issuer
+            ),
+        ]  # fmt: skip
+        for field, got, environment, hint in found:
+            if environment not in (None, self.environment):
+                yield Refused(
+                    f"is of the environment {environment}, and this deployment's is {self.environment}",
+                    got=got,
+                    hint=hint or f"environment: {environment}",
+                    field=field,
+                )
+
+    def _not_there_yet(self) -> Iterator[Refused]:
+        """What exists is not in a group that this deployment is about to make."""
         if self.resource_group.existing:
-            return self
+            return
         made = self.resource_group.name
-        groups = {
-            "cluster.resource_group": self.cluster.resource_group,
-            **{f"trusted_clusters[{n}].resource_group": c.resource_group for n, c in enumerate(self.trusted_clusters)},
-        }
+        groups = {f"{field}.resource_group": cluster.resource_group for field, cluster in self._named_clusters()}
         if self.storage.existing:
             groups["storage.resource_group"] = self.storage.resource_group or made
         if self.identity.existing:
             groups["identity.resource_group"] = self.identity.resource_group or made
-        for field, group in groups.items():
-            if group is not None and group.lower() == made.lower():
-                raise Refused(
-                    "is the group that this deployment makes, and nothing exists in it yet",
-                    got=group,
-                    hint="its own group, or resource_group.existing: true",
-                    field=field,
-                )
-        return self
+        found = [(field, group) for field, group in groups.items() if group and group.lower() == made.lower()]
+        here = (self.subscription_id.lower(), made.lower())
+        found += [(field, id_) for field, id_ in self._resource_ids() if places.group_of(id_) == here]
+        for field, got in found:
+            yield Refused(
+                "is the group that this deployment makes, and nothing exists in it yet"
+                if field.endswith("resource_group")
+                else f"is in the group {made}, which this deployment makes, and nothing exists in it yet",
+                got=got,
+                hint="its own group, or resource_group.existing: true",
+                field=field,
+            )
+
+    def _resource_ids(self) -> Iterator[tuple[str, str]]:
+        """(field, id) of what exists already."""
+        storage = self.storage
+        if storage.network:
+            for position, subnet in enumerate(storage.network.subnets):
+                yield f"storage.network.subnets[{position}]", subnet
+        if storage.private_endpoint:
+            yield "storage.private_endpoint.subnet", storage.private_endpoint.subnet
+            if storage.private_endpoint.private_dns_zone:
+                yield "storage.private_endpoint.private_dns_zone", storage.private_endpoint.private_dns_zone
+        if storage.access_log_storage_account_id:
+            yield "storage.access_log_storage_account_id", storage.access_log_storage_account_id
+        if storage.customer_managed_key:
+            yield "storage.customer_managed_key.vault_id", storage.customer_managed_key.vault_id
+
+    def _named_clusters(self) -> Iterator[tuple[str, AksCluster]]:
+        yield "cluster", self.cluster
+        for position, cluster in enumerate(self.trusted_clusters):
+            yield f"trusted_clusters[{position}]", cluster
 
     @model_validator(mode="after")
     def _connection_can_be_defined(self) -> Self:
@@ -320,12 +455,4 @@ class AzureDeployment(Deployment):
         variable = rules.connection_variable(self.connection_id)
         for source in self.agent.sources():
             chart_values.check_variables(source, {variable: "storage and identity"})
-        return self
-
-    @model_validator(mode="after")
-    def _credentials_fit(self) -> Self:
-        if not self.identity.federate:
-            return self
-        with at("identity"):
-            rules.credential_count(len(self.agent.subjects()), len(self.clusters))
         return self

@@ -1,12 +1,16 @@
 """What deployments of every cloud have in common."""
 
+import posixpath
+from collections.abc import Iterator
+
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from astro_xcom import chart_values, names
-from astro_xcom.refusal import Refusals, Refused, at
+from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.settings.agent import AgentSettings, Kubeconfig
 from astro_xcom.settings.base import Flag, ObjectPath, Settings
+from astro_xcom.settings.claims import Claim, Identity
 from astro_xcom.settings.state import Backend, LocalState, State
 from astro_xcom.settings.xcom import STATE_STORE_CHART, StateStoreSettings, XComSettings, check_state_store
 
@@ -23,6 +27,17 @@ class Cluster(Settings):
     kubeconfig: Kubeconfig | None = None
     """How to reach the cluster. Default: the endpoint of the cluster `name`."""
 
+    @property
+    def said(self) -> str:
+        """How the settings name it."""
+        return self.name or ""
+
+    def reached(self) -> list[Identity]:
+        """What the cluster is to a kubeconfig."""
+        if self.kubeconfig is None:
+            return []
+        return [Identity("kubeconfig", (posixpath.normpath(self.kubeconfig.path), self.kubeconfig.context or ""))]
+
 
 class Storage(Settings):
     """Where XComs are stored, made or existing."""
@@ -33,6 +48,11 @@ class Storage(Settings):
     """Folders where XComs were kept before `path` changed: what is there expires as XComs do, and then the line can go.
 
     Nothing reads there. Not for existing storage, whose owner says what expires.
+    """
+    shared_paths: tuple[ObjectPath, ...] = ()
+    """Folders of other deployments that adopt this storage: what is there expires as the XComs here do.
+
+    Their agents get access from their own deployments. Not for existing storage.
     """
     protect_from_destroy: Flag = True
     """false: `destroy` may delete the storage, every XCom in it, and a key made for it.
@@ -54,15 +74,38 @@ class Deployment(Settings):
     state: State | None = None
     """Terraform's state. Default: a local file."""
 
-    def made(self) -> list[tuple[str, str]]:
-        """(setting, name) of what this deployment makes and no other may make too."""
-        if not self.agent.release:
-            return []
-        place = f"{self.agent.namespace} of {self.cluster.model_dump_json(exclude_none=True)}"
-        return [
-            ("agent.release_name", f"{self.agent.release_name} in {place}"),
-            ("agent.resource_name_prefix", f"{self.agent.resource_name_prefix} in {place}"),
-        ]
+    @property
+    def clusters(self) -> tuple[Cluster, ...]:
+        """Every cluster whose service accounts are trusted."""
+        return (self.cluster,)
+
+    def cluster_is(self, cluster: Cluster) -> list[Identity]:
+        """What a cluster is to its cloud: everything that is said of it."""
+        return []
+
+    def _said(self, cluster: Cluster) -> str:
+        return cluster.said
+
+    def storage_is(self, name: str) -> Identity:
+        """The bucket or container of the deployment `name`."""
+        raise NotImplementedError
+
+    def claims(self, name: str) -> Iterator[Claim]:
+        """What the deployment `name` makes and grants, names by default included, and no other may too."""
+        agent = self.agent
+        if not agent.release:
+            return
+        for cluster in [*self.cluster_is(self.cluster), *self.cluster.reached()]:
+            for setting in ("release_name", "resource_name_prefix"):
+                own = getattr(agent, setting)
+                yield Claim(
+                    what=Identity(setting, (agent.namespace, own, cluster.kind, *cluster.name), cluster.scope),
+                    setting=f"agent.{setting}",
+                    shown=f"{own} in {agent.namespace} of {' '.join(part for part in cluster.name if part)}",
+                    way_out="a name of its own"
+                    if cluster.scope is not None
+                    else "a name of its own, or account_id in both if their clusters are of two accounts",
+                )
 
     def writable(self, name: str, backend: Backend, state: str) -> str | None:
         """Where the agents of this deployment, `name`, may write and delete, if this backend keeps a state there."""
@@ -87,6 +130,41 @@ class Deployment(Settings):
             )
         return self
 
+    def contradictions(self) -> Iterator[Refused]:
+        """Settings that are right each alone, and not together."""
+        former, shared = self.storage.former_paths, self.storage.shared_paths
+        state = self.state_store.path if self.state_store else None
+        for field, paths in (("former_paths", former), ("shared_paths", shared)):
+            place = f"storage.{field}"
+            if paths and self.adopted:
+                yield Refused("is not used for existing storage: its owner says what expires", field=place)
+                continue
+            try:
+                names.former_paths(paths, self.storage.path, state)
+            except Refused as error:
+                yield Refused(error.rule, got=error.got, field=place)
+        twice = sorted({path for path in (*former, *shared) if (*former, *shared).count(path) > 1})
+        if twice:
+            yield Refused(
+                "names a folder twice", got=twice[0], field=f"storage.{'shared' if shared else 'former'}_paths"
+            )
+        yield from self._clusters_differ()
+
+    def _clusters_differ(self) -> Iterator[Refused]:
+        seen: list[Identity] = []
+        for position, cluster in enumerate(self.clusters):
+            found = self.cluster_is(cluster)
+            if position and any(one.may_be(other) for one in found for other in seen):
+                yield Refused("each cluster is trusted once", got=self._said(cluster), field="trusted_clusters")
+            seen += found
+
+    @model_validator(mode="after")
+    def _nothing_contradicts(self) -> Self:
+        found = list(self.contradictions())
+        if found:
+            raise Refusals(found)
+        return self
+
     @model_validator(mode="after")
     def _values_name_the_backend_of_the_settings(self) -> Self:
         try:
@@ -99,12 +177,6 @@ class Deployment(Settings):
     @model_validator(mode="after")
     def _state_store_fits(self) -> Self:
         check_state_store(self.storage.path, self.state_store, self.agent.chart_version)
-        with at("storage.former_paths"):
-            names.former_paths(
-                self.storage.former_paths, self.storage.path, self.state_store.path if self.state_store else None
-            )
-            if self.storage.former_paths and self.adopted:
-                raise Refused("is not used for existing storage: its owner says what expires")
         return self
 
     def warnings(self) -> list[str]:
@@ -112,6 +184,11 @@ class Deployment(Settings):
         found = []
         if self.adopted:
             found.append("storage.existing: values expire only by the storage's own lifecycle, which its owner sets")
+            if not self.storage.protect_from_destroy:
+                found.append(
+                    "storage.protect_from_destroy: protects nothing that exists already; while it is false, what this "
+                    "deployment created before and no longer creates is destroyed, the storage too, with every XCom"
+                )
         elif not self.storage.protect_from_destroy:
             found.append("storage.protect_from_destroy: while it is false, a destroy or an edit may delete every XCom")
         if self.agent.former_service_accounts:

@@ -1,6 +1,7 @@
 """pydantic's errors in the words of the settings."""
 
 import difflib
+import re
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -56,11 +57,10 @@ def explain(error: ValidationError, model: type[BaseModel], place: Place) -> lis
         path = details["loc"]
         cause = details.get("ctx", {}).get("error")
         if isinstance(cause, Refusals):
-            lines += [f"{place.of(path)}: {line}" for line in cause.lines]
+            lines += [f"{place.of(_at(path, problem))}: {problem}" for problem in cause.problems]
             continue
         if isinstance(cause, Refused):
-            path = (*path, *(cause.field.split(".") if cause.field else ()))
-            text = str(cause)
+            path, text = _at(path, cause), str(cause)
         elif details["type"] == "missing":
             text = "is required"
         elif details["type"] == "extra_forbidden":
@@ -73,6 +73,13 @@ def explain(error: ValidationError, model: type[BaseModel], place: Place) -> lis
             text = f"{rule}; got {shown(details['input'])}"
         lines.append(f"{place.of(path)}: {text}")
     return lines
+
+
+def _at(path: Path, problem: str | Refused) -> Path:
+    """The path with the field of a refusal, `trusted_clusters[0].region` say."""
+    field = problem.field if isinstance(problem, Refused) else None
+    parts = re.findall(r"[^.\[\]]+", field or "")
+    return (*path, *(int(part) if part.isdigit() else part for part in parts))
 
 
 def unknown_key(key: str, allowed: Iterable[str]) -> str:

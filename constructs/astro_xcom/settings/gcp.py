@@ -1,6 +1,7 @@
 """A deployment on Google Cloud."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal, cast
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
@@ -8,6 +9,7 @@ from typing_extensions import Self
 from astro_xcom.names import gcp as rules
 from astro_xcom.refusal import Refused, at
 from astro_xcom.settings.base import Count, Flag, Settings, Tags
+from astro_xcom.settings.claims import Claim, Identity, grant
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage
 from astro_xcom.settings.state import Backend, GcsState
 
@@ -147,6 +149,10 @@ class GcpStorage(Storage):
                 got=self.key_rotation_days,
                 field="key_rotation_days",
             )
+        if len(set(self.former_kms_key_names)) < len(self.former_kms_key_names):
+            raise Refused("names a key twice", field="former_kms_key_names")
+        for former in self.former_kms_key_names:
+            rules.key_fits_location(former, location, field="former_kms_key_names")
         if self.kms_key_name and self.kms_key_name in self.former_kms_key_names:
             raise Refused("is the key of today: remove it", got=self.kms_key_name, field="former_kms_key_names")
         if self.kms_key_name is None:
@@ -172,10 +178,20 @@ class GcpIdentity(Settings):
     """E-mail of a service account that is there already; it gets members, and nothing else about it is changed."""
     federate: Flag = True
     """false: an existing account is used as it is. Its owner adds the output `workload_identity_members`."""
+    grant_storage: Flag = True
+    """Whether the account gets its roles on the bucket.
+
+    false: the bucket's owner, or another deployment of the same account and bucket, grants them. Only with an existing
+    account or an existing bucket.
+    """
 
     def account_id(self, deployment: str) -> str:
         """The id of the service account to make for the deployment of this name."""
         return self.service_account_id or f"{deployment}-xcom"
+
+    def email(self, deployment: str, project: str) -> str:
+        """The e-mail of the service account of the deployment of this name, made in this project or existing."""
+        return self.existing_service_account or f"{self.account_id(deployment)}@{project}.iam.gserviceaccount.com"
 
     @model_validator(mode="after")
     def _made_or_existing(self) -> Self:
@@ -211,12 +227,77 @@ class GcpDeployment(Deployment):
     storage: GcpStorage
     identity: GcpIdentity = Field(default_factory=GcpIdentity)
 
-    def made(self) -> list[tuple[str, str]]:
-        """(setting, name) of what this deployment makes and no other may make too."""
-        bucket = [] if self.storage.existing else [("storage.bucket", self.storage.bucket)]
-        account = self.identity.service_account_id
-        own = [("identity.service_account_id", f"{account} of {self.project}")] if account else []
-        return [*super().made(), *bucket, *own]
+    @property
+    def clusters(self) -> tuple[GkeCluster, ...]:
+        """Every cluster whose service accounts are trusted."""
+        return (self.cluster, *self.trusted_clusters)
+
+    def cluster_is(self, cluster: Cluster) -> list[Identity]:
+        """What a cluster is to Google Cloud: project, location and name; where nothing is looked up, its pool."""
+        gke = cast(GkeCluster, cluster)
+        if gke.name and gke.location:
+            return [Identity("GKE cluster", (gke.project or self.project, gke.location, gke.name))]
+        return []
+
+    def _said(self, cluster: Cluster) -> str:
+        gke = cast(GkeCluster, cluster)
+        return " ".join(filter(None, [gke.pool(self.project), gke.location, gke.name]))
+
+    def storage_is(self, name: str) -> Identity:
+        """The bucket: its name is unique in the world."""
+        return Identity("bucket", (self.storage.bucket,))
+
+    def claims(self, name: str) -> Iterator[Claim]:
+        """What the deployment `name` makes and grants, names by default included, and no other may too."""
+        yield from super().claims(name)
+        storage, identity = self.storage, self.identity
+        email = identity.email(name, self.project)
+        if not storage.existing:
+            yield Claim(what=self.storage_is(name), setting="storage.bucket", shown=storage.bucket)
+        if not identity.existing_service_account:
+            what = Identity("service account", (email,))
+            yield Claim(what=what, setting="identity.service_account_id", shown=email)
+        if identity.federate:
+            hint = "identity.federate: false in one of the two, or another namespace or resource_name_prefix"
+            for pool in dict.fromkeys(cluster.pool(self.project) for cluster in self.clusters):
+                for subject in self.agent.subjects():
+                    said = f"{subject} of {pool} for {email}"
+                    yield grant(
+                        "member", email, pool, subject, setting="identity.federate", shown=said, way_out=hint
+                    )  # fmt: skip
+        if identity.grant_storage:
+            hint = "identity.grant_storage: false in one of the two, or a service account of its own"
+            said = f"{email} on {storage.bucket}"
+            setting = "identity.grant_storage"
+            yield grant("bucket", email, storage.bucket, setting=setting, shown=said, way_out=hint)
+        if storage.kms_key_name and storage.grant_kms_key:
+            hint = "storage.grant_kms_key: false in one of the two, or a key of its own"
+            key, setting = storage.kms_key_name, "storage.kms_key_name"
+            yield grant("key", key, self.project, setting=setting, shown=key, way_out=hint)
+        for key in storage.former_kms_key_names:
+            hint = "to name the key in one of the two: what is granted is for every bucket of the project"
+            setting = "storage.former_kms_key_names"
+            yield grant("former key", key, self.project, setting=setting, shown=key, way_out=hint)
+
+    def contradictions(self) -> Iterator[Refused]:
+        """Settings that are right each alone, and not together."""
+        yield from super().contradictions()
+        if not self.identity.grant_storage and not (self.identity.existing_service_account or self.storage.existing):
+            yield Refused(
+                "only with an existing service account or an existing bucket: nobody else knows these to grant it",
+                got=False,
+                hint="true",
+                field="identity.grant_storage",
+            )
+
+    def _clusters_differ(self) -> Iterator[Refused]:
+        yield from super()._clusters_differ()
+        seen: set[str] = set()
+        for position, cluster in enumerate(self.clusters):
+            pool = cluster.pool(self.project)
+            if position and cluster.name is None and pool in seen:
+                yield Refused("each cluster is trusted once", got=self._said(cluster), field="trusted_clusters")
+            seen.add(pool)
 
     def writable(self, name: str, backend: Backend, state: str) -> str | None:
         """Where the agents of this deployment, `name`, may write and delete, if this backend keeps a state there."""
@@ -245,25 +326,8 @@ class GcpDeployment(Deployment):
     @field_validator("labels")
     @classmethod
     def _labels(cls, labels: Tags) -> Tags:
-        if len(labels) > 64:
-            raise Refused("a resource has at most 64 labels", got=f"{len(labels)} labels")
-        for key, value in labels.items():
-            rules.label_key(key)
-            rules.label_value(value)
+        rules.labels(labels)
         return labels
-
-    @model_validator(mode="after")
-    def _clusters_differ(self) -> Self:
-        seen: set[tuple[str | None, ...]] = set()
-        for cluster in (self.cluster, *self.trusted_clusters):
-            pool = cluster.pool(self.project)
-            found = (pool,) if cluster.name is None else (pool, cluster.location, cluster.name)
-            if found in seen:
-                raise Refused(
-                    "each cluster is trusted once", got=" ".join(filter(None, found)), field="trusted_clusters"
-                )
-            seen |= {(pool,), found}
-        return self
 
     @model_validator(mode="after")
     def _account_id_fits(self, info: ValidationInfo) -> Self:

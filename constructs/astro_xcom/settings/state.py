@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import Self
 
-from astro_xcom.names import aws, azure, gcp, hcp
+from astro_xcom.names import aws, azure, gcp, hcp, places
 from astro_xcom.refusal import Refused
 from astro_xcom.settings.base import AwsRegion, Settings
 
@@ -83,6 +83,25 @@ class S3State(Backend):
     key: Annotated[str, Field(min_length=1)] | None = None
     """Default: `astro-xcom/<deployment>.tfstate`."""
     kms_key_arn: Annotated[str, AfterValidator(aws.kms_key_arn)] | None = None
+
+    @property
+    def partition(self) -> str:
+        """In which the bucket's name is unique."""
+        return places.partition(self.region)
+
+    def identity(self, deployment: str) -> tuple[str, ...]:
+        """Equal for two deployments that would share one state."""
+        return (self.partition, *super().identity(deployment))
+
+    @model_validator(mode="after")
+    def _key_of_the_region(self) -> Self:
+        given = {"kms_key_arn": self.kms_key_arn} if self.kms_key_arn else {}
+        for refused in (
+            *aws.one_region(given, region=self.region),
+            *aws.one_partition(given, partition=self.partition),
+        ):
+            raise refused
+        return self
 
 
 class AzurermState(Backend):

@@ -1,0 +1,103 @@
+"""The deployments of one file beside one another: what two of them must not both make, grant or expire. Pure."""
+
+from collections.abc import Iterator, Mapping
+
+from astro_xcom import names
+from astro_xcom.names import limits
+from astro_xcom.refusal import Refused, shown
+from astro_xcom.settings import AzureDeployment, Deployment
+from astro_xcom.settings.claims import Claim, Identity
+
+Deployments = Mapping[str, Deployment]
+
+
+def claimed_twice(deployments: Deployments) -> Iterator[str]:
+    """Two deployments that make or grant the same: the second apply would fail, or take it over."""
+    owners: dict[tuple[str, tuple[str, ...]], list[tuple[str, Identity]]] = {}
+    for name, deployment in deployments.items():
+        told: set[tuple[str, str]] = set()
+        for claim in list(deployment.claims(name)):
+            claimed = owners.setdefault((claim.what.kind, claim.what.name), [])
+            first = next((owner for owner, what in claimed if owner != name and what.may_be(claim.what)), None)
+            claimed.append((name, claim.what))
+            if first is None or told & {(first, claim.setting), (first, claim.within)}:
+                continue
+            told.add((first, claim.setting))
+            yield f"{name}.{claim.setting}: {_refusal(claim, first)}"
+
+
+def _refusal(claim: Claim, first: str) -> Refused:
+    return Refused(claim.rule.format(first=first), got=claim.shown, hint=claim.way_out)
+
+
+def too_many_credentials(deployments: Deployments) -> Iterator[str]:
+    """An identity holds so many federated credentials, whichever deployment makes them."""
+    held: dict[Identity, dict[str, int]] = {}
+    for name, deployment in deployments.items():
+        if isinstance(deployment, AzureDeployment):
+            identity, credentials = deployment.credentials(name)
+            held.setdefault(identity, {})[name] = len(credentials)
+            numbers = {each: number for each, number in held[identity].items() if number}
+            if len(credentials) and len(numbers) > 1 and sum(numbers.values()) > limits.AZURE_CREDENTIALS.most:
+                rule = (
+                    f"an identity holds at most {limits.AZURE_CREDENTIALS.most} federated credentials, and "
+                    f"{' and '.join(numbers)} make {' + '.join(map(str, numbers.values()))} on {identity.name[-1]}"
+                )
+                refused = Refused(rule, hint="an identity of its own, or workers that share a service account")
+                yield f"{name}.identity: {refused}"
+
+
+def expiring_state_stores(deployments: Deployments) -> Iterator[str]:
+    """A state store where another deployment keeps XComs would expire with them."""
+    for name, deployment in deployments.items():
+        if deployment.state_store is None:
+            continue
+        for other, keeper in deployments.items():
+            if other == name or deployment.storage_is(name) != keeper.storage_is(other):
+                continue
+            state, storage = deployment.state_store.path, keeper.storage
+            for xcoms in (storage.path, *storage.former_paths, *storage.shared_paths):
+                if not (names.contains(xcoms, state) or names.contains(state, xcoms)):
+                    continue
+                rule = (
+                    f'must not contain storage.path of {other} ("{xcoms}"), in the same storage, nor lie in it: XComs '
+                    "expire, state must not"
+                )
+                hint = f'"state-{name}"' if xcoms else "a bucket or container of its own"
+                yield f"{name}.state_store.path: {Refused(rule, got=state, hint=hint)}"
+
+
+def values_that_never_expire(deployments: Deployments) -> Iterator[str]:
+    """Storage that one deployment makes and another adopts: the maker's lifecycle is the only one."""
+    for name, deployment in deployments.items():
+        for maker, owner in deployments.items() if deployment.adopted else ():
+            if owner.adopted:
+                continue
+            if deployment.storage_is(name) == owner.storage_is(maker):
+                yield from _not_covered(name, deployment, maker, owner)
+            elif _account(name, deployment) == _account(maker, owner) is not None:
+                rule = (
+                    f"is in the account that {maker} makes, whose lifecycle reaches only its own container: values "
+                    "would never expire"
+                )
+                hint = (
+                    f"existing: container with container: {owner.storage_is(maker).name[-1]}, or an account of its own"
+                )
+                yield f"{name}.storage.container: {Refused(rule, got=deployment.storage_is(name).name[-1], hint=hint)}"
+
+
+def _not_covered(name: str, deployment: Deployment, maker: str, owner: Deployment) -> Iterator[str]:
+    path, storage = deployment.storage.path, owner.storage
+    if not any(names.contains(each, path) for each in (storage.path, *storage.former_paths, *storage.shared_paths)):
+        rule = f"is in storage that {maker} makes, and its lifecycle does not reach it: values would never expire"
+        hint = f"storage.shared_paths: {shown([*storage.shared_paths, path])} of {maker}"
+        yield f"{name}.storage.path: {Refused(rule, got=path, hint=hint)}"
+    days, most = deployment.xcom.retention_days, owner.xcom.retention_days
+    if days > most:
+        rule = f"must be at most {most}: {maker} makes the storage, and what is in it expires after so many days"
+        hint = f"{most}, or xcom.retention_days: {days} of {maker}"
+        yield f"{name}.xcom.retention_days: {Refused(rule, got=days, hint=hint)}"
+
+
+def _account(name: str, deployment: Deployment) -> tuple[str, ...] | None:
+    return deployment.storage_is(name).name[:2] if isinstance(deployment, AzureDeployment) else None
