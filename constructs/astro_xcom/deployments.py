@@ -49,7 +49,7 @@ def read_deployments(path: str | Path) -> dict[str, Deployment]:
         *siblings.claimed_twice(found),
         *siblings.too_many_credentials(found),
         *siblings.expiring_state_stores(found),
-        *siblings.values_that_never_expire(found),
+        *siblings.adopted_from_another(found),
     ]
     if problems:
         raise Refusals([f"{path.name}: {line}" for line in dict.fromkeys(problems)])

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from astro_xcom import names
 from astro_xcom.names import limits
 from astro_xcom.refusal import Refused, shown
-from astro_xcom.settings import AzureDeployment, Deployment
+from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment
 from astro_xcom.settings.claims import Claim, Identity
 
 Deployments = Mapping[str, Deployment]
@@ -67,15 +67,21 @@ def expiring_state_stores(deployments: Deployments) -> Iterator[str]:
                 yield f"{name}.state_store.path: {Refused(rule, got=state, hint=hint)}"
 
 
-def values_that_never_expire(deployments: Deployments) -> Iterator[str]:
-    """Storage that one deployment makes and another adopts: the maker's lifecycle is the only one."""
+def adopted_from_another(deployments: Deployments) -> Iterator[str]:
+    """Storage that one deployment makes and another adopts: the maker's lifecycle is the only one, and its key too."""
     for name, deployment in deployments.items():
         for maker, owner in deployments.items() if deployment.adopted else ():
             if owner.adopted:
                 continue
             if deployment.storage_is(name) == owner.storage_is(maker):
                 yield from _not_covered(name, deployment, maker, owner)
-            elif _account(name, deployment) == _account(maker, owner) is not None:
+                yield from _without_the_key(name, deployment, maker, owner)
+            if isinstance(deployment, AzureDeployment) and isinstance(owner, AzureDeployment):
+                yield from _in_another_group(name, deployment, maker, owner)
+            if (
+                deployment.storage_is(name) != owner.storage_is(maker)
+                and _account(name, deployment) == _account(maker, owner) is not None
+            ):
                 rule = (
                     f"is in the account that {maker} makes, whose lifecycle reaches only its own container: values "
                     "would never expire"
@@ -97,6 +103,31 @@ def _not_covered(name: str, deployment: Deployment, maker: str, owner: Deploymen
         rule = f"must be at most {most}: {maker} makes the storage, and what is in it expires after so many days"
         hint = f"{most}, or xcom.retention_days: {days} of {maker}"
         yield f"{name}.xcom.retention_days: {Refused(rule, got=days, hint=hint)}"
+
+
+def _without_the_key(name: str, deployment: Deployment, maker: str, owner: Deployment) -> Iterator[str]:
+    """On S3 the agents use the bucket's key themselves; elsewhere the storage does."""
+    if not isinstance(deployment, AwsDeployment) or not isinstance(owner, AwsDeployment):
+        return
+    key, needed = deployment.storage.kms_key_arn, owner.storage.kms_key_arn
+    if owner.storage.encryption == "SSE-KMS" and (key is None or needed not in (None, key)):
+        rule = f"must be the key of the bucket, which {maker} makes with SSE-KMS: the agents could write nothing"
+        hint = f'"{needed}"' if needed else f"the ARN of the key that {maker} makes"
+        yield f"{name}.storage.kms_key_arn: {Refused(rule, got=key, hint=hint)}"
+
+
+def _in_another_group(name: str, deployment: AzureDeployment, maker: str, owner: AzureDeployment) -> Iterator[str]:
+    """An account's name is one account, and that is in one group of one subscription."""
+    if _account(name, deployment) != _account(maker, owner):
+        return
+    group, made_in = deployment.storage.resource_group or deployment.resource_group.name, owner.resource_group.name
+    if deployment.subscription_id.lower() != owner.subscription_id.lower():
+        rule = f"must be that of {maker}, which makes the account {owner.account(maker)}"
+        refused = Refused(rule, got=deployment.subscription_id, hint=f'"{owner.subscription_id}"')
+        yield f"{name}.subscription_id: {refused}"
+    elif group.lower() != made_in.lower():
+        rule = f"must be that of the account {owner.account(maker)}, which {maker} makes"
+        yield f"{name}.storage.resource_group: {Refused(rule, got=group, hint=shown(made_in))}"
 
 
 def _account(name: str, deployment: Deployment) -> tuple[str, ...] | None:

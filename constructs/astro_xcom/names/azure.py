@@ -220,7 +220,7 @@ def tags(values: Mapping[str, str]) -> Mapping[str, str]:
     if len(values) > limits.AZURE_TAGS.most:
         raise Refused(f"must be at most {limits.AZURE_TAGS.most} tags", got=len(values))
     for key, value in values.items():
-        if not 1 <= len(key) <= 128 or set(key) & set("<>%&\\?/") or not key.isprintable() or len(value) > 256:
+        if not 1 <= len(key) <= 128 or set(key) & set("<>%&\\?/") or len(value) > 256:
             raise Refused(
                 "a tag's key is 1-128 characters without < > % & \\ ? /, its value at most 256", got={key: value}
             )

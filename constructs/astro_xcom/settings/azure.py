@@ -198,6 +198,8 @@ class AzureIdentity(Settings):
                 got=self.resource_group,
                 field="resource_group",
             )
+        if self.audience is not None and not self.federate:
+            raise Refused("is not used with federate: false: remove it", got=self.audience, field="audience")
         if not self.existing and not self.federate:
             raise Refused("only for an existing identity", got=False, hint="true", field="federate")
         return self

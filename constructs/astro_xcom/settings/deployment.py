@@ -95,16 +95,22 @@ class Deployment(Settings):
         agent = self.agent
         if not agent.release:
             return
+        created = [account.name for account in agent.service_accounts() if account.create]
+        own = [
+            ("agent.release_name", "release", agent.release_name, None),
+            ("agent.resource_name_prefix", "prefix", agent.resource_name_prefix, None),
+            *(("agent.values", "Kubernetes account", each, "agent.resource_name_prefix") for each in created),
+        ]
         for cluster in [*self.cluster_is(self.cluster), *self.cluster.reached()]:
-            for setting in ("release_name", "resource_name_prefix"):
-                own = getattr(agent, setting)
+            for setting, kind, called, within in own:
                 yield Claim(
-                    what=Identity(setting, (agent.namespace, own, cluster.kind, *cluster.name), cluster.scope),
-                    setting=f"agent.{setting}",
-                    shown=f"{own} in {agent.namespace} of {' '.join(part for part in cluster.name if part)}",
+                    what=Identity(kind, (agent.namespace, called, cluster.kind, *cluster.name), cluster.scope),
+                    setting=setting,
+                    shown=f"{called} in {agent.namespace} of {' '.join(part for part in cluster.name if part)}",
                     way_out="a name of its own"
                     if cluster.scope is not None
                     else "a name of its own, or account_id in both if their clusters are of two accounts",
+                    within=within,
                 )
 
     def writable(self, name: str, backend: Backend, state: str) -> str | None:

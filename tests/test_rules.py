@@ -1,0 +1,98 @@
+"""Rule x cloud: what is refused, warned of and accepted on each, and why a cloud has no case."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from astro_xcom.deployments import read_deployments
+from astro_xcom.refusal import Refusals
+from astro_xcom.report import synthesized
+from support import PROJECT
+
+Yaml = dict[str, Any]
+
+CLOUDS = ("aws", "azure", "gcp")
+RULES: list[Yaml] = yaml.safe_load((PROJECT / "tests" / "rules.yaml").read_text(encoding="utf-8"))
+CASES = [
+    (rule, cloud, case) for rule in RULES for cloud in CLOUDS if isinstance(rule[cloud], list) for case in rule[cloud]
+]
+AGENT: Yaml = {"namespace": "astro", "resource_name_prefix": "prod"}
+GOOD: dict[str, Yaml] = {
+    "aws": {
+        "cloud": "aws",
+        "region": "us-east-1",
+        "cluster": {"name": "data-prod"},
+        "storage": {"bucket": "acme-xcom"},
+    },
+    "azure": {
+        "cloud": "azure",
+        "subscription_id": "00000000-0000-0000-0000-000000000000",
+        "location": "westeurope",
+        "resource_group": {"name": "astro-xcom"},
+        "cluster": {"name": "data-prod", "resource_group": "aks"},
+        "storage": {"account": "acmexcom"},
+    },
+    "gcp": {
+        "cloud": "gcp",
+        "project": "acme-data",
+        "cluster": {"name": "data-prod", "location": "us-central1"},
+        "storage": {"bucket": "acme-xcom", "location": "us-central1"},
+    },
+}
+OF_ITS_OWN: dict[str, Yaml] = {
+    "aws": {"storage.bucket": "acme-other", "agent.namespace": "other"},
+    "azure": {"storage.account": "acmeother", "resource_group.name": "other", "agent.namespace": "other"},
+    "gcp": {"storage.bucket": "acme-other", "agent.namespace": "other"},
+}
+WORKERS = {"nine": 9, "many": 400}
+
+
+def changed(values: Yaml, changes: Yaml) -> Yaml:
+    values = copy.deepcopy(values)
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        within = values
+        for key in parents:
+            within = within.setdefault(key, {})
+        within[last] = copy.deepcopy(value)
+    workers = values["agent"].get("values", {}).get("workers")
+    if workers in WORKERS:
+        values["agent"]["values"]["workers"] = [{"name": f"w{number}"} for number in range(WORKERS[workers])]
+    return values
+
+
+def deployments(cloud: str, case: Yaml) -> Yaml:
+    good = {**GOOD[cloud], "agent": AGENT}
+    found = {"a": changed(good, case["a"])}
+    if "b" in case:
+        found["b"] = changed(changed(good, OF_ITS_OWN[cloud]), case["b"])
+    return found
+
+
+@pytest.mark.parametrize(("rule", "cloud", "case"), CASES, ids=lambda each: each if isinstance(each, str) else "")
+def test_a_case_of_a_rule(rule: Yaml, cloud: str, case: Yaml, tmp_path: Path) -> None:
+    file = tmp_path / "deployments.yaml"
+    file.write_text(json.dumps({"deployments": deployments(cloud, case)}), encoding="utf-8")
+    if "says" in case:
+        with pytest.raises(Refusals) as caught:
+            read_deployments(file)
+        (line,) = [line for line in caught.value.lines if f": {'b' if 'b' in case else 'a'}.{case['at']}: " in line]
+        assert case["says"] in line
+        assert len(caught.value.lines) == case.get("lines", 1)
+        return
+    found = read_deployments(file)
+    warnings = [line for deployment in found.values() for line in deployment.warnings()]
+    assert "warns" not in case or [line for line in warnings if line.startswith(case["warns"])]
+    synthesized(found, file=file.name)  # and no construct contradicts the settings
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["rule"])
+def test_every_cloud_has_cases_or_a_reason(rule: Yaml) -> None:
+    assert set(rule) == {"rule", *CLOUDS}
+    for cloud in CLOUDS:
+        assert rule[cloud], "an empty cell needs a reason"
+        assert isinstance(rule[cloud], list) or len(rule[cloud].split()) > 3
