@@ -18,6 +18,7 @@ from astro_xcom.refusal import Refused
 from astro_xcom.report import Document, Report, check, read_state, synthesized
 from astro_xcom.report.terraform import Known, planned
 from support import EXAMPLE, GOLDEN, Applied, Body
+from test_rules import deployments
 
 FILES = {
     name: file
@@ -25,6 +26,13 @@ FILES = {
     for name in yaml.safe_load(file.read_text())["deployments"]
 }
 UNKNOWN = "(known after apply"
+GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/other/providers"
+SUBNET = f"{GROUP}/Microsoft.Network/virtualNetworks/data/subnets/agents"
+CUSTOMER_KEY = {
+    "key_id": "https://acme-keys.vault.azure.net/keys/xcom",
+    "vault_id": f"{GROUP}/Microsoft.KeyVault/vaults/acme-keys",
+}
+THEIR_IDENTITY = {"identity.name": "agents", "identity.existing": True, "identity.resource_group": "ids"}
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -206,6 +214,80 @@ def test_the_state_backend_is_named_as_in_the_file(reports: dict[str, Report]) -
 def test_owners_are_told_what_to_do(name: str, words: list[str], reports: dict[str, Report]) -> None:
     text = "\n".join(reports[name].for_others)
     assert [word for word in words if word not in text] == []
+
+
+GIVEN_KEY = "arn:aws:kms:us-east-1:111122223333:key/1"
+ROLES = "roles/storage.objectAdmin and roles/storage.legacyBucketReader"
+
+
+@pytest.mark.parametrize(
+    ("cloud", "changes", "says"),
+    [
+        (
+            "aws",
+            {"storage.encryption": "SSE-KMS", "storage.former_kms_key_arns": [GIVEN_KEY]},
+            f"the key {GIVEN_KEY} lets",
+        ),
+        ("aws", {"storage.encryption": "SSE-KMS", "storage.kms_key_arn": GIVEN_KEY}, "the key policy must also allow"),
+        ("aws", {"storage.existing": True}, "its bucket policy must also allow the role"),
+        (
+            "aws",
+            {"cluster.oidc_provider_arn": "arn:aws:iam::111122223333:oidc-provider/oidc.example.com"},
+            "The OIDC provider arn:aws:iam::111122223333:oidc-provider/oidc.example.com is registered in IAM",
+        ),
+        ("azure", {"storage.customer_managed_key": CUSTOMER_KEY}, "has purge protection and Azure RBAC on"),
+        (
+            "azure",
+            {"cluster.issuer": "https://oidc.example.com/a/"},
+            "https://oidc.example.com/a/ has the workload identity",
+        ),
+        (
+            "gcp",
+            {"trusted_clusters": [{"workload_pool": "acme-x.svc.id.goog"}]},
+            "the pool acme-x.svc.id.goog, and their",
+        ),
+        ("azure", {"storage.network": {"subnets": [SUBNET]}}, f"the subnet {SUBNET} gives it the service endpoint"),
+        ("azure", {**THEIR_IDENTITY, "identity.grant_storage": False}, "assigns the output access to the identity"),
+        ("azure", {**THEIR_IDENTITY, "identity.federate": False}, "makes a federated credential for each"),
+        (
+            "gcp",
+            {
+                "identity": {
+                    "existing_service_account": "agents@acme-data.iam.gserviceaccount.com",
+                    "grant_storage": False,
+                }
+            },
+            f"grants {ROLES} on it to serviceAccount:agents@acme-data.iam.gserviceaccount.com",
+        ),
+    ],
+)
+def test_the_list_for_others_is_whole(cloud: str, changes: Body, says: str, tmp_path: Path) -> None:
+    (report,) = reported(cloud, changes, tmp_path).values()
+    assert [line for line in report.for_others if says in line]
+
+
+def test_credentials_and_the_role_are_asked_for_apart(tmp_path: Path) -> None:
+    ours = {**THEIR_IDENTITY, "identity.grant_storage": False}
+    (report,) = reported("azure", ours, tmp_path).values()
+    assert (len(report.service_accounts[0].trusted_through), report.permissions_made) == (1, False)
+    assert not [line for line in report.for_others if "federated credential" in line]
+    theirs = {**THEIR_IDENTITY, "identity.federate": False, "identity.grant_storage": True}
+    (report,) = reported("azure", theirs, tmp_path).values()
+    assert (report.service_accounts[0].trusted_through, report.permissions_made) == ((), True)
+    assert not [line for line in report.for_others if "output access" in line]
+
+
+def test_a_key_made_here_is_nobody_elses(reports: dict[str, Report]) -> None:
+    assert not [line for line in reports["aws-example"].for_others if "owner of the key" in line]
+    assert not [line for line in reports["aws-example"].for_others if "OIDC provider" in line]
+
+
+def reported(cloud: str, changes: Body, folder: Path) -> dict[str, Report]:
+    """Of the good deployment with these changes."""
+    (folder / "deployments.yaml").write_text(json.dumps({"deployments": deployments(cloud, {"a": changes})}))
+    found = read_deployments(folder / "deployments.yaml")
+    bodies = synthesized(found, file="deployments.yaml")
+    return {name: check(found[name], body) for name, body in bodies.items()}
 
 
 def test_without_a_zone_somebody_names_the_private_endpoint(tmp_path: Path, run: Run) -> None:

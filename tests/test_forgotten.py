@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
+from astro_xcom.deployments import read_deployments
 from astro_xcom.forgotten import address
+from astro_xcom.report import synthesized
 from support import GOLDEN, Body, synth_file
+from test_rules import deployments
 
 STACKS = sorted(file for cloud in ("aws", "azure", "gcp") for file in (GOLDEN / cloud).glob("*.json"))
 EDITS = yaml.safe_load((Path(__file__).parent / "transitions" / "edits.yaml").read_text())
@@ -97,6 +100,40 @@ def test_credentials_and_members_are_forgotten_by_the_names_that_they_had(
 
 def test_without_protection_nothing_is_forgotten(tmp_path: Path) -> None:
     assert "removed" not in made(with_storage("aws", protect_from_destroy=False), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("cloud", "identity", "kept", "gone"),
+    [
+        (
+            "azure",
+            {"name": "agents", "existing": True, "resource_group": "ids", "grant_storage": False},
+            "azurerm_federated_identity_credential",
+            "azurerm_role_assignment",
+        ),
+        (
+            "gcp",
+            {"existing_service_account": "agents@acme-data.iam.gserviceaccount.com", "grant_storage": False},
+            "google_service_account_iam_member",
+            "google_storage_bucket_iam_member",
+        ),
+    ],
+)
+def test_a_grant_that_is_left_to_another_deployment_stays(
+    cloud: str, identity: Body, kept: str, gone: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "deployments.yaml"
+
+    def body(**own: object) -> Body:
+        changed = {"identity": {**identity, **own}}
+        file.write_text(json.dumps({"deployments": deployments(cloud, {"a": changed})}))
+        return synthesized(read_deployments(file), file=file.name)["a"]
+
+    before, after = body(grant_storage=True), body()
+    granted = [f"{gone}.{address}" for address in before["resource"][gone]]
+    assert gone not in after["resource"]
+    assert kept in after["resource"]
+    assert set(granted) <= {each["from"] for each in after["removed"]}
 
 
 @pytest.mark.parametrize(

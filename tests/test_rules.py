@@ -96,3 +96,81 @@ def test_every_cloud_has_cases_or_a_reason(rule: Yaml) -> None:
     for cloud in CLOUDS:
         assert rule[cloud], "an empty cell needs a reason"
         assert isinstance(rule[cloud], list) or len(rule[cloud].split()) > 3
+
+
+AZURE_PAIR = {"cluster": {"name": "aks", "resource_group": "data-prod"}}
+GCP_PAIR = {"cluster": {"name": "b-c", "location": "us-east1"}}
+
+
+@pytest.mark.parametrize(
+    ("cloud", "first", "second", "type_", "kind"),
+    [
+        ("azure", AZURE_PAIR, {"name": "prod-aks", "resource_group": "data"}, "azurerm_kubernetes_cluster", "data"),
+        (
+            "azure",
+            AZURE_PAIR,
+            {"name": "prod-aks", "resource_group": "data"},
+            "azurerm_federated_identity_credential",
+            "resource",
+        ),
+        ("gcp", GCP_PAIR, {"name": "c", "location": "us-east1-b"}, "google_container_cluster", "data"),
+    ],
+)
+def test_a_second_cluster_moves_no_address_of_the_first(
+    cloud: str, first: Yaml, second: Yaml, type_: str, kind: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "deployments.yaml"
+
+    def made(changes: Yaml) -> dict[str, Yaml]:
+        file.write_text(json.dumps({"deployments": deployments(cloud, {"a": changes})}), encoding="utf-8")
+        found: dict[str, Yaml] = synthesized(read_deployments(file), file=file.name)["a"][kind][type_]
+        return found
+
+    alone, both = made(first), made({**first, "trusted_clusters": [second]})
+    assert set(alone) < set(both)
+    assert len(both) == 2 * len(alone)
+    assert {key: both[key].get("name") for key in alone} == {key: each.get("name") for key, each in alone.items()}
+
+
+def test_the_contradictions_of_a_deployment_come_together(tmp_path: Path) -> None:
+    file = tmp_path / "deployments.yaml"
+    key, other = "arn:aws:kms:eu-west-1:111122223333:key/1", "arn:aws:iam::444455556666:oidc-provider/oidc.example.com"
+    wrong = {
+        "account_id": "111122223333",
+        "storage.encryption": "SSE-KMS",
+        "storage.kms_key_arn": key,
+        "cluster.oidc_provider_arn": other,
+        "identity.permissions_boundary": "arn:aws:iam::444455556666:policy/bound",
+        "trusted_clusters": [{"name": "data-prod"}],
+    }
+    file.write_text(json.dumps({"deployments": deployments("aws", {"a": wrong})}), encoding="utf-8")
+    with pytest.raises(Refusals) as caught:
+        read_deployments(file)
+    assert [line.split(": ")[1] for line in caught.value.lines] == [
+        "a.trusted_clusters",
+        "a.cluster.oidc_provider_arn",
+        "a.identity.permissions_boundary",
+        "a.storage.kms_key_arn",
+    ]
+
+
+def test_what_stands_in_the_defaults_is_blamed_there(tmp_path: Path) -> None:
+    file = tmp_path / "deployments.yaml"
+    content = {
+        "defaults": {
+            "account_id": "444455556666",
+            "identity": {"permissions_boundary": "arn:aws:iam::111122223333:policy/b"},
+        }
+    }
+    file.write_text(json.dumps({**content, "deployments": deployments("aws", {"a": {}})}), encoding="utf-8")
+    with pytest.raises(Refusals, match=r"^deployments\.yaml: defaults\.identity\.permissions_boundary: must be of"):
+        read_deployments(file)
+
+
+def test_shared_paths_expire_as_the_makers_own(tmp_path: Path) -> None:
+    file = tmp_path / "deployments.yaml"
+    below = {"aws": "expire-xcoms-of-b", "azure": "xcom/b/", "gcp": "b/"}
+    for cloud, said in below.items():
+        changes = {"storage.shared_paths": ["b"]}
+        file.write_text(json.dumps({"deployments": deployments(cloud, {"a": changes})}), encoding="utf-8")
+        assert f'"{said}"' in json.dumps(synthesized(read_deployments(file), file=file.name)["a"])

@@ -296,3 +296,25 @@ def test_two_granted_roles_need_two_ids(stack: TerraformStack) -> None:
     storage.grant_read_write(named_role(stack, "agents"))
     with pytest.raises(Refused, match='each role granted here needs an id of its own; got "agents"'):
         storage.grant_read_write(named_role(team, "agents"))
+
+
+EAST, WEST = (f"arn:aws:kms:{region}:111122223333:key/1" for region in ("us-east-1", "us-west-2"))
+
+
+@pytest.mark.parametrize(("key", "former"), [(EAST, [WEST]), (None, [EAST, WEST])])
+def test_all_keys_of_a_bucket_are_of_its_region(stack: TerraformStack, key: str | None, former: list[str]) -> None:
+    with pytest.raises(Refused, match="must be a key in us-east-1: S3 uses no other"):
+        XComBucket(stack, "storage", name="acme-xcom", sse_kms=True, kms_key_arn=key, former_kms_key_arns=former)
+    with pytest.raises(Refused, match="must be a key in us-east-1"):
+        XComBucket.from_name(stack, "storage", "acme-xcom", kms_key_arn=key, former_kms_key_arns=former)
+    with pytest.raises(Refused, match="must be the ARN of a KMS key"):
+        XComBucket(stack, "storage", name="acme-xcom", sse_kms=True, kms_key_arn="alias/xcom")
+
+
+def test_two_policies_of_one_role_have_two_names(stack: TerraformStack) -> None:
+    agents = role(stack)
+    for id_, name in (("storage", "acme-xcom"), ("storage-acme", "xcom"), ("storage-acme-xcom", "abc")):
+        XComBucket.from_name(stack, id_, name).grant_read_write(agents)
+    names = {policy["name"] for policy in of_type(synth(stack), "aws_iam_role_policy")}
+    assert len(names) == 3
+    assert names > {"storage-acme-xcom", "storage-acme-xcom-abc"}

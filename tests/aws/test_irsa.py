@@ -1,7 +1,11 @@
+import json
+
 import pytest
 from cdktf import TerraformStack, TerraformVariable, Testing
 
 from astro_xcom.aws import EksOidcProvider, IrsaRole
+from astro_xcom.names import aws as rules
+from astro_xcom.names import places
 from astro_xcom.refusal import Refused
 from support import only, resolved, synth
 
@@ -100,3 +104,67 @@ def test_an_existing_role_by_name_is_one_of_this_account(stack: TerraformStack) 
     role = IrsaRole.from_name(stack, "identity", "agents", path="/team/")
     assert resolved(stack, role.arn).endswith("}:role/team/agents")
     assert "resource" not in synth(stack)
+
+
+OTHERS = "arn:aws:iam::444455556666:oidc-provider/oidc.example.com"
+CHINAS = "arn:aws-cn:iam::111122223333:oidc-provider/oidc.eks.cn-north-1.amazonaws.com.cn/id/A"
+
+
+@pytest.mark.parametrize(
+    ("arns", "boundary", "says"),
+    [
+        ([PROVIDER, OTHERS], None, r"must be of the role's account, 111122223333; got .*444455556666"),
+        ([PROVIDER, CHINAS], None, "must be in the partition aws: nothing there can use a thing of aws-cn"),
+        ([PROVIDER], "arn:aws:iam::444455556666:policy/bound", "must be of the role's account"),
+        ([PROVIDER], "arn:aws:iam::aws:policy/PowerUserAccess", None),
+    ],
+)
+def test_a_role_is_of_one_account(
+    stack: TerraformStack, arns: list[str], boundary: str | None, says: str | None
+) -> None:
+    providers = [EksOidcProvider(stack, f"oidc-{number}", arn=arn) for number, arn in enumerate(arns)]
+    if says is None:
+        assert irsa(stack, oidc_providers=providers, permissions_boundary=boundary).managed
+        return
+    with pytest.raises(Refused, match=says):
+        irsa(stack, oidc_providers=providers, permissions_boundary=boundary)
+
+
+def test_an_account_filled_in_later_passes(stack: TerraformStack) -> None:
+    boundary = TerraformVariable(stack, "boundary", type="string").string_value
+    assert irsa(stack, permissions_boundary=boundary).managed
+
+
+@pytest.mark.parametrize("subjects", [SUBJECTS[:1], SUBJECTS])
+def test_the_size_of_a_trust_policy_is_that_of_the_document(stack: TerraformStack, subjects: list[str]) -> None:
+    other = f"{PROVIDER[:-1]}0"
+    providers = [EksOidcProvider(stack, "one", arn=PROVIDER), EksOidcProvider(stack, "two", arn=other)]
+    irsa(stack, oidc_providers=providers, subjects=subjects)
+    document = only(synth(stack), "aws_iam_policy_document", kind="data")
+
+    def plain(values: list[str]) -> list[str] | str:  # as the provider writes a list of one
+        return values[0] if len(values) == 1 else values
+
+    rendered = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": each["effect"],
+                "Action": plain(each["actions"]),
+                "Principal": {who["type"]: plain(who["identifiers"]) for who in each["principals"]},
+                "Condition": {
+                    "StringEquals": {test["variable"]: plain(test["values"]) for test in each["condition"]},
+                },
+            }
+            for each in document["statement"]
+        ],
+    }
+    size = len(json.dumps(rendered, separators=(",", ":")))
+    assert rules.trust_policy_size([PROVIDER, other], subjects) == size
+
+
+def test_a_cluster_that_is_looked_up_counts_as_much_as_a_written_one() -> None:
+    real = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.ap-southeast-2.amazonaws.com/id/" + "A" * 32
+    assert len(places.oidc_provider_arn("ap-southeast-2")) == len(real)
+    china = "arn:aws-cn:iam::111122223333:oidc-provider/oidc.eks.cn-north-1.amazonaws.com.cn/id/" + "A" * 32
+    assert len(places.oidc_provider_arn("cn-north-1")) == len(china)

@@ -205,3 +205,34 @@ def test_an_account_has_one_lifecycle_and_so_one_container(stack: TerraformStack
     with pytest.raises(Refused, match="an account for each container"):
         XComContainer(stack, "two", account=made, name="other")
     assert len(of_type(synth(stack), "azurerm_storage_management_policy")) == 1
+
+
+CHINAS_ZONE = ZONE.replace("core.windows.net", "core.chinacloudapi.cn")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"private_endpoint_subnet": SUBNET, "private_dns_zone": CHINAS_ZONE},
+            "private_dns_zone is of Azure's environment china, and location of public",
+        ),
+        (
+            {"location": "usgovvirginia", "private_endpoint_subnet": SUBNET, "private_dns_zone": ZONE},
+            "private_dns_zone is of Azure's environment public, and location of usgovernment",
+        ),
+        (
+            {
+                "customer_managed_key_id": "https://keys.vault.azure.cn/keys/xcom",
+                "key_vault_id": VAULT.rpartition("/")[0] + "/keys",
+            },
+            "customer_managed_key_id is of Azure's environment china",
+        ),
+        ({"access_log_storage_account_id": ACCOUNT}, "must be another account"),
+        ({"tags": {"azure": "x"}}, "Azure keeps keys for itself"),
+        ({"tags": {"a": "x", "A": "y"}}, "more than upper and lower case"),
+    ],
+)
+def test_what_belongs_together_is_compared(stack: TerraformStack, changes: dict[str, object], says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        account(stack, **changes)

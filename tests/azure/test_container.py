@@ -287,3 +287,24 @@ def test_a_folder_grants_nothing_to_an_identity_that_is_used_as_it_is(
     folder = XComContainer(stack, "storage", account=account).folder("ingest", identity=theirs)
     assert folder.grant_read_write(theirs) is None
     assert None not in folder.dependencies
+
+
+def test_credentials_and_roles_are_chosen_apart(stack: TerraformStack, adopted: XComAccountRef) -> None:
+    storage = XComContainer.from_name(stack, "storage", "xcom", account=adopted)
+    theirs = FederatedIdentity.from_name(stack, "theirs", "agents", resource_group="ids")
+    ours = FederatedIdentity.from_name(stack, "ours", "agents-2", resource_group="ids", grantable=True)
+    assert storage.grant_read_write(theirs) is None
+    assert storage.grant_read_write(ours) is not None
+    assert len(of_type(synth(stack), "azurerm_role_assignment")) == 1
+
+
+def test_a_role_on_one_container_is_assigned_once(stack: TerraformStack, adopted: XComAccountRef) -> None:
+    user = identity(stack)
+    one, other = (XComContainer.from_name(stack, id_, "xcom", account=adopted, path=id_) for id_ in ("a", "b"))
+    assert one.grant_read_write(user) is other.grant_read_write(user)
+    assert len(of_type(synth(stack), "azurerm_role_assignment")) == 1
+
+
+def test_an_account_is_reached_in_its_own_environment(stack: TerraformStack, account: XComAccount) -> None:
+    with pytest.raises(Refused, match="account_host is of Azure's environment china, and account of public"):
+        XComContainer(stack, "storage", account=account, account_host="acmexcom.blob.core.chinacloudapi.cn")

@@ -201,3 +201,17 @@ def test_a_subject_filled_in_later_has_no_name_to_give_its_credential(stack: Ter
 def test_an_issuer_is_given_one_way(stack: TerraformStack, given: dict[str, str]) -> None:
     with pytest.raises(Refused, match="either"):
         AksOidcIssuer(stack, "oidc", **given)
+
+
+def test_issuers_are_of_the_identitys_environment(stack: TerraformStack) -> None:
+    issuer = "https://usgovvirginia.oic.prod-aks.azure.us/11111111-1111-1111-1111-111111111111/a/"
+    issuers = [AksOidcIssuer(stack, "oidc", issuer=issuer)]
+    with pytest.raises(Refused, match=r"issuers\[0\] is of Azure's environment usgovernment, and location of public"):
+        federated(stack, issuers=issuers)
+    assert federated(stack, issuers=issuers, location="usgovvirginia").managed
+
+
+def test_two_clusters_of_one_key_are_told_so(stack: TerraformStack) -> None:
+    issuers = [AksOidcIssuer(stack, name, issuer=f"https://{name}.example.com/", key="prod") for name in ("a", "b")]
+    with pytest.raises(Refused, match=r'each cluster needs a key of its own: .*; got "prod"'):
+        federated(stack, issuers=issuers)

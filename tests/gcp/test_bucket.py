@@ -316,3 +316,18 @@ def test_two_granted_accounts_need_two_ids(stack: TerraformStack) -> None:
     storage.grant_read_write(account(stack, "agents"))
     with pytest.raises(Refused, match='each service account granted here needs an id of its own; got "agents"'):
         storage.folder("ingest").grant_read_write(account(team, "agents", "reports@acme-data.iam.gserviceaccount.com"))
+
+
+def test_a_former_key_is_where_the_bucket_is(stack: TerraformStack) -> None:
+    elsewhere = KEY.replace("us-central1", "europe-west1")
+    with pytest.raises(Refused, match="must be a key in us-central1"):
+        bucket(stack, former_kms_key_names=[elsewhere])
+    with pytest.raises(Refused, match="names a key twice"):
+        bucket(stack, former_kms_key_names=[KEY, KEY])
+
+
+def test_one_account_gets_one_pair_of_members_of_one_bucket(stack: TerraformStack) -> None:
+    agents = WorkloadIdentity.from_email(stack, "agents", EMAIL)
+    one, other = (XComBucket.from_name(stack, id_, "shared", path=id_) for id_ in ("a", "b"))
+    assert one.grant_read_write(agents) == other.grant_read_write(agents)
+    assert len(of_type(synth(stack), "google_storage_bucket_iam_member")) == 2

@@ -10,7 +10,6 @@ from astro_xcom.report.terraform import Body, Computed, Stack, block
 
 OUTPUTS = ("bucket", "role_arn")
 ASSUME = "sts:AssumeRoleWithWebIdentity"
-AUDIENCE = "sts.amazonaws.com"
 ALWAYS = (
     "Pods without the annotation, or started before it, reach S3 anonymously and are refused (403).",
     "A new role or trust takes seconds to minutes until it works everywhere.",
@@ -47,20 +46,12 @@ def facts(stack: Stack) -> CloudFacts:
             f"The owner of the bucket {bucket} keeps it private, and sets when values expire. If it is in another "
             f"account, its bucket policy must also allow the role {arn} what this report lists."
         )
-    own_key = stack.one("aws_kms_key").get("arn")
+    own_key = _own_key(stack)
     for key in dict.fromkeys(on for each in _permissions(policy or "{}") if _of_a_key(each) for on in each.on):
         if key != own_key:
             for_others.append(
                 f"The owner of the key {key} lets IAM policies decide, in its key policy. If the key is in another "
                 f"account, the key policy must also allow the role {arn} what this report lists."
-            )
-    looked_up = [provider.get("arn") for provider in stack.data.get("aws_iam_openid_connect_provider", [])]
-    trust = tuple(_trust(role["assume_role_policy"])) if role else ()
-    for provider_arn in dict.fromkeys(each.through["OIDC provider"] for each in trust):
-        if provider_arn not in looked_up:
-            for_others.append(
-                f"The OIDC provider {provider_arn} is registered in IAM, with the audience {AUDIENCE}: nothing looks "
-                "it up."
             )
     if logging := stack.one("aws_s3_bucket_logging"):
         for_others.append(
@@ -76,7 +67,7 @@ def facts(stack: Stack) -> CloudFacts:
         storage_made=made,
         identity={"role": arn},
         identity_made=bool(role),
-        trust=trust,
+        trust=tuple(_trust(role["assume_role_policy"])) if role else (),
         permissions=tuple(_permissions(policy)) if policy else (),
         permissions_made=bool(grant),
         lifecycle=_lifecycle(stack.one("aws_s3_bucket_lifecycle_configuration")) if made else None,
@@ -168,6 +159,13 @@ def _unusual(statement: Body) -> dict[str, str]:
         key: _list(statement[key]) for key in ("Effect", "Action", "NotAction", "NotPrincipal") if key in statement
     }
     return {key: ", ".join(values) for key, values in found.items() if values != usual.get(key)}
+
+
+def _own_key(stack: Stack) -> str | None:
+    """The key that is made here, as it is called where the bucket uses it."""
+    rule = block(stack.one("aws_s3_bucket_server_side_encryption_configuration").get("rule"))
+    used: str | None = block(rule.get("apply_server_side_encryption_by_default")).get("kms_master_key_id")
+    return used if stack.one("aws_kms_key") else None
 
 
 def _of_a_key(permission: Permission) -> bool:

@@ -15,7 +15,7 @@ from astro_xcom.report.compare import compare
 from astro_xcom.report.model import CloudFacts, Finding, Release, Report, ServiceAccount
 from astro_xcom.report.state import State
 from astro_xcom.report.terraform import Body, Known, Stack, planned
-from astro_xcom.settings import Deployment
+from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
 from astro_xcom.settings.deployment import SMALL
 from astro_xcom.stacks import add_stacks
 from astro_xcom.terraform_text import from_stack
@@ -63,7 +63,7 @@ def check(deployment: Deployment, body: Body, state: State | None = None) -> Rep
         environment=environment(values),
         annotations=values.get("annotations") or {},
         labels=values.get("labels") or {},
-        for_others=(*facts.for_others, *_for_others(stack, accounts, release)),
+        for_others=(*facts.for_others, *_not_looked_up(deployment), *_for_others(stack, accounts, release)),
         always=(*_always(deployment, expires=facts.lifecycle is not None), *facts.always),
         warnings=tuple(deployment.warnings()),
         findings=tuple(_compared(of_cloud, stack, facts, state)) if state else (),
@@ -97,6 +97,23 @@ def _flat(settings: Mapping[str, Any], front: str = "") -> Iterator[tuple[str, s
             yield from _flat(value, f"{front}{key}.")
         else:
             yield front + key, value if isinstance(value, str) else json.dumps(value)
+
+
+def _not_looked_up(deployment: Deployment) -> Iterator[str]:
+    """What a plan finds out of a cluster by name, and takes on trust where the settings give it."""
+    if isinstance(deployment, AwsDeployment) and not deployment.identity.existing_role:
+        for arn in (cluster.oidc_provider_arn for cluster in deployment.clusters):
+            if arn:
+                yield f"The OIDC provider {arn} is registered in IAM, with the audience sts.amazonaws.com."
+    if isinstance(deployment, AzureDeployment):
+        for issuer in (cluster.issuer for cluster in deployment.clusters):
+            if issuer:
+                yield f"The cluster of the issuer {issuer} has the workload identity webhook."
+    if isinstance(deployment, GcpDeployment):
+        for cluster in deployment.clusters:
+            if cluster.name is None:
+                which = f"clusters of the pool {cluster.workload_pool}, and their node pools,"
+                yield f"The {which} have Workload Identity Federation for GKE."
 
 
 def _for_others(stack: Stack, accounts: tuple[ServiceAccount, ...], release: Release | None) -> Iterator[str]:
