@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astro_xcom.chart_values import Source, check_owned, check_source, merge, same, with_defaults, xcom_values
+from astro_xcom.chart_values import Source, merge, same, with_defaults, xcom_values
 from astro_xcom.refusal import Refusals
 from astro_xcom.service_accounts import ServiceAccount
+from astro_xcom.user_values import check_owned, check_source
 from astro_xcom.xcom import PodIdentity
 from astro_xcom.yaml_files import parse
 
@@ -466,7 +467,8 @@ def test_labels_where_an_identity_needs_them() -> None:
         ({"openLineage": {}}, {"openLineage": {"enabled": False}}),
         ({"openLineage": {"enabled": True}}, {"openLineage": {"enabled": True}}),
         ({"openLineage": {"url": "x"}}, {"openLineage": {"url": "x", "enabled": False}}),
-        ({"openLineage": None}, {"openLineage": None}),
+        ({"openLineage": None}, {"openLineage": {"enabled": False}}),
+        ({"openLineage": {"enabled": None, "url": None}}, {"openLineage": {"enabled": False, "url": None}}),
         ({"a": 1}, {"a": 1, "openLineage": {"enabled": False}}),
     ],
 )

@@ -463,7 +463,6 @@ def test_an_environment_of_one_component_is_shown(run: Run, tmp_path: Path) -> N
     secret = {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}
     deployment["agent"]["values"] |= {
         "triggerer": {"env": [{"name": "LEVEL", "value": "a\nb"}, secret], "serviceAccount": "not one"},
-        "dagProcessor": {"env": "not a list"},
         "stateStoreBackend": "of.their.Own",
     }
     file = tmp_path / "deployments.yaml"

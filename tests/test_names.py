@@ -201,7 +201,7 @@ def test_a_refusal_is_one_line(tried: tuple[Check, str]) -> None:
         (names.release_name, "a" * 54, "must be 1-53 lower-case letters"),
         (names.object_path, "/xcom/", 'got "/xcom/"; try "xcom"'),
         (names.object_path, "s3://bucket/xcom", 'without a bucket or scheme; got "s3://bucket/xcom"; try "xcom"'),
-        (names.connection_id, "aws@prod", 'in the XCom path); got "aws@prod"; try "aws_prod"'),
+        (names.connection_id, "aws@prod", 'in the XCom path); got "aws@prod"'),
         (names.chart_version, "2.3", 'must be one exact version, such as 2.3.3; got "2.3"; try "2.3.3"'),
         (names.chart_version, "2.2.0", "2.2.0 cannot be installed without every OpenLineage setting"),
         (names.chart_version, "1.4.0", "1.x charts have another values layout and are not supported"),

@@ -27,7 +27,7 @@ def refused(values: Values) -> list[str]:
     return caught.value.lines
 
 
-@pytest.mark.parametrize("values", [{}, {"workers": None}, {"serviceAccount": {}}, {"serviceAccount": None}])
+@pytest.mark.parametrize("values", [{}, {"serviceAccount": {}}, {"serviceAccount": None}])
 def test_the_accounts_of_a_release_without_settings(values: Values) -> None:
     assert accounts_of(values) == (
         ServiceAccount(component="workers", name="prod-worker-default-worker", namespace="astro"),
@@ -42,8 +42,9 @@ def test_every_worker_has_its_account() -> None:
     assert [(account.worker, account.name) for account in workers] == [("a", "prod-worker-a"), ("b", "prod-worker-b")]
 
 
-def test_a_release_without_workers_has_no_account_for_one() -> None:
-    assert names_of({"workers": []}) == ["prod-dag-processor", "prod-triggerer", "prod-sentinel"]
+@pytest.mark.parametrize("workers", [[], None])
+def test_a_release_without_workers_has_no_account_for_one(workers: Any) -> None:
+    assert names_of({"workers": workers}) == ["prod-dag-processor", "prod-triggerer", "prod-sentinel"]
 
 
 @pytest.mark.parametrize("component", ["workers", "dagProcessor", "triggerer", "sentinel"])
@@ -76,11 +77,12 @@ def test_a_workers_own_block_wins_over_the_shared_one() -> None:
     ]
 
 
-def test_a_sentinel_that_is_off_has_no_account() -> None:
-    assert "prod-sentinel" not in names_of({"sentinel": {"enabled": False}})
+@pytest.mark.parametrize("sentinel", [{"enabled": False}, {"enabled": None}, None])
+def test_a_sentinel_that_is_off_has_no_account(sentinel: Any) -> None:
+    assert "prod-sentinel" not in names_of({"sentinel": sentinel})
 
 
-@pytest.mark.parametrize("sentinel", [{"enabled": True}, {"port": 8080}, {}, None])
+@pytest.mark.parametrize("sentinel", [{"enabled": True}, {"port": 8080}, {}])
 def test_a_sentinel_is_on_unless_it_is_switched_off(sentinel: Any) -> None:
     assert "prod-sentinel" in names_of({"sentinel": sentinel})
 
@@ -115,8 +117,8 @@ def test_a_shared_account_is_trusted_once_and_in_order() -> None:
     [
         (
             {"serviceAccount": {"triggerer": {"name": "My_Triggerer"}}},
-            "serviceAccount.triggerer.name: must be 1-63 lower-case letters, digits or hyphens, starting and ending "
-            'with a letter or digit; got "My_Triggerer"; try "my-triggerer"',
+            "serviceAccount.triggerer.name: must be 1-253 lower-case letters, digits, hyphens or dots, and each part "
+            'between dots must start and end with a letter or digit; got "My_Triggerer"',
         ),
         (
             {"serviceAccount": {"dagProcessor": {"create": False}}},
@@ -149,11 +151,41 @@ def test_accounts_that_cannot_work_are_refused(values: Values, says: str) -> Non
 @pytest.mark.parametrize("name", ["Heavy", "heavy worker", "h" * 52])
 def test_a_worker_whose_account_kubernetes_would_refuse(name: str) -> None:
     (line,) = refused({"workers": [{"name": name}]})
-    assert line.startswith(f"workers[{name}].serviceAccount.name: must be 1-63 ")
+    assert line.startswith(f"workers[{name}].name: must be 1-51 ")
 
 
-def test_a_worker_with_a_name_of_its_own_account_may_be_called_anything() -> None:
-    assert names_of({"workers": [{"name": "Heavy", "serviceAccount": {"name": "heavy"}}]})[0] == "heavy"
+@pytest.mark.parametrize("name", ["Big_Worker", "a.b", "h" * 52])
+def test_the_name_of_a_worker_is_checked_whatever_its_account(name: str) -> None:
+    (line,) = refused({"workers": [{"name": name, "serviceAccount": {"name": "big"}}]})
+    assert line.startswith(f"workers[{name}].name: must be 1-51 ")
+
+
+@pytest.mark.parametrize("name", ["team.airflow", "a" * 253, "a.b-c.0"])
+@pytest.mark.parametrize("create", [True, False])
+def test_an_account_is_called_as_kubernetes_allows(name: str, create: bool) -> None:
+    block = {"create": create, "name": name}
+    assert name in names_of({"serviceAccount": {"workers": block}})
+    assert name in names_of({"workers": [{"name": "a", "serviceAccount": block}]})
+
+
+@pytest.mark.parametrize("name", ["team..airflow", "a" * 254, ".a", "a.", "a.-b", "Team.airflow"])
+def test_an_account_that_kubernetes_refuses_has_no_other_to_try(name: str) -> None:
+    (line,) = refused({"serviceAccount": {"triggerer": {"create": False, "name": name}}})
+    assert "must be 1-253" in line
+    assert "try" not in line
+
+
+def test_a_null_in_the_block_of_an_account_is_not_given() -> None:
+    blank = {"create": None, "name": None}
+    assert accounts_of({"serviceAccount": {"triggerer": blank, "workers": blank}}) == accounts_of({})
+    values = {"serviceAccount": {"workers": {"create": False, "name": "shared"}}}
+    worker = {"name": "a", "serviceAccount": blank}
+    assert names_of({**values, "workers": [worker]})[0] == "shared"
+
+
+def test_the_account_default_cannot_be_created() -> None:
+    (line,) = refused({"serviceAccount": {"triggerer": {"name": "default"}}})
+    assert line.startswith("serviceAccount.triggerer.name: default is in every namespace")
 
 
 def test_every_account_that_cannot_work_has_a_line() -> None:
@@ -233,8 +265,8 @@ def test_every_running_component_has_one_account(values: Values) -> None:
         accounts = accounts_of(values)
     except Refusals:
         return
-    workers = values.get("workers")
-    expected = [None] if workers is None else [worker["name"] for worker in workers]
+    workers = [worker["name"] for worker in values.get("workers") or ()]
+    expected = workers if "workers" in values else [None]
     assert [account.worker for account in accounts if account.component == "workers"] == expected
     off = (values.get("sentinel") or {}).get("enabled") is False
     others = [account.component for account in accounts if account.component != "workers"]

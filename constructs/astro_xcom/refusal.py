@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from astro_xcom.secret_text import masked
+
 
 class Refused(ValueError):
     """One value breaks one rule. Reads `rule; got ...; try ...`; `field` names it where the place does not say."""
@@ -28,9 +30,10 @@ def at(field: str) -> Iterator[None]:
 
 
 class Refusals(ValueError):
-    """Everything that is wrong with one input, a line each."""
+    """Everything that is wrong with one input, a line each; `field` names it where the place does not say."""
 
-    def __init__(self, problems: Iterable[str | Refused]) -> None:
+    def __init__(self, problems: Iterable[str | Refused], *, field: str | None = None) -> None:
+        self.field = field
         self.problems = list(problems)
         """Lines, and refusals that still know their field."""
         self.lines = [_line(problem) for problem in self.problems]
@@ -44,6 +47,6 @@ def _line(problem: str | Refused) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as its author wrote it, cut to one readable line."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    """A value as its author wrote it, without secrets, cut to one readable line."""
+    text = json.dumps(masked(value), ensure_ascii=False, default=str)
     return text if len(text) <= 80 else text[:76] + " ..."

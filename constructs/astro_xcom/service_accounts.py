@@ -49,7 +49,7 @@ def service_accounts(values: Mapping[str, Any], *, prefix: str, namespace: str) 
 
     def add(component: str, default: str, block: Any, where: str, worker: str | None = None) -> None:
         block = _mapping(block)
-        create = block.get("create", True)
+        create = True if block.get("create") is None else block["create"]
         name = block.get("name")
         if name in (None, "") and create:
             name = default
@@ -64,7 +64,7 @@ def service_accounts(values: Mapping[str, Any], *, prefix: str, namespace: str) 
                 found.append(
                     ServiceAccount(
                         component=component,
-                        name=names.dns_label(name),
+                        name=names.service_account_name(name),
                         namespace=namespace,
                         create=create,
                         worker=worker,
@@ -72,17 +72,27 @@ def service_accounts(values: Mapping[str, Any], *, prefix: str, namespace: str) 
                 )
             except Refused as error:
                 problems.append(f"{where}.name: {error}")
+            if create and name == "default":
+                problems.append(f"{where}.name: default is in every namespace, so the chart cannot create it")
 
     blocks = _mapping(values.get("serviceAccount"))
     shared = _mapping(blocks.get("workers"))
-    if values.get("workers") is None:
+    if "workers" not in values:
         add("workers", f"{prefix}-worker-{DEFAULT_WORKER}", shared, "serviceAccount.workers")
     for worker in values.get("workers") or ():
-        block = {**shared, **_mapping(worker.get("serviceAccount"))}
-        where = f"workers[{worker['name']}].serviceAccount"
-        add("workers", f"{prefix}-worker-{worker['name']}", block, where, worker["name"])
+        name = worker["name"]
+        try:
+            names.worker_name(name, prefix=prefix)
+        except Refused as error:
+            problems.append(f"workers[{name}].name: {error}")
+            continue
+        block = {
+            **shared,
+            **{key: item for key, item in _mapping(worker.get("serviceAccount")).items() if item is not None},
+        }
+        add("workers", f"{prefix}-worker-{name}", block, f"workers[{name}].serviceAccount", name)
     for component, suffix in COMPONENTS.items():
-        if component == "sentinel" and _mapping(values.get(component)).get("enabled") is False:
+        if component == "sentinel" and _is_off(values):
             continue
         add(component, f"{prefix}-{suffix}", blocks.get(component), f"serviceAccount.{component}")
 
@@ -99,6 +109,14 @@ def service_accounts(values: Mapping[str, Any], *, prefix: str, namespace: str) 
     if problems:
         raise Refusals(problems)
     return tuple(found)
+
+
+def _is_off(values: Mapping[str, Any]) -> bool:
+    """Whether the values switch the sentinel off. To Helm a null takes away the chart's own `enabled: true`."""
+    if "sentinel" not in values:
+        return False
+    block = _mapping(values["sentinel"])
+    return values["sentinel"] is None or ("enabled" in block and not block["enabled"])
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

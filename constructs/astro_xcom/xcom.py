@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+Cloud = Literal["aws", "azure", "gcp"]
+CLOUDS: tuple[Cloud, ...] = ("aws", "azure", "gcp")
+
 XCOM_BACKEND = "airflow.providers.common.io.xcom.backend.XComObjectStorageBackend"
 BRANCH_SAFE = "branch_safe_xcom.BranchSafeXComObjectStorageBackend"
 """The file is agent/branch_safe_xcom.py."""
@@ -28,6 +31,8 @@ class XComLocation:
     """More variables this storage needs, such as an Airflow connection."""
     compression: Compression = "zip"
     """What is safe here, for settings that do not say."""
+    cloud: Cloud | None = None
+    """Whose storage it is: agents may then not set variables that its clients read first. Default: of no cloud."""
 
 
 @dataclass(frozen=True, kw_only=True)

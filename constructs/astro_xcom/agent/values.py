@@ -9,7 +9,8 @@ from constructs import Construct
 from astro_xcom import chart_values
 from astro_xcom.settings import AgentSettings, StateStoreSettings, XComSettings
 from astro_xcom.terraform_text import PATTERN, REPLACEMENT, literal, without_normalization
-from astro_xcom.xcom import PodIdentity, XComLocation
+from astro_xcom.user_values import check_environment
+from astro_xcom.xcom import CLOUDS, PodIdentity, XComLocation
 
 
 class AgentValues(Construct):
@@ -31,11 +32,14 @@ class AgentValues(Construct):
         state_store: StateStoreSettings | None = None,
     ) -> None:
         xcom = XComSettings() if xcom is None else xcom
+        variables = {**xcom.variables(location), **(state_store.variables(location) if state_store else {})}
+        clouds = CLOUDS if location.cloud is None else [location.cloud]
+        check_environment(agent.sources(), clouds, dict.fromkeys(variables, "storage and xcom"))
         own = chart_values.xcom_values(
             namespace=agent.namespace,
             resource_name_prefix=agent.resource_name_prefix,
             accounts=agent.service_accounts(),
-            variables={**xcom.variables(location), **(state_store.variables(location) if state_store else {})},
+            variables=variables,
             pod_identity=pod_identity,
             state_store=state_store is not None,
             backend=xcom.backend,

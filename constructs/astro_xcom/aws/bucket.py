@@ -95,6 +95,7 @@ class XComBucketRef(Construct):
             state_store_url=None
             if state_store_path is None
             else object_url("s3", name, state_store_path, connection_id=connection_id),
+            cloud="aws",
         )
         self.dependencies: list[ITerraformDependable] = []
         """What has to exist before an agent starts."""

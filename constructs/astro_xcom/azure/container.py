@@ -81,6 +81,7 @@ class XComContainerRef(Construct):
             if state_store_path is None
             else object_url("abfs", name, state_store_path, connection_id=connection_id),
             env={rules.connection_variable(connection_id): self._connection(identity, account_host)},
+            cloud="azure",
         )
         self.dependencies: list[ITerraformDependable] = [*account.dependencies]
         """What has to exist before an agent starts."""

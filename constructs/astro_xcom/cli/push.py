@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,8 +21,7 @@ from astro_xcom.hcp.target import target
 from astro_xcom.hcp.token import find_token
 from astro_xcom.plan import UNREAD, Forecast, forecast, read_plan
 from astro_xcom.refusal import Refusals, Refused
-
-SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIALS|(ACCESS|PRIVATE|ACCOUNT)_KEY")
+from astro_xcom.secret_text import is_secret
 
 
 @app.command()
@@ -132,7 +130,7 @@ def _variables(names: Iterable[str], sensitive: Iterable[str], environment: Mapp
         option = "--sensitive-env" if hidden else "--env"
         if name not in environment:
             problems.append(f"{option} {name}: is not set in the environment")
-        elif SECRET.search(name) and not hidden:
+        elif is_secret(name, environment[name]) and not hidden:
             problems.append(f"{option} {name}: looks like a secret; try --sensitive-env {name}")
     if problems:
         raise Refusals(problems)

@@ -24,6 +24,7 @@ from cdktf_cdktf_provider_google.storage_bucket_iam_member import StorageBucketI
 from constructs import Construct
 
 from astro_xcom import names
+from astro_xcom.environment import GCSFS
 from astro_xcom.gcp.workload_identity import WorkloadIdentityRef
 from astro_xcom.lifecycle import NEW_FIRST, protected
 from astro_xcom.names import gcp as rules
@@ -39,10 +40,6 @@ FORMER_KEY_ROLE = "roles/cloudkms.cryptoKeyDecrypter"
 ABORT_UPLOADS_AFTER_DAYS = 7
 SECONDS_OF_A_DAY = 86400
 FOLDER_NAME = 48  # as on the other clouds
-
-# Without it the client first asks another API what kind of bucket this is; where that cannot be reached, each
-# operation waits for half a minute or more.
-ENV = {"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}
 
 
 class XComBucketRef(Construct):
@@ -74,7 +71,8 @@ class XComBucketRef(Construct):
             state_store_url=None
             if state_store_path is None
             else object_url("gs", name, state_store_path, connection_id=connection_id),
-            env=ENV,
+            env=GCSFS,
+            cloud="gcp",
         )
         self.dependencies: list[ITerraformDependable] = []
         """What has to exist before an agent starts."""

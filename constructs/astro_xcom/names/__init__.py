@@ -8,6 +8,7 @@ from functools import partial
 from astro_xcom.refusal import Refused
 
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+DNS_SUBDOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
 
 def try_instead(rule: Callable[[str], str], value: str, candidate: str, example: str | None = None) -> str | None:
@@ -69,12 +70,38 @@ def resource_name_prefix(value: str) -> str:
     return dns_label(value, longest=40)
 
 
+def namespace(value: str) -> str:
+    """A Kubernetes namespace. No hint: another name is another namespace."""
+    if not DNS_LABEL.fullmatch(value):
+        raise Refused(
+            "must be 1-63 lower-case letters, digits or hyphens, starting and ending with a letter or digit", got=value
+        )
+    return value
+
+
+def service_account_name(value: str) -> str:
+    """A Kubernetes service account (RFC 1123 subdomain). No hint: another name is another account."""
+    if not DNS_SUBDOMAIN.fullmatch(value):
+        raise Refused(
+            "must be 1-253 lower-case letters, digits, hyphens or dots, and each part between dots must start and end "
+            "with a letter or digit",
+            got=value,
+        )
+    return value
+
+
+def worker_name(value: str, *, prefix: str) -> str:
+    """An entry of the chart's `workers`: the objects of the worker are called `<prefix>-worker-<name>`."""
+    longest = 63 - len(f"{prefix}-worker-")
+    return dns_label(value, longest=longest)
+
+
 def service_account(value: str) -> str:
     """A Kubernetes service account with its namespace."""
-    namespace, slash, name = value.partition("/")
+    space, slash, name = value.partition("/")
     if not slash:
-        raise Refused("must be a namespace and a service account", got=value, hint=f'"astro/{value}"')
-    return f"{dns_label(namespace)}/{dns_label(name)}"
+        raise Refused("must be a namespace and a service account, joined by '/'", got=value)
+    return f"{namespace(space)}/{service_account_name(name)}"
 
 
 def release_name(value: str) -> str:
@@ -147,13 +174,12 @@ def retention_days(value: int) -> int:
 
 
 def connection_id(value: str) -> str:
-    """An Airflow connection id, as it can stand in front of `@` in an object-storage URL."""
+    """An Airflow connection id, as it can stand in front of `@` in an object-storage URL.
+
+    No hint: another id is another connection.
+    """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", value):
-        raise Refused(
-            "must be letters, digits and _ . - (it is written in front of '@' in the XCom path)",
-            got=value,
-            hint=try_instead(connection_id, value, re.sub(r"[^A-Za-z0-9_.-]+", "_", value).lstrip(".-"), "aws_default"),
-        )
+        raise Refused("must be letters, digits and _ . - (it is written in front of '@' in the XCom path)", got=value)
     return value
 
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from astro_xcom.chart_values import SECRETS
+from astro_xcom.kubernetes import env_lists
 from astro_xcom.report.model import CloudFacts, ServiceAccount, Store
 from astro_xcom.report.terraform import Body, Stack
+from astro_xcom.user_values import SECRETS
 from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_VARIABLES
 
-COMPONENTS = ("dagProcessor", "triggerer", "sentinel")
 OBJECT_NAME = "<dag_id>/<run_id>/<task_id>/<uuid4>"
 NAME_FROM_3_4 = "<dag_id>/<run_id>/<task_id>/ti-<id>/<key>.json"
 SUFFIXES = {"none": "", "gzip": ".gz"}  # the others' are their names
@@ -23,12 +23,8 @@ MEANINGS = {
 
 def environment(values: Body) -> dict[str, dict[str, str]]:
     """Where variables are set -> their values."""
-    places = {
-        "commonEnv": values["commonEnv"],
-        **{f"{component}.env": _at(values, [component, "env"]) for component in COMPONENTS},
-        **{f"workers[{worker['name']}].env": worker.get("env") for worker in values.get("workers") or ()},
-    }
-    return {place: _variables(entries) for place, entries in places.items() if isinstance(entries, list)}
+    places = sorted(env_lists(values), key=lambda place: place[0] != "commonEnv")
+    return {place: _variables(entries) for place, entries in places}
 
 
 def _variables(entries: list[Any]) -> dict[str, str]:

@@ -5,10 +5,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from astro_xcom.chart_values import IDENTITY_MARKS
 from astro_xcom.report.model import CloudFacts, Finding
 from astro_xcom.report.protection import MEANS, WATCHED, protection, rules, statements
 from astro_xcom.report.terraform import UNKNOWN, Stack
+from astro_xcom.secret_text import HIDDEN, is_secret, masked
+from astro_xcom.user_values import IDENTITY_MARKS
 from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_VARIABLES
 
 Flat = Mapping[str, str]
@@ -82,7 +83,15 @@ def compare(now: Stack, facts: CloudFacts, applied: Stack, applied_facts: CloudF
         yield from _of_resources(now, facts, applied, applied_facts, same)
     for path, value, applied_value in _values(now.agent_values, applied.agent_values, "", same):
         causes = next(text for front, text in CAUSES.items() if path.startswith(front))
-        yield Finding(kind="value", item=path, now=value, applied=applied_value, causes=causes)
+        yield Finding(
+            kind="value", item=path, now=_open(path, value), applied=_open(path, applied_value), causes=causes
+        )
+
+
+def _open(path: str, value: str | None) -> str | None:
+    """A value without its secrets: those that were applied may hold some."""
+    named = re.search(r"([^.\[\]]+)\]?(\.value)?$", path)
+    return HIDDEN if value and is_secret(named[1] if named else path, value) else value
 
 
 def _of_resources(
@@ -228,7 +237,7 @@ def _values(now: Any, applied: Any, path: str, same: Same) -> Iterator[tuple[str
             else:
                 yield where, _text(now.get(key, ...)), _text(applied.get(key, ...))
     elif type(now) is not type(applied):
-        yield path, json.dumps(now), json.dumps(applied)
+        yield path, json.dumps(masked(now)), json.dumps(masked(applied))
     elif not same(str(_text(now)), str(_text(applied))):
         yield path, _text(now), _text(applied)
 
@@ -242,4 +251,4 @@ def _by_name(value: Any) -> Any:
 def _text(value: Any) -> str | None:
     if value is ...:
         return None
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(masked(value), sort_keys=True, ensure_ascii=False)

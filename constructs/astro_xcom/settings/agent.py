@@ -15,7 +15,7 @@ from pydantic import (
 )
 from typing_extensions import Self
 
-from astro_xcom import chart_values, names
+from astro_xcom import chart_values, names, user_values
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.service_accounts import ServiceAccount, service_accounts, subjects
 from astro_xcom.settings.base import Count, DnsLabel, Flag, Settings
@@ -125,7 +125,7 @@ class AgentSettings(Settings):
         problems: list[str] = []
         for file in files:
             try:
-                chart_values.check_source(file.source)
+                user_values.check_source(file.source)
             except Refusals as error:
                 problems += error.lines
         if problems:
@@ -135,7 +135,7 @@ class AgentSettings(Settings):
     @field_validator("values")
     @classmethod
     def _values_can_work(cls, values: dict[str, Any]) -> dict[str, Any]:
-        chart_values.check_source(chart_values.Source(name="", values=values))
+        user_values.check_source(chart_values.Source(name="", values=values))
         return values
 
     @model_validator(mode="after")
@@ -145,7 +145,7 @@ class AgentSettings(Settings):
             "resourceNamePrefix": ("agent.resource_name_prefix", self.resource_name_prefix),
         }
         for source in self.sources():
-            chart_values.check_owned(source, owned)
+            user_values.check_owned(source, owned)
             if source.values.get("createNamespace") not in (None, "", False):
                 raise Refusals([f"{source.name}: createNamespace: remove it; agent.create_namespace does that"])
         self.service_accounts()

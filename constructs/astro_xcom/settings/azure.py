@@ -6,7 +6,6 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from typing_extensions import Self
 
-from astro_xcom import chart_values
 from astro_xcom.names import apart, places
 from astro_xcom.names import azure as rules
 from astro_xcom.refusal import Refused, at
@@ -238,6 +237,10 @@ class AzureDeployment(Deployment):
         """The Airflow connection, written into the XCom path and defined by an environment variable."""
         return rules.DEFAULT_CONNECTION_ID if self.xcom.connection_id is None else self.xcom.connection_id
 
+    def variables(self) -> dict[str, str]:
+        """Variables that only this deployment sets -> the settings they come from."""
+        return {rules.connection_variable(self.connection_id): "storage and identity"}
+
     @property
     def clusters(self) -> tuple[AksCluster, ...]:
         """Every cluster whose service accounts are trusted."""
@@ -454,7 +457,4 @@ class AzureDeployment(Deployment):
     def _connection_can_be_defined(self) -> Self:
         with at("xcom.connection_id"):
             rules.connection_id(self.connection_id)
-        variable = rules.connection_variable(self.connection_id)
-        for source in self.agent.sources():
-            chart_values.check_variables(source, {variable: "storage and identity"})
         return self

@@ -2,17 +2,21 @@
 
 import posixpath
 from collections.abc import Iterator
+from typing import cast
 
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from astro_xcom import chart_values, names
+from astro_xcom import names, user_values
+from astro_xcom.environment import doubtful
+from astro_xcom.kubernetes import env_from
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.settings.agent import AgentSettings, Kubeconfig
 from astro_xcom.settings.base import Flag, ObjectPath, Settings
 from astro_xcom.settings.claims import Claim, Identity
 from astro_xcom.settings.state import Backend, LocalState, State
 from astro_xcom.settings.xcom import STATE_STORE_CHART, StateStoreSettings, XComSettings, check_state_store
+from astro_xcom.xcom import Cloud
 
 SHORT_RETENTION_DAYS = 14
 SMALL = 1000
@@ -117,6 +121,15 @@ class Deployment(Settings):
         """Where the agents of this deployment, `name`, may write and delete, if this backend keeps a state there."""
         return None
 
+    def variables(self) -> dict[str, str]:
+        """Variables that only this deployment sets -> the settings they come from."""
+        return {}
+
+    @property
+    def of_cloud(self) -> Cloud:
+        """Where its storage is."""
+        return cast(Cloud, type(self).model_fields["cloud"].default)
+
     @property
     def adopted(self) -> bool:
         """Whether the storage's owner, not this deployment, says when values expire."""
@@ -175,9 +188,14 @@ class Deployment(Settings):
     def _values_name_the_backend_of_the_settings(self) -> Self:
         try:
             for source in self.agent.sources():
-                chart_values.check_owned(source, {"xcomBackend": ("xcom.backend", self.xcom.backend)})
+                user_values.check_owned(source, {"xcomBackend": ("xcom.backend", self.xcom.backend)})
         except Refusals as error:
             raise Refused(str(error), field="agent") from None
+        return self
+
+    @model_validator(mode="after")
+    def _environment_is_left_alone(self) -> Self:
+        user_values.check_environment(self.agent.sources(), [self.of_cloud], self.variables(), field="agent")
         return self
 
     @model_validator(mode="after")
@@ -217,8 +235,20 @@ class Deployment(Settings):
                 f"state_store: chart {self.agent.chart_version} switches a state store on, and agents on Astro Runtime "
                 "3.3 and later have no place for it until this is set, for example to {path: state}"
             )
+        given = self.agent.user_values()
+        found += [f"agent: {line}" for line in doubtful(given, self.of_cloud)]
+        found += [
+            f"agent: {where}: what it sets cannot be read here; it must hold nothing that this project sets, and no "
+            "credentials of the cloud"
+            for where in env_from(given)
+        ]
+        found += [
+            f"agent: {account.component}: runs as the service account default, and so does every pod that names none: "
+            "each of them may read, write and delete XComs"
+            for account in self.agent.service_accounts()
+            if account.name == "default"
+        ]
         if self.agent.release:
-            given = self.agent.user_values()
             found += [f"agent: the chart needs a value for {key}" for key in NEEDED_VALUES if not given.get(key)]
         return found
 

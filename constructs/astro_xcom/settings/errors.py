@@ -57,6 +57,7 @@ def explain(error: ValidationError, model: type[BaseModel], place: Place) -> lis
         path = details["loc"]
         cause = details.get("ctx", {}).get("error")
         if isinstance(cause, Refusals):
+            path = (*path, *(cause.field.split(".") if cause.field else ()))
             lines += [f"{place.of(_at(path, problem))}: {problem}" for problem in cause.problems]
             continue
         if isinstance(cause, Refused):
