@@ -98,7 +98,7 @@ def test_each_state_gives_its_block(state: Any, expected: Body, tmp_path: Path) 
     ("state", "place", "says"),
     [
         ({"hcp": {}}, "hcp.organization", "is required"),
-        ({"hcp": {"organization": "a b"}}, "hcp.organization", 'got "a b"; try "a-b"'),
+        ({"hcp": {"organization": "a b"}}, "hcp.organization", 'got "a b"'),
         (
             {"hcp": {**HCP, "workspace": "a/b"}},
             "hcp.workspace",
@@ -115,9 +115,13 @@ def test_each_state_gives_its_block(state: Any, expected: Body, tmp_path: Path) 
             'must name exactly one of local, s3, azurerm, gcs, hcp, remote; got ["s3", "hcp"]',
         ),
         ({"hcp": HCP, "remote": HCP}, "", 'got ["hcp", "remote"]; try local: {}'),
-        ({"azurerm": {**AZURERM, "storage_account_name": "Acme-State"}}, "azurerm.storage_account_name", '"acmestate"'),
-        ({"azurerm": {**AZURERM, "container_name": "tf_state"}}, "azurerm.container_name", 'try "tf-state"'),
-        ({"azurerm": {**AZURERM, "resource_group_name": "a."}}, "azurerm.resource_group_name", 'got "a."; try "a"'),
+        (
+            {"azurerm": {**AZURERM, "storage_account_name": "Acme-State"}},
+            "azurerm.storage_account_name",
+            'got "Acme-State"',
+        ),
+        ({"azurerm": {**AZURERM, "container_name": "tf_state"}}, "azurerm.container_name", 'got "tf_state"'),
+        ({"azurerm": {**AZURERM, "resource_group_name": "a."}}, "azurerm.resource_group_name", 'got "a."'),
         ({"gcs": {"bucket": "Acme"}}, "gcs.bucket", "must be a bucket's name"),
     ],
 )

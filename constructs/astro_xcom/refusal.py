@@ -1,6 +1,7 @@
 """How bad input is refused: the rule, what came, and what to try."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -30,10 +31,9 @@ def at(field: str) -> Iterator[None]:
 
 
 class Refusals(ValueError):
-    """Everything that is wrong with one input, a line each; `field` names it where the place does not say."""
+    """Everything that is wrong with one input, a line each."""
 
-    def __init__(self, problems: Iterable[str | Refused], *, field: str | None = None) -> None:
-        self.field = field
+    def __init__(self, problems: Iterable[str | Refused]) -> None:
         self.problems = list(problems)
         """Lines, and refusals that still know their field."""
         self.lines = [_line(problem) for problem in self.problems]
@@ -47,6 +47,19 @@ def _line(problem: str | Refused) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as its author wrote it, without secrets, cut to one readable line."""
-    text = json.dumps(masked(value), ensure_ascii=False, default=str)
+    """A value as its author wrote it, numbers too, without secrets, cut to one readable line."""
+    text = json.dumps(_as_written(masked(value)), ensure_ascii=False, default=str)
+    text = re.sub(rf'"{NUMBER}([^"]*)"', r"\1", text)
     return text if len(text) <= 80 else text[:76] + " ..."
+
+
+NUMBER = "\ue001"  # a private character in front of the text of a number
+
+
+def _as_written(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _as_written(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_written(item) for item in value]
+    text = getattr(value, "text", None)
+    return f"{NUMBER}{text}" if isinstance(value, (int, float)) and text else value

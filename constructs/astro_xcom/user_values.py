@@ -81,9 +81,7 @@ def check_owned(source: Source, owned: Mapping[str, tuple[str, Any]]) -> None:
         raise Refusals(problems)
 
 
-def check_environment(
-    sources: Iterable[Source], clouds: Sequence[Cloud], owned: Mapping[str, str], *, field: str | None = None
-) -> None:
+def check_environment(sources: Iterable[Source], clouds: Sequence[Cloud], owned: Mapping[str, str]) -> None:
     """Refuse variables, in any environment, that undo what this project sets in one of these clouds.
 
     `owned`: variables that are set for this deployment -> their settings.
@@ -96,7 +94,7 @@ def check_environment(
     )
     problems = list(dict.fromkeys(lines))
     if problems:
-        raise Refusals(problems, field=field)
+        raise Refusals(problems)
 
 
 def _problems(values: Mapping[str, Any]) -> Iterator[str]:

@@ -158,7 +158,7 @@ def test_without_a_key_of_ones_own_there_is_no_identity(stack: TerraformStack) -
     ("changes", "message"),
     [
         ({"name": "Acme-XCom"}, 'try "acmexcom"'),
-        ({"resource_group": "data."}, 'try "data"'),
+        ({"resource_group": "data."}, 'got "data."'),
         ({"location": "West Europe"}, 'try "westeurope"'),
         ({"replication": "Standard_ZRS"}, "try ZRS"),
         ({"subnets": ["agents"]}, "resource id of a subnet"),

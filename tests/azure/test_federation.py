@@ -152,7 +152,7 @@ def test_an_identity_holds_twenty_credentials(stack: TerraformStack) -> None:
     ("changes", "message"),
     [
         ({"name": "a b"}, 'try "a-b"'),
-        ({"resource_group": "data."}, 'try "data"'),
+        ({"resource_group": "data."}, 'got "data."'),
         ({"location": "West Europe"}, 'try "westeurope"'),
         ({"tenant_id": "acme.example.com"}, "must be a GUID"),
         ({"audience": ""}, "1-600 characters"),

@@ -28,8 +28,8 @@ def test_good_names(rule: Callable[[str], str], value: str) -> None:
 @pytest.mark.parametrize(
     ("rule", "value", "hint"),
     [
-        (rules.organization, "acme data", '"acme-data"'),
-        (rules.organization, "", '"acme"'),
+        (rules.organization, "acme data", None),
+        (rules.organization, "", None),
         (rules.workspace, "team/xcom", '"team-xcom"'),
         (rules.workspace, "w" * 91, f'"{"w" * 90}"'),
         (rules.workspace, "", '"astro-xcom"'),
@@ -39,11 +39,11 @@ def test_good_names(rule: Callable[[str], str], value: str) -> None:
         (rules.project, "a/b/c", '"a-b-c"'),
         (rules.hostname, "https://tfe.acme.com/app", '"tfe.acme.com"'),
         (rules.hostname, "TFE.acme.com", '"tfe.acme.com"'),
-        (rules.hostname, "user@tfe", '"app.terraform.io"'),
+        (rules.hostname, "user@tfe", None),
         (rules.hostname, "tfe.acme.com\n", '"tfe.acme.com"'),
     ],
 )
-def test_bad_names_and_what_to_try(rule: Callable[[str], str], value: str, hint: str) -> None:
+def test_bad_names_and_what_to_try(rule: Callable[[str], str], value: str, hint: str | None) -> None:
     with pytest.raises(Refused) as refused:
         rule(value)
     assert refused.value.hint == hint

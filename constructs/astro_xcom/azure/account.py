@@ -93,7 +93,7 @@ class XComAccount(XComAccountRef):
         protect_from_destroy: bool = True,
     ) -> None:
         check(rules.storage_account, name)
-        check(rules.resource_group, resource_group)
+        check(rules.existing_resource_group, resource_group)
         check(rules.location, location)
         check(rules.replication, replication)
         for subnet in subnets:

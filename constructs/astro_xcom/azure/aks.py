@@ -29,7 +29,7 @@ class AksOidcIssuer(Construct):
         key: str | None = None,
     ) -> None:
         check(rules.aks_cluster, cluster_name)
-        check(rules.resource_group, resource_group)
+        check(rules.existing_resource_group, resource_group)
         check(rules.issuer, issuer)
         if (cluster_name is None) == (issuer is None) or (cluster_name is None) != (resource_group is None):
             raise Refused("give either cluster_name with its resource_group, or issuer")

@@ -52,7 +52,7 @@ class XComContainerRef(Construct):
         account_host: str | None = None,
         role_scope: Literal["container", "account"] = "container",
     ) -> None:
-        check(rules.container, name)
+        check(rules.existing_container, name)
         check(names.object_path, path)
         check(names.object_path, state_store_path)
         if is_known([path, state_store_path]):
@@ -203,6 +203,7 @@ class XComContainer(XComContainerRef):
         retention_days: int = 30,
         protect_from_destroy: bool = True,
     ) -> None:
+        check(rules.container, name)
         check(names.retention_days, retention_days)
         if is_known([*former_paths, path, state_store_path]):
             names.former_paths([names.object_path(each) for each in former_paths], path, state_store_path)

@@ -40,8 +40,8 @@ class FederatedIdentityRef(Construct):
         tags: Mapping[str, str] | None = None,
         grantable: bool | None = None,
     ) -> None:
-        check(rules.identity, name)
-        check(rules.resource_group, resource_group)
+        check(rules.identity if location else rules.existing_identity, name)
+        check(rules.existing_resource_group, resource_group)
         check(rules.location, location)
         check(rules.guid, tenant_id)
         check(rules.tags, tags)

@@ -81,14 +81,18 @@ def _general_purpose(value: str) -> None:
 def aws_region(value: str) -> str:
     """An AWS region code."""
     if not re.fullmatch(REGION, value):
-        raise Refused("must be an AWS region code", got=value, hint='"us-east-1"')
+        plain = re.sub(r"(?<=[0-9])[a-z]$", "", value.lower())  # a zone is its region and a letter
+        raise Refused(
+            "must be an AWS region code, such as us-east-1", got=value, hint=try_instead(aws_region, value, plain)
+        )
     return value
 
 
 def aws_account_id(value: str) -> str:
     """An AWS account id: twelve digits, quoted in YAML so that a leading zero survives."""
     if not re.fullmatch(r"[0-9]{12}", value):
-        raise Refused("must be the 12 digits of an AWS account id, in quotes", got=value, hint='"111122223333"')
+        hint = try_instead(aws_account_id, value, value.replace("-", ""))
+        raise Refused("must be the 12 digits of an AWS account id, in quotes", got=value, hint=hint)
     return value
 
 
@@ -154,8 +158,17 @@ def iam_role_arn(value: str) -> str:
 
 
 def existing_iam_role(value: str) -> str:
-    """A role that exists: its ARN, or its name in the deployment's own account."""
-    return iam_role_arn(value) if value.startswith("arn:") else iam_role(value)
+    """A role that exists: its ARN, or its name in the deployment's own account.
+
+    No hint: another name is another role.
+    """
+    if value.startswith("arn:"):
+        return iam_role_arn(value)
+    if not re.fullmatch(r"[\w+=,.@-]{1,64}", value, re.ASCII):
+        raise Refused(
+            "must be 1-64 letters, digits or _ + = , . @ -, or an ARN: give the ARN of a role with a path", got=value
+        )
+    return value
 
 
 def kms_key_arn(value: str) -> str:

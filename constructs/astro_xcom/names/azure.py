@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from astro_xcom.names import digest, limits, slug, try_instead
@@ -36,9 +36,7 @@ def location(value: str) -> str:
     """An Azure region by its code."""
     if not re.fullmatch(r"[a-z][a-z0-9]{2,}", value):
         code = re.sub(r"[^a-z0-9]", "", value.lower())
-        raise Refused(
-            "must be an Azure region's code", got=value, hint=try_instead(location, value, code, "westeurope")
-        )
+        raise Refused("must be an Azure region's code", got=value, hint=try_instead(location, value, code))
     return value
 
 
@@ -52,6 +50,33 @@ def resource_group(value: str) -> str:
             hint=try_instead(resource_group, value, plain, "astro-xcom"),
         )
     return value
+
+
+def existing_resource_group(value: str) -> str:
+    """A group that exists. No hint: another name is another group."""
+    return _existing(resource_group, value)
+
+
+def existing_storage_account(value: str) -> str:
+    """An account that exists. No hint: another name is another account."""
+    return _existing(storage_account, value)
+
+
+def existing_container(value: str) -> str:
+    """A container that exists. No hint: another name is another container."""
+    return _existing(container, value)
+
+
+def existing_identity(value: str) -> str:
+    """An identity that exists. No hint: another name is another identity."""
+    return _existing(identity, value)
+
+
+def _existing(rule: Callable[[str], str], value: str) -> str:
+    try:
+        return rule(value)
+    except Refused as error:
+        raise Refused(error.rule, got=error.got) from None
 
 
 def storage_account(value: str) -> str:

@@ -8,20 +8,21 @@ from astro_xcom.refusal import Refused
 
 MULTI_REGIONS = ("US", "EU", "ASIA")
 DUAL_REGIONS = ("ASIA1", "EUR4", "EUR5", "EUR7", "EUR8", "NAM4")  # pairs that Google has put together
+REGIONS_IN = {"US": "us-", "EU": "europe-", "ASIA": "asia-"}
 REGION = r"[a-z]+-[a-z]+\d{1,2}"
 PROJECT = r"[a-z][a-z0-9-]{4,28}[a-z0-9]"
+DOMAIN = r"([a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*:)?"  # of a domain-scoped project, example.com:acme-data
 POOL = ".svc.id.goog"
 NO_LETTERS = "-_0123456789"
 
 
 def project_id(value: str) -> str:
-    """A project's id; not its number, and not its display name."""
-    if not re.fullmatch(PROJECT, value, re.ASCII):
+    """A project's id; not its number, and not its display name. No hint: another id is another project."""
+    if not re.fullmatch(DOMAIN + PROJECT, value, re.ASCII):
         raise Refused(
             "must be a project id: 6-30 lower-case letters, digits or hyphens, starting with a letter, "
-            "not ending with a hyphen",
+            "not ending with a hyphen; behind its domain and a colon if it has one",
             got=value,
-            hint=try_instead(project_id, value, slug(value.lstrip(NO_LETTERS), longest=30), "acme-data"),
         )
     return value
 
@@ -60,20 +61,32 @@ def region(value: str) -> str:
     """A region. Case does not matter to Cloud Storage."""
     if not re.fullmatch(REGION, value.lower(), re.ASCII):
         zone = re.fullmatch(rf"({REGION})-[a-z]", value.lower(), re.ASCII)
-        raise Refused("must be a region", got=value, hint=f'"{zone[1]}"' if zone else '"us-central1"')
+        raise Refused("must be a region", got=value, hint=f'"{zone[1]}"' if zone else None)
     return value
 
 
 def location(value: str) -> str:
     """Where a bucket can be: a region, a multi-region, or a dual-region that Google has put together."""
     if value.upper() not in MULTI_REGIONS + DUAL_REGIONS and not re.fullmatch(REGION, value.lower(), re.ASCII):
+        pair = re.fullmatch(rf"({REGION})\+({REGION})", value.lower(), re.ASCII)
+        if pair:
+            holder = next(
+                (each for each, start in REGIONS_IN.items() if all(r.startswith(start) for r in pair.groups())), None
+            )
+            raise Refused(
+                f"must be one place: for two regions set dual_region: [{value.replace('+', ', ')}], and location to "
+                "what holds both",
+                got=value,
+                hint=f'"{holder}"' if holder else None,
+            )
         near = {"EUROPE": "EU", "USA": "US", "NA": "US", "APAC": "ASIA"}.get(value.upper())
         zone = re.fullmatch(rf"({REGION})-[a-z]", value.lower(), re.ASCII)
+        near = near or (zone[1] if zone else None)
         raise Refused(
             f"must be a region, a multi-region ({', '.join(MULTI_REGIONS)}) or a dual-region "
             f"({', '.join(DUAL_REGIONS)})",
             got=value,
-            hint=f'"{near or (zone[1] if zone else "us-central1")}"',
+            hint=f'"{near}"' if near else None,
         )
     return value
 
@@ -83,7 +96,7 @@ def dual_region(value: Sequence[str]) -> Sequence[str]:
     for name in value:
         region(name)
     if len({name.lower() for name in value}) != 2 or len(value) != 2:
-        raise Refused("must be two different regions", got=list(value), hint='["us-central1", "us-east1"]')
+        raise Refused("must be two different regions", got=list(value))
     return value
 
 
@@ -101,7 +114,7 @@ def bucket_location(location_: str, dual_region_: Sequence[str] | None = None) -
             )
     except Refused as error:
         raise Refused(error.rule, got=error.got, hint=error.hint, field="location") from None
-    start = {"US": "us-", "EU": "europe-", "ASIA": "asia-"}.get(location_.upper(), "")
+    start = REGIONS_IN.get(location_.upper(), "")
     for name in dual_region_:
         if not name.lower().startswith(start):
             raise Refused(f"must be regions in {location_}", got=name, hint=f"{start}...", field="dual_region")
@@ -114,7 +127,6 @@ def key_fits_location(key_name: str, location_: str, *, field: str = "kms_key_na
         raise Refused(
             f"must be a key in {wanted}: a bucket in {location_} can use no other",
             got=key_name,
-            hint=f'"{key_name.replace(f"/locations/{found}/", f"/locations/{wanted}/")}"',
             field=field,
         )
 
@@ -134,7 +146,7 @@ def kms_location(location: str) -> str:
 def kms_key_name(value: str) -> str:
     """The resource name of a Cloud KMS key, without a version: the bucket uses the primary one."""
     if not re.fullmatch(
-        rf"projects/{PROJECT}/locations/[a-z0-9-]+/keyRings/[A-Za-z0-9_-]{{1,63}}/cryptoKeys/[A-Za-z0-9_-]{{1,63}}",
+        rf"projects/{DOMAIN}{PROJECT}/locations/[a-z0-9-]+/keyRings/[A-Za-z0-9_-]{{1,63}}/cryptoKeys/[A-Za-z0-9_-]{{1,63}}",
         value,
         re.ASCII,
     ):
@@ -159,7 +171,7 @@ def service_account_id(value: str) -> str:
 
 def service_account_email(value: str) -> str:
     """The e-mail of a service account that can be annotated: one of a project, not Google's own agents."""
-    if not re.fullmatch(rf"{PROJECT}@{PROJECT}\.iam\.gserviceaccount\.com", value, re.ASCII):
+    if not re.fullmatch(rf"{PROJECT}@{PROJECT}(\.[a-z0-9-]+)*\.iam\.gserviceaccount\.com", value, re.ASCII):
         raise Refused(
             "must be the e-mail of a service account of a project",
             got=value,
@@ -182,15 +194,17 @@ def gke_cluster(value: str) -> str:
 def gke_location(value: str) -> str:
     """Where a GKE cluster is: a region, or a zone."""
     if not re.fullmatch(rf"{REGION}(-[a-z])?", value, re.ASCII):
-        raise Refused("must be the cluster's region or zone", got=value, hint='"us-central1"')
+        raise Refused("must be the cluster's region or zone", got=value)
     return value
 
 
 def workload_pool(value: str) -> str:
     """The workload identity pool of the GKE clusters of a project."""
-    if not re.fullmatch(rf"{PROJECT}{re.escape(POOL)}", value, re.ASCII):
+    if not re.fullmatch(rf"{DOMAIN}{PROJECT}{re.escape(POOL)}", value, re.ASCII):
         raise Refused(
-            f"must be a GKE workload identity pool: a project id and {POOL}", got=value, hint=f'"acme-data{POOL}"'
+            f"must be a GKE workload identity pool: a project id and {POOL}",
+            got=value,
+            hint=f'"{value}{POOL}"' if re.fullmatch(DOMAIN + PROJECT, value, re.ASCII) else None,
         )
     return value
 

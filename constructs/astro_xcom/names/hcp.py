@@ -16,19 +16,15 @@ def hostname(value: str) -> str:
         raise Refused(
             "must be a host's name in lower case, without https:// or a path",
             got=value,
-            hint=try_instead(hostname, value, plain, HOSTNAME),
+            hint=try_instead(hostname, value, plain),
         )
     return value
 
 
 def organization(value: str) -> str:
-    """An organization by its name."""
+    """An organization by its name. No hint: another name is another organization."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", value):
-        raise Refused(
-            "must be letters, digits, hyphens or underscores",
-            got=value,
-            hint=try_instead(organization, value, _plain(value), "acme"),
-        )
+        raise Refused("must be letters, digits, hyphens or underscores", got=value)
     return value
 
 

@@ -1,5 +1,6 @@
 """The agent release: where it goes, and the user's own chart values."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from typing_extensions import Self
 
 from astro_xcom import chart_values, names, user_values
 from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.secret_text import holds_secret, url_holds_secret
 from astro_xcom.service_accounts import ServiceAccount, service_accounts, subjects
 from astro_xcom.settings.base import Count, DnsLabel, Flag, Settings
 from astro_xcom.yaml_files import read_mapping
@@ -60,6 +62,17 @@ def _read(value: Any, info: ValidationInfo) -> Any:
     return ValuesFile.read(value, folder=(info.context or {}).get("folder"))
 
 
+def _without_login(value: str) -> str:
+    """A URL or a name without a user, a password or a token, which would stand in Terraform's state in clear."""
+    if re.search("://[^/?#]*@", value) or holds_secret(value) or url_holds_secret(value):
+        raise Refused(
+            "must hold no user, password or token, which would stand in Terraform's state in clear",
+            hint="helm repo add (or helm registry login for oci://) on the machine that runs Terraform, and chart: "
+            f'"<its name there>/{CHART}"',
+        )
+    return value
+
+
 class AgentSettings(Settings):
     """The Helm release `astro-remote-execution-agent`, or only its values."""
 
@@ -70,10 +83,11 @@ class AgentSettings(Settings):
     release: Flag = True
     """false: everything but the Helm release; install the chart with the `agent_values` output yourself."""
     release_name: Annotated[str, AfterValidator(names.release_name)] = "astro-agent"
-    chart: Annotated[str, Field(min_length=1)] = CHART
+    chart: Annotated[str, Field(min_length=1), AfterValidator(_without_login)] = CHART
     """Chart name in the repository, an `oci://` reference, or a chart folder's path."""
-    repository: Annotated[str, Field(min_length=1)] | None = CHART_REPOSITORY
-    """Chart repository of a chart given by name."""
+    repository: Annotated[str, Field(min_length=1), AfterValidator(_without_login)] | None = CHART_REPOSITORY
+    """Chart repository of a chart given by name. For one that asks for a login use `helm repo add` on the machine that
+    runs Terraform, and `chart: <its name there>/astro-remote-execution-agent`; `helm registry login` for `oci://`."""
     chart_version: Annotated[str, AfterValidator(names.chart_version)] = "2.3.3"
     create_namespace: Flag = False
     """Whether Helm makes the namespace. Off: it must exist, with the secrets that the values name."""

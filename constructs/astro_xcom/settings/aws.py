@@ -12,7 +12,7 @@ from astro_xcom.names import limits, places
 from astro_xcom.refusal import Refused, at
 from astro_xcom.settings.base import AwsRegion, Count, Flag, Settings, Tags
 from astro_xcom.settings.claims import Claim, Identity
-from astro_xcom.settings.deployment import Cluster, Deployment, Storage
+from astro_xcom.settings.deployment import Cluster, Deployment, Storage, check_force_destroy
 from astro_xcom.settings.state import Backend, S3State
 
 
@@ -91,13 +91,7 @@ class AwsStorage(Storage):
                 "is required for an existing bucket with SSE-KMS, so that the role is granted its key",
                 field="kms_key_arn",
             )
-        if self.force_destroy and (self.existing or self.protect_from_destroy):
-            raise Refused(
-                "only for a bucket made here, together with protect_from_destroy: false",
-                got=True,
-                hint="false",
-                field="force_destroy",
-            )
+        check_force_destroy(self, force_destroy=self.force_destroy, existing=self.existing)
         return self
 
 

@@ -25,15 +25,20 @@ OF_A_MADE_ACCOUNT = {
 }
 
 Guid = Annotated[str, AfterValidator(rules.guid)]
-ResourceGroupName = Annotated[str, AfterValidator(rules.resource_group)]
+ResourceGroupName = Annotated[str, AfterValidator(rules.existing_resource_group)]
 
 
 class AzureResourceGroup(Settings):
     """The group of what is made here, made itself or existing."""
 
-    name: ResourceGroupName
     existing: Flag = False
     """true: the group is there already, and is left as it is."""
+    name: str
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, name: str, info: ValidationInfo) -> str:
+        return (rules.existing_resource_group if info.data.get("existing") else rules.resource_group)(name)
 
 
 class AksCluster(Cluster):
@@ -116,12 +121,12 @@ class CustomerManagedKey(Settings):
 class AzureStorage(Storage):
     """The blob container and its storage account, made or existing."""
 
-    account: Annotated[str, AfterValidator(rules.storage_account)] | None = None
-    """Unique in the world. Default: made from the names of deployment and subscription."""
-    container: Annotated[str, AfterValidator(rules.container)] = "xcom"
     existing: Literal["account", "container"] | None = None
     """account: the account is there already, and the container is made in it; container: both are there. What is there
     is not changed: its owner deletes old blobs under the path."""
+    account: str | None = None
+    """Unique in the world. Default: made from the names of deployment and subscription."""
+    container: str = "xcom"
     resource_group: ResourceGroupName | None = None
     """Group of an existing account. Default: the deployment's."""
     replication: Annotated[
@@ -140,6 +145,18 @@ class AzureStorage(Storage):
     """Default: keys of Microsoft's."""
     role_scope: Literal["container", "account"] = "container"
     """Where the agents' identity gets Storage Blob Data Contributor."""
+
+    @field_validator("account")
+    @classmethod
+    def _account(cls, account: str | None, info: ValidationInfo) -> str | None:
+        rule = rules.existing_storage_account if info.data.get("existing") else rules.storage_account
+        return None if account is None else rule(account)
+
+    @field_validator("container")
+    @classmethod
+    def _container(cls, container: str, info: ValidationInfo) -> str:
+        there = info.data.get("existing") == "container"
+        return (rules.existing_container if there else rules.container)(container)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -169,10 +186,10 @@ class AzureStorage(Storage):
 class AzureIdentity(Settings):
     """The user-assigned identity, made or existing."""
 
-    name: Annotated[str, AfterValidator(rules.identity)] | None = None
-    """Default: `<deployment>-xcom`."""
     existing: Flag = False
     """true: the identity is there already; it gets federated credentials and the role."""
+    name: str | None = None
+    """Default: `<deployment>-xcom`."""
     resource_group: ResourceGroupName | None = None
     """Group of an existing identity. Default: the deployment's."""
     federate: Flag = True
@@ -186,6 +203,12 @@ class AzureIdentity(Settings):
     audience: Annotated[str, AfterValidator(rules.audience)] | None = None
     """Audience of the exchanged tokens. Default: `api://AzureADTokenExchange`, which the workload identity webhook asks
     for in every environment."""
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, name: str | None, info: ValidationInfo) -> str | None:
+        rule = rules.existing_identity if info.data.get("existing") else rules.identity
+        return None if name is None else rule(name)
 
     @model_validator(mode="after")
     def _made_or_existing(self) -> Self:

@@ -22,6 +22,6 @@ ObjectPath = Annotated[
     str, AfterValidator(names.object_path), Field(json_schema_extra={"pattern": r"^[A-Za-z0-9_.=/-]*$"})
 ]
 DnsLabel = Annotated[
-    str, AfterValidator(names.dns_label), Field(json_schema_extra={"pattern": r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"})
+    str, AfterValidator(names.namespace), Field(json_schema_extra={"pattern": r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"})
 ]
 AwsRegion = Annotated[str, AfterValidator(rules.aws_region)]

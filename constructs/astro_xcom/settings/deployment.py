@@ -65,6 +65,17 @@ class Storage(Settings):
     """
 
 
+def check_force_destroy(storage: Storage, *, force_destroy: bool, existing: bool) -> None:
+    """Refuse to empty a bucket that is not made here, or that is protected."""
+    if force_destroy and (existing or storage.protect_from_destroy):
+        raise Refused(
+            "only for a bucket made here, together with protect_from_destroy: false",
+            got=True,
+            hint=None if existing else "protect_from_destroy: false beside it, if every XCom may be deleted",
+            field="force_destroy",
+        )
+
+
 class Deployment(Settings):
     """Agents with an XCom backend: one stack. The clouds say what cluster and storage are."""
 
@@ -195,7 +206,7 @@ class Deployment(Settings):
 
     @model_validator(mode="after")
     def _environment_is_left_alone(self) -> Self:
-        user_values.check_environment(self.agent.sources(), [self.of_cloud], self.variables(), field="agent")
+        user_values.check_environment(self.agent.sources(), [self.of_cloud], self.variables())
         return self
 
     @model_validator(mode="after")

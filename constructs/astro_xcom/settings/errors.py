@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from astro_xcom.refusal import Refusals, Refused, shown
+from astro_xcom.yaml_files import as_written
 
 KINDS = {
     "string_type": "must be text (in quotes)",
@@ -57,7 +58,6 @@ def explain(error: ValidationError, model: type[BaseModel], place: Place) -> lis
         path = details["loc"]
         cause = details.get("ctx", {}).get("error")
         if isinstance(cause, Refusals):
-            path = (*path, *(cause.field.split(".") if cause.field else ()))
             lines += [f"{place.of(_at(path, problem))}: {problem}" for problem in cause.problems]
             continue
         if isinstance(cause, Refused):
@@ -71,7 +71,7 @@ def explain(error: ValidationError, model: type[BaseModel], place: Place) -> lis
         else:
             rule = KINDS.get(details["type"], details["msg"][:1].lower() + details["msg"][1:])
             rule = rule.format(**details.get("ctx", {}))
-            text = f"{rule}; got {shown(details['input'])}"
+            text = f"{rule}; got {shown(details['input'])}{_in_quotes(details)}"
         lines.append(f"{place.of(path)}: {text}")
     return lines
 
@@ -81,6 +81,12 @@ def _at(path: Path, problem: str | Refused) -> Path:
     field = problem.field if isinstance(problem, Refused) else None
     parts = re.findall(r"[^.\[\]]+", field or "")
     return (*path, *(int(part) if part.isdigit() else part for part in parts))
+
+
+def _in_quotes(details: Any) -> str:
+    """For a number where text is asked for: the text as it was written."""
+    written = as_written(details["input"]) if details["type"] == "string_type" else None
+    return "" if written is None else f'; try "{written}"'
 
 
 def unknown_key(key: str, allowed: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from astro_xcom.names import gcp as rules
 from astro_xcom.refusal import Refused, at
 from astro_xcom.settings.base import Count, Flag, Settings, Tags
 from astro_xcom.settings.claims import Claim, Identity, grant
-from astro_xcom.settings.deployment import Cluster, Deployment, Storage
+from astro_xcom.settings.deployment import Cluster, Deployment, Storage, check_force_destroy
 from astro_xcom.settings.state import Backend, GcsState
 
 ProjectId = Annotated[str, AfterValidator(rules.project_id)]
@@ -53,7 +53,7 @@ class GkeCluster(Cluster):
         if self.name is None and self.workload_pool is None:
             raise Refused("needs a name and location (then it is looked up) or a workload_pool")
         if self.name is not None and self.location is None:
-            raise Refused("is required to look up a cluster by name", hint='"us-central1"', field="location")
+            raise Refused("is required to look up a cluster by name", field="location")
         for field in ("location", "project"):
             if self.name is None and getattr(self, field):
                 raise Refused(
@@ -132,13 +132,7 @@ class GcpStorage(Storage):
                 got=self.access_log_bucket,
                 field="access_log_bucket",
             )
-        if self.force_destroy and (self.existing or self.protect_from_destroy):
-            raise Refused(
-                "only for a bucket made here, together with protect_from_destroy: false",
-                got=True,
-                hint="false",
-                field="force_destroy",
-            )
+        check_force_destroy(self, force_destroy=self.force_destroy, existing=self.existing)
         return self
 
     def _key_fits(self, location: str) -> None:

@@ -109,9 +109,9 @@ class AzurermState(Backend):
 
     block = "azurerm"
     own, default, place = "key", "astro-xcom/{}.tfstate", ("storage_account_name", "container_name")
-    storage_account_name: Annotated[str, AfterValidator(azure.storage_account)]
-    container_name: Annotated[str, AfterValidator(azure.container)]
-    resource_group_name: Annotated[str, AfterValidator(azure.resource_group)] | None = None
+    storage_account_name: Annotated[str, AfterValidator(azure.existing_storage_account)]
+    container_name: Annotated[str, AfterValidator(azure.existing_container)]
+    resource_group_name: Annotated[str, AfterValidator(azure.existing_resource_group)] | None = None
     key: Annotated[str, Field(min_length=1)] | None = None
     """Default: `astro-xcom/<deployment>.tfstate`."""
 
