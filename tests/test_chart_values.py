@@ -112,6 +112,70 @@ def test_a_disagreement_names_both_sources(one: Values, other: Values, says: str
     assert conflicts(one, other) == [says]
 
 
+def both(**values: Any) -> Values:
+    return {"commonEnv": named("A", **values)}
+
+
+SECRET_REF = {"secretKeyRef": {"name": "x", "key": "y"}}
+TOKEN = "ASTRO_AGENT_CLIENT_API_TOKEN"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "where", "excludes"),
+    [
+        (both(value="a"), both(valueFrom=SECRET_REF), "commonEnv[A].valueFrom", "value"),
+        (
+            both(valueFrom=SECRET_REF),
+            both(valueFrom={"fieldRef": {"fieldPath": "x"}}),
+            "commonEnv[A].valueFrom.fieldRef",
+            "valueFrom.secretKeyRef",
+        ),
+        ({"agentTokenSecretName": "a"}, {"agentTokenFile": "b"}, "agentTokenFile", "agentTokenSecretName"),
+        (
+            {"sentinelAuthSecretName": "a"},
+            {"sentinelAuthSecretFile": "b"},
+            "sentinelAuthSecretFile",
+            "sentinelAuthSecretName",
+        ),
+        ({"imagePullSecretName": "a"}, {"imagePullSecretData": "b"}, "imagePullSecretData", "imagePullSecretName"),
+        (
+            {"openLineage": {"apiKeySecret": "a"}},
+            {"openLineage": {"apiKey": "b"}},
+            "openLineage.apiKey",
+            "openLineage.apiKeySecret",
+        ),
+    ],
+)
+def test_alternatives_are_one_choice_and_both_sources_are_named(
+    one: Values, other: Values, where: str, excludes: str
+) -> None:
+    assert conflicts(one, other) == [f"1.yaml: {where}: excludes {excludes} in 0.yaml; keep one of them"]
+    (line,) = conflicts(merged(one) | {}, other)
+    assert "excludes" in line
+
+
+def test_an_alternative_in_one_source_is_refused_as_well() -> None:
+    assert conflicts({"agentTokenFile": "b", "agentTokenSecretName": "a"}) == [
+        "0.yaml: agentTokenFile: excludes agentTokenSecretName in 0.yaml; keep one of them"
+    ]
+
+
+@pytest.mark.parametrize("blank", [None, ""])
+def test_a_blank_alternative_is_not_given(blank: Any) -> None:
+    merged({"agentTokenSecretName": blank, "sentinelAuthSecretName": "a"}, {"agentTokenFile": "b"})
+    merged(both(value=blank), both(valueFrom=SECRET_REF))
+
+
+@pytest.mark.parametrize("name", [TOKEN, f"{TOKEN}_FILE"])
+def test_the_agents_token_comes_from_one_place(name: str) -> None:
+    variable = {"workers": named("a", env=named(name, valueFrom=SECRET_REF))}
+    assert conflicts({"agentTokenSecretName": "a"}, variable) == [
+        f"0.yaml: agentTokenSecretName: the chart sets {name} from it; keep one of them, here or in "
+        f"workers[a].env[{name}]"
+    ]
+    merged(variable)
+
+
 def test_every_disagreement_has_a_line() -> None:
     assert len(conflicts({"a": 1, "b": {"c": 1}, "d": 1}, {"a": 2, "b": {"c": 2}, "d": 1}, {"d": 3})) == 3
 
@@ -256,6 +320,35 @@ MARK = "eks.amazonaws.com/role-arn"
     [
         ({"agentToken": "x"}, "agentToken: would stand in Terraform's state in clear; try agentTokenSecretName"),
         ({"imagePullSecretData": "x"}, "imagePullSecretData: would stand in Terraform's state in clear"),
+        *(
+            ({"serviceAccount": {key: value}}, f"serviceAccount.{key}: belongs to one component; try serviceAccount.w")
+            for key, value in (("create", False), ("name", "x"))
+        ),
+        ({"serviceAccount": {"worker": {"name": "x"}}}, "serviceAccount.worker: is no component of the chart; try w"),
+        ({"serviceAccount": {"dag-processor": {}}}, "serviceAccount.dag-processor: is no component of the chart"),
+        *(
+            (values, f"{where}: would stand in Terraform's state in clear; try a variable")
+            for where, values in (
+                ("dagBundleConfigList", {"dagBundleConfigList": '[{"kwargs": {"repo_url": "https://x:y@h/r"}}]'}),
+                ("loggingSidecar.config", {"loggingSidecar": {"config": 'auth.password = "x"'}}),
+                ("loggingSidecar.config.sink.password", {"loggingSidecar": {"config": {"sink": {"password": "x"}}}}),
+                (
+                    "workers[a].extraContainers[c].args",
+                    {"workers": named("a", extraContainers=named("c", args=["--token=x"]))},
+                ),
+                ("openLineage.url", {"openLineage": {"url": "https://x:y@lineage"}}),
+                ("astroDeploymentAPIURL", {"astroDeploymentAPIURL": "https://h/?api_key=x"}),
+            )
+        ),
+        ({"workers": named("a", annotations={MARK: "x"})}, f"workers[a].annotations.{MARK}: is set by this project"),
+        (
+            {"triggerer": {"podLabels": {"azure.workload.identity/use": "false"}}},
+            "triggerer.podLabels.azure.workload.identity/use: is set by this project",
+        ),
+        (
+            {"serviceAccount": {"annotations": {"eks.amazonaws.com/audience": "x"}}},
+            "serviceAccount.annotations.eks.amazonaws.com/audience: is set by this project",
+        ),
         ({"sentinelAuthSecret": "x"}, "sentinelAuthSecret: would stand in Terraform's state in clear"),
         ({"openLineage": {"apiKey": "x"}}, "openLineage.apiKey: would stand in Terraform's state in clear"),
         ({"commonEnv": {"A": "1"}}, "commonEnv: must be a list of entries with a name; got"),
@@ -329,6 +422,9 @@ def test_what_is_no_scalar_gets_no_text_to_try(value: Any) -> None:
         {"agentTokenSecretName": "token", "imagePullSecretName": "pull", "openLineage": {"apiKeySecret": "key"}},
         {"commonEnv": None, "workers": None, "annotations": None, "labels": None, "serviceAccount": None},
         {"commonEnv": [], "workers": []},
+        {"annotations": {"example.com/owner": "R&D, data (Berlin)"}, "labels": {"a": "", "b.c/d_e": "1.x-Y"}},
+        {"loggingSidecar": {"config": 'auth.password = "${PASSWORD}"'}},
+        {"workers": named("a", resources={"limits": {"cpu": 1}}, tolerations=[{"key": "a", "tolerationSeconds": 5}])},
         {"commonEnv": named("A", value="1")},
         {"commonEnv": named("A", value="")},
         {"commonEnv": named("A", valueFrom={"secretKeyRef": {"name": "x", "key": "y"}})},
@@ -390,6 +486,36 @@ TEXTS = [
         "serviceAccount: {triggerer: {annotations: {b: 1}}}",
         'serviceAccount.triggerer.annotations.b: must be text; got 1; try "1" in quotes',
     ),
+    ("annotations: [a]", 'annotations: must be a mapping of texts; got ["a"]'),
+    (
+        "workers: [{name: a, extraContainers: [{name: c, args: [--port, 0123]}]}]",
+        'workers[a].extraContainers[c].args[1]: must be text; got 0123; try "0123" in quotes',
+    ),
+    (
+        "triggerer: {initContainers: [{name: i, command: [sleep, 1.50]}]}",
+        'triggerer.initContainers[i].command[1]: must be text; got 1.50; try "1.50" in quotes',
+    ),
+    (
+        "workers: [{name: a, tolerations: [{key: gpu, operator: Equal, value: true, tolerationSeconds: 5}]}]",
+        "workers[a].tolerations[0].value: must be text; got true; put it in quotes",
+    ),
+    (
+        "sentinel: {affinity: {podAffinity: {labelSelector: {matchLabels: {zone: 01}}}}}",
+        'sentinel.affinity.podAffinity.labelSelector.matchLabels.zone: must be text; got 01; try "01" in quotes',
+    ),
+    (
+        "dagProcessor: {affinity: {a: [{matchExpressions: [{key: size, operator: In, values: [1_0]}]}]}}",
+        'dagProcessor.affinity.a[0].matchExpressions[0].values: must be text; got 1_0; try "1_0" in quotes',
+    ),
+    (
+        "commonEnv: [{name: A, valueFrom: {secretKeyRef: {}}}, {name: B, value: 1e3}]",
+        'commonEnv[B]: must be text; got 1e3; try "1e3"',
+    ),
+    ("labels: {team: R&D}", "labels.team: must be at most 63 letters, digits and _ . -"),
+    ("nodeSelector: {pool: -a}", "nodeSelector.pool: must be at most 63 letters"),
+    ("labels: {my key: a}", "labels: a key must be 1-63 letters, digits and _ . -"),
+    ("annotations: {a/b/c: x}", "annotations: a key must be 1-63 letters"),
+    ("sentinelAuthSecretFile: 1", 'sentinelAuthSecretFile: must be text; got 1; try "1" in quotes'),
     ("imagePullSecretName: [a]", 'imagePullSecretName: must be text; got ["a"]'),
     ("agentTokenSecretName: 1", 'agentTokenSecretName: must be text; got 1; try "1" in quotes'),
     ("openLineage: {apiKeySecret: {a: b}}", 'openLineage.apiKeySecret: must be text; got {"a": "b"}'),

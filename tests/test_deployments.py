@@ -104,6 +104,23 @@ def test_a_bad_setting_gives_its_one_line(case: Yaml, tmp_path: Path) -> None:
     assert "\n" not in line
 
 
+@pytest.mark.parametrize("written", ["012345671234", "0x1F", "1_000", "0123", "1.50", "1e3"])
+def test_a_number_in_place_of_text_is_shown_as_it_was_written(written: str, tmp_path: Path) -> None:
+    text = json.dumps({"deployments": {"aws-test": {**GOOD, "account_id": "X", "tags": {"dept": "Y"}}}})
+    lines = refused(text.replace('"X"', written).replace('"Y"', written), tmp_path)
+    assert lines == [
+        f'deployments.yaml: aws-test.{place}: must be text (in quotes); got {written}; try "{written}"'
+        for place in ("account_id", "tags.dept")
+    ]
+
+
+def test_no_refusal_shows_a_login(tmp_path: Path) -> None:
+    for field in ("repository", "chart"):
+        for url in ("https://user:hunter2@charts.acme.example", ["https://user:hunter2@charts.acme.example"]):
+            (line,) = refused({"deployments": {"aws-test": bad({"set": {f"agent.{field}": url}})}}, tmp_path)
+            assert "hunter2" not in line
+
+
 def test_the_good_deployment_is_good(tmp_path: Path) -> None:
     (deployment,) = read({"deployments": {"aws-test": GOOD}}, tmp_path).values()
     assert isinstance(deployment, AwsDeployment)

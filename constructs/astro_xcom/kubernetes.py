@@ -141,7 +141,7 @@ def _text_map(where: str, key: str, value: Any, but: Collection[str]) -> Iterato
         yield f"{where}: must be a mapping of texts; got {shown(value)}"
         return
     for name, text in value.items():
-        if not re.fullmatch(f"({PREFIX})?{LABEL}", name):
+        if not isinstance(name, str) or not re.fullmatch(f"({PREFIX})?{LABEL}", name):
             yield (
                 f"{where}: a key must be 1-63 letters, digits and _ . -, starting and ending with a letter or digit, "
                 f"behind a domain and a slash if need be; got {shown(name)}"

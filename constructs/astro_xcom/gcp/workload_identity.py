@@ -74,7 +74,9 @@ class WorkloadIdentity(WorkloadIdentityRef):
         given = members(pools, subjects)
         if account_id is not None and project is not None and email is None:
             # Built from parts that a plan knows, so that the agents' values can be read in the plan.
-            super().__init__(scope, id_, email=f"{account_id}@{project}.iam.gserviceaccount.com")
+            known = is_known(project)
+            made = rules.email_of(account_id, project) if known else f"{account_id}@{project}.iam.gserviceaccount.com"
+            super().__init__(scope, id_, email=made)
         elif email is not None and account_id is None and project is None:
             super().__init__(scope, id_, email=email)
         else:

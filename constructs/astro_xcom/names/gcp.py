@@ -180,6 +180,12 @@ def service_account_email(value: str) -> str:
     return value
 
 
+def email_of(account_id: str, project: str) -> str:
+    """The e-mail of a project's service account. The domain of a project that has one comes last."""
+    domain, colon, own = project.rpartition(":")
+    return f"{account_id}@{own}{'.' if colon else ''}{domain}.iam.gserviceaccount.com"
+
+
 def gke_cluster(value: str) -> str:
     """The name of a GKE cluster."""
     if not re.fullmatch(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", value):

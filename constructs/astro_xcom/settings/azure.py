@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal, cast
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
 from astro_xcom.names import apart, places

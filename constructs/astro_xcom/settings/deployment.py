@@ -1,15 +1,15 @@
 """What deployments of every cloud have in common."""
 
 import posixpath
-from collections.abc import Iterator
-from typing import cast
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from astro_xcom import names, user_values
+from astro_xcom import kubernetes, names, user_values
 from astro_xcom.environment import doubtful
-from astro_xcom.kubernetes import env_from
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.settings.agent import AgentSettings, Kubeconfig
 from astro_xcom.settings.base import Flag, ObjectPath, Settings
@@ -247,21 +247,36 @@ class Deployment(Settings):
                 "3.3 and later have no place for it until this is set, for example to {path: state}"
             )
         given = self.agent.user_values()
-        found += [f"agent: {line}" for line in doubtful(given, self.of_cloud)]
-        found += [
-            f"agent: {where}: what it sets cannot be read here; it must hold nothing that this project sets, and no "
-            "credentials of the cloud"
-            for where in env_from(given)
-        ]
-        found += [
-            f"agent: {account.component}: runs as the service account default, and so does every pod that names none: "
-            "each of them may read, write and delete XComs"
-            for account in self.agent.service_accounts()
-            if account.name == "default"
-        ]
+        found += [f"agent: {line}" for line in self._about_values(given)]
         if self.agent.release:
             found += [f"agent: the chart needs a value for {key}" for key in NEEDED_VALUES if not given.get(key)]
         return found
+
+    def _about_values(self, values: Mapping[str, Any]) -> Iterator[str]:
+        yield from doubtful(values, self.of_cloud)
+        own = f"AIRFLOW_CONN_{self.xcom.connection_id.upper()}" if self.xcom.connection_id else None
+        for where, name, entry in kubernetes.variables(values):
+            if name == own:
+                yield f"{where}: is the connection of the XCom path: what it says is used before the pods' identity"
+            if self._among_xcoms(str(entry.get("value"))):
+                yield f"{where}: is where XComs are kept: what is there expires with them, and agents may delete it"
+        for where in kubernetes.env_from(values):
+            yield (
+                f"{where}: what it sets cannot be read here; it must hold nothing that this project sets, and no "
+                "credentials of the cloud"
+            )
+        for account in self.agent.service_accounts():
+            if account.name == "default":
+                yield (
+                    f"{account.component}: runs as the service account default, and so does every pod that names none: "
+                    "each of them may read, write and delete XComs"
+                )
+
+    def _among_xcoms(self, text: str) -> bool:
+        """Whether a text names a folder in that of the XComs."""
+        storage = re.escape(str(getattr(self.storage, "bucket", None) or getattr(self.storage, "container", "")))
+        folder = "".join(f"/{re.escape(part)}" for part in self.storage.path.split("/") if part)
+        return re.search(rf"://([^@/]*@)?{storage}(@[^/]*)?{folder}(/|$)", text) is not None
 
 
 def check_state_place(name: str, backend: Backend, keeper: str, agents: Deployment) -> None:
