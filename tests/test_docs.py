@@ -246,7 +246,7 @@ def test_settings_that_are_named_exist(page: Path) -> None:
             assert re.split(r"[:,\s]", word)[0] in known, word
 
 
-@pytest.mark.parametrize("page", ["changes", "settings", "commands"])
+@pytest.mark.parametrize("page", ["changes", "settings", "commands", "variables"])
 def test_a_reference_is_up_to_date(page: str) -> None:
     made = getattr(reference, f"{page}_page")()
     assert (PROJECT / "docs" / f"{page}.md").read_text(encoding="utf-8") == made, "run python tools/reference.py"

@@ -125,8 +125,8 @@ def test_former_service_accounts_stay_trusted_and_the_chart_does_not_make_them(t
     [
         (
             {"agent": {"former_service_accounts": ["prod-worker-small"]}},
-            'agent.former_service_accounts[0]: must be a namespace and a service account; got "prod-worker-small"; '
-            'try "astro/prod-worker-small"',
+            "agent.former_service_accounts[0]: must be a namespace and a service account, as namespace/name; got "
+            '"prod-worker-small"',
         ),
         ({"storage": {"former_paths": ["xcom"]}}, "storage.former_paths: is the path of today: remove it"),
         (

@@ -1,6 +1,7 @@
 """Write the generated pages of docs/: python tools/reference.py.
 
-settings.md comes from the settings, commands.md from the commands' help, changes.md from the edits that tests apply.
+settings.md comes from the settings, commands.md from the commands' help, changes.md from the edits that tests apply,
+variables.md from the tables of variables.
 """
 
 import importlib
@@ -22,6 +23,7 @@ from pydantic.fields import FieldInfo
 from astro_xcom import cli
 from astro_xcom.cli.plan import EXIT
 from astro_xcom.deployments import CLOUDS
+from astro_xcom.environment import OVERRIDES, OWNED
 from astro_xcom.plan import KINDS
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -51,6 +53,32 @@ COMMANDS = """\
 `make setup` installs `astro-xcom` in `.venv/bin`; so does installing the package. Errors go to stderr, all at once, and
 end with exit code 1; nothing is written then. More of `check` is under [Check](check.md), of `export`, `bundle` and
 `push` under [HCP Terraform](hcp-terraform.md), of `posture` under [Security posture](posture.md).
+"""
+VARIABLES = """\
+# Environment variables
+
+The agents get their environment from this project and from your chart values: `commonEnv`, the `env` of workers, dag
+processor, triggerer and sentinel, and that of their init and extra containers and of the logging sidecar. Of two
+entries with one name the later wins without a word, and client libraries read variables before they ask for the pod's
+identity. So these are refused in each of those lists, as a value and as `valueFrom`, where XComs are in that cloud;
+"warning" is allowed. Tasks that need another identity get it from an Airflow connection of their own.
+
+What `envFrom` brings in cannot be read here; `astro-xcom check` says where it stands.
+
+A literal under a name such as `DB_PASSWORD`, a URL with a password, a private key and JSON with a password are refused
+everywhere in the values: they would stand in Terraform's state in clear. Name a Kubernetes secret instead:
+
+```yaml
+deployments:
+  aws-example:
+    agent:
+      resource_name_prefix: prod-aws
+      values:
+        commonEnv:
+          - {name: DB_PASSWORD, valueFrom: {secretKeyRef: {name: warehouse, key: password}}}
+          - {name: AIRFLOW_CONN_WAREHOUSE, value: "postgres://airflow:$(DB_PASSWORD)@warehouse/data"}
+```
+
 """
 CHANGES = """\
 # What a change does
@@ -249,6 +277,24 @@ def changes_page() -> str:
     return "\n".join(parts) + CHANGES_END
 
 
+def variables_page() -> str:
+    """Every variable that must not be set, with the library that reads it."""
+    everywhere = "every cloud"
+    rows = ["| variable | XComs in | why not | source |", "|---|---|---|---|"]
+    for override in OVERRIDES:
+        names = ", ".join(f"`{name}`" for name in override.names)
+        where = TITLES[override.cloud] if override.cloud else everywhere
+        why = f"{override.library}: {override.does}{'' if override.refused else ' (warning)'}"
+        rows.append(f"| {names} | {where} | {why} | {override.source} |")
+    for name, (cloud, setting) in [*OWNED.items(), CONNECTION]:
+        where = TITLES[cloud] if cloud else everywhere
+        rows.append(f"| `{name}` | {where} | is set from {setting} in the settings | |")
+    return VARIABLES + "\n".join(rows) + "\n"
+
+
+CONNECTION = ("AIRFLOW_CONN_WASB_XCOM", ("azure", "storage and identity (named after `xcom.connection_id`)"))
+
+
 def _edit(edit: Mapping[str, Any], cloud: str) -> str:
     def of(key: str) -> list[str]:
         found = edit.get(key, [])
@@ -282,6 +328,7 @@ def _given(parameter: Any) -> str:
 def main() -> None:
     """Write the pages."""
     (DOCS / "changes.md").write_text(changes_page(), encoding="utf-8", newline="\n")
+    (DOCS / "variables.md").write_text(variables_page(), encoding="utf-8", newline="\n")
     (DOCS / "settings.md").write_text(settings_page(), encoding="utf-8", newline="\n")
     (DOCS / "commands.md").write_text(commands_page(), encoding="utf-8", newline="\n")
 

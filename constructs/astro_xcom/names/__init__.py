@@ -1,4 +1,7 @@
-"""The rules that names have to follow, checked before anything is written. Pure; every check returns its argument."""
+"""The rules that names have to follow, checked before anything is written. Pure; every check returns its argument.
+
+A refusal offers another name only for something new: for what exists another name is another thing.
+"""
 
 import hashlib
 import re
@@ -71,7 +74,7 @@ def resource_name_prefix(value: str) -> str:
 
 
 def namespace(value: str) -> str:
-    """A Kubernetes namespace. No hint: another name is another namespace."""
+    """A Kubernetes namespace."""
     if not DNS_LABEL.fullmatch(value):
         raise Refused(
             "must be 1-63 lower-case letters, digits or hyphens, starting and ending with a letter or digit", got=value
@@ -80,7 +83,7 @@ def namespace(value: str) -> str:
 
 
 def service_account_name(value: str) -> str:
-    """A Kubernetes service account (RFC 1123 subdomain). No hint: another name is another account."""
+    """A Kubernetes service account (RFC 1123 subdomain)."""
     if not DNS_SUBDOMAIN.fullmatch(value):
         raise Refused(
             "must be 1-253 lower-case letters, digits, hyphens or dots, and each part between dots must start and end "
@@ -100,7 +103,7 @@ def service_account(value: str) -> str:
     """A Kubernetes service account with its namespace."""
     space, slash, name = value.partition("/")
     if not slash:
-        raise Refused("must be a namespace and a service account, joined by '/'", got=value)
+        raise Refused("must be a namespace and a service account, as namespace/name", got=value)
     return f"{namespace(space)}/{service_account_name(name)}"
 
 
@@ -174,10 +177,7 @@ def retention_days(value: int) -> int:
 
 
 def connection_id(value: str) -> str:
-    """An Airflow connection id, as it can stand in front of `@` in an object-storage URL.
-
-    No hint: another id is another connection.
-    """
+    """An Airflow connection id, as it can stand in front of `@` in an object-storage URL."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", value):
         raise Refused("must be letters, digits and _ . - (it is written in front of '@' in the XCom path)", got=value)
     return value

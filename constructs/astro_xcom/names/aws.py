@@ -158,10 +158,7 @@ def iam_role_arn(value: str) -> str:
 
 
 def existing_iam_role(value: str) -> str:
-    """A role that exists: its ARN, or its name in the deployment's own account.
-
-    No hint: another name is another role.
-    """
+    """A role that exists: its ARN, or its name in the deployment's own account."""
     if value.startswith("arn:"):
         return iam_role_arn(value)
     if not re.fullmatch(r"[\w+=,.@-]{1,64}", value, re.ASCII):

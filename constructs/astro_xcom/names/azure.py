@@ -52,23 +52,26 @@ def resource_group(value: str) -> str:
     return value
 
 
+# Without a hint: another name is another thing.
+
+
 def existing_resource_group(value: str) -> str:
-    """A group that exists. No hint: another name is another group."""
+    """The name of an existing resource group."""
     return _existing(resource_group, value)
 
 
 def existing_storage_account(value: str) -> str:
-    """An account that exists. No hint: another name is another account."""
+    """The name of an existing storage account."""
     return _existing(storage_account, value)
 
 
 def existing_container(value: str) -> str:
-    """A container that exists. No hint: another name is another container."""
+    """The name of an existing blob container."""
     return _existing(container, value)
 
 
 def existing_identity(value: str) -> str:
-    """An identity that exists. No hint: another name is another identity."""
+    """The name of an existing user-assigned identity."""
     return _existing(identity, value)
 
 

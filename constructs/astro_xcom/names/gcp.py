@@ -17,7 +17,7 @@ NO_LETTERS = "-_0123456789"
 
 
 def project_id(value: str) -> str:
-    """A project's id; not its number, and not its display name. No hint: another id is another project."""
+    """A project's id; not its number, and not its display name."""
     if not re.fullmatch(DOMAIN + PROJECT, value, re.ASCII):
         raise Refused(
             "must be a project id: 6-30 lower-case letters, digits or hyphens, starting with a letter, "

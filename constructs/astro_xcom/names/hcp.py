@@ -22,7 +22,7 @@ def hostname(value: str) -> str:
 
 
 def organization(value: str) -> str:
-    """An organization by its name. No hint: another name is another organization."""
+    """An organization by its name."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", value):
         raise Refused("must be letters, digits, hyphens or underscores", got=value)
     return value
