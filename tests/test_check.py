@@ -945,6 +945,27 @@ def test_an_upgrade_that_failed_is_no_agreement() -> None:
     assert (finding.now, finding.applied) == ("s3://acme-astro-xcom/xcom", "s3://acme-astro-xcom/old")
 
 
+@pytest.mark.parametrize("name", ["aws-example", "azure-example", "gcp-example"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"commonEnv": [{"name": "DB_PASSWORD", "value": "hunter2"}]},
+        {"commonEnv": [{"name": "AIRFLOW_CONN_DB", "value": "postgres://airflow:hunter2@db"}]},
+        {"commonEnv": [{"name": "ASTRO_WORKSPACE_ID", "value": "https://me:hunter2@astro"}]},
+        {"agentToken": "hunter2"},
+        {"loggingSidecar": {"config": {"password": "hunter2"}}},
+        {"image": "https://me:hunter2@registry"},
+    ],
+)
+def test_no_difference_shows_a_secret_that_was_applied(name: str, values: Body) -> None:
+    deployment, body, state = made(name)
+    release = resource(state, "helm_release")["values"]
+    release["values"] = [json.dumps({**json.loads(release["values"][0]), **values})]
+    findings = check(deployment, body, read_state(json.dumps(state))).findings
+    assert "***" in str(findings)
+    assert "hunter2" not in str(findings)
+
+
 def test_outputs_alone_tell_of_subjects_storage_identity_and_values() -> None:
     deployment, body, state = made("aws-example")
     outputs = state["values"]["outputs"]

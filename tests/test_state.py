@@ -265,6 +265,10 @@ def with_state(of: str, state: str, change: tuple[str, str] = ("", "")) -> str:
         (IN_BLOBS.format("xcom"), ("", ""), "azurerm.key", "container xcom of acmexcom"),
         (IN_BLOBS.format("tfstate"), ("account: acmexcom", "account: acmexcom, role_scope: account"), "azurerm.key", "account acmexcom"),  # noqa: E501
         (IN_GCS, ("", ""), "gcs.prefix", "bucket acme-xcom-gcp"),
+        (IN_S3.format("old/a.tfstate"), ("acme-xcom, path", "acme-xcom, former_paths: [old], path"), "s3.key", "acme-xcom/old"),  # noqa: E501
+        (IN_BLOBS.format("xcom"), ("account: acmexcom", "account: acmexcom, existing: account, resource_group: data"), "azurerm.key", "container xcom of acmexcom"),  # noqa: E501
+        (IN_BLOBS.format("other"), ("account: acmexcom", "account: acmexcom, container: other, existing: container, resource_group: data"), "azurerm.key", "container other of acmexcom"),  # noqa: E501
+        ("{gcs: {bucket: acme-xcom-gcp, prefix: elsewhere}}", ("gcp, location: us-central1", "gcp, existing: true"), "gcs.prefix", "bucket acme-xcom-gcp"),  # noqa: E501
     ],
 )  # fmt: skip
 def test_no_state_is_where_agents_of_any_deployment_may_delete_it(

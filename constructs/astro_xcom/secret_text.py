@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 NAME = re.compile(
-    r"TOKEN(?!IZER)|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS|KEYFILE_?DICT|CONNECTION_?STRING|"
+    r"TOKEN(?!IZER|_(ISSUER|AUDIENCE|TYPE|HEADER|LIMIT))|SECRET(?!S?_(MANAGER|PREFIX|STORE|ENGINE|MOUNT))|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS|KEYFILE_?DICT|CONNECTION_?STRING|"
     r"(ACCESS|PRIVATE|ACCOUNT|API|FERNET|SIGNING|ENCRYPTION|SHARED)_?KEY"
 )
 # Airflow's own options of secrets backends; how many tokens a model may use; where a secret is, or how long it lives.

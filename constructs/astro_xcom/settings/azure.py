@@ -34,6 +34,7 @@ class AzureResourceGroup(Settings):
     existing: Flag = False
     """true: the group is there already, and is left as it is."""
     name: str
+    """Unique in the subscription."""
 
     @field_validator("name")
     @classmethod
@@ -127,6 +128,7 @@ class AzureStorage(Storage):
     account: str | None = None
     """Unique in the world. Default: made from the names of deployment and subscription."""
     container: str = "xcom"
+    """Of the account: one that is made, or the existing one."""
     resource_group: ResourceGroupName | None = None
     """Group of an existing account. Default: the deployment's."""
     replication: Annotated[
