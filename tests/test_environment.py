@@ -79,7 +79,7 @@ def names(*, refuse: bool) -> Iterator[tuple[Cloud, str]]:
                 yield override.cloud or "aws", name.replace("*", "S3")
 
 
-@pytest.mark.parametrize(("cloud", "name"), names(refuse=True))
+@pytest.mark.parametrize(("cloud", "name"), list(names(refuse=True)))
 @pytest.mark.parametrize("entry", [{"value": "x"}, {"valueFrom": FROM_SECRET}])
 def test_what_beats_the_identity_is_refused(cloud: Cloud, name: str, entry: Values, tmp_path: Path) -> None:
     (line,) = refused(cloud, {"commonEnv": [{"name": name, **entry}]}, tmp_path)
