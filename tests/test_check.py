@@ -217,6 +217,7 @@ def test_owners_are_told_what_to_do(name: str, words: list[str], reports: dict[s
 
 
 GIVEN_KEY = "arn:aws:kms:us-east-1:111122223333:key/1"
+GOOGLES_KEY = "projects/acme-keys/locations/us-central1/keyRings/data/cryptoKeys/xcom"
 ROLES = "roles/storage.objectAdmin and roles/storage.legacyBucketReader"
 
 
@@ -240,6 +241,12 @@ ROLES = "roles/storage.objectAdmin and roles/storage.legacyBucketReader"
             "azure",
             {"cluster.issuer": "https://oidc.example.com/a/"},
             "https://oidc.example.com/a/ has the workload identity",
+        ),
+        ("gcp", {"storage.encryption": "customer-managed", "storage.kms_key_name": GOOGLES_KEY}, f"{GOOGLES_KEY} lets"),
+        (
+            "gcp",
+            {"identity": {"existing_service_account": "agents@acme-x.iam.gserviceaccount.com"}},
+            "add members to it",
         ),
         (
             "gcp",

@@ -308,3 +308,13 @@ def test_a_role_on_one_container_is_assigned_once(stack: TerraformStack, adopted
 def test_an_account_is_reached_in_its_own_environment(stack: TerraformStack, account: XComAccount) -> None:
     with pytest.raises(Refused, match="account_host is of Azure's environment china, and account of public"):
         XComContainer(stack, "storage", account=account, account_host="acmexcom.blob.core.chinacloudapi.cn")
+
+
+def test_a_rule_has_no_more_prefixes_than_azure_takes(stack: TerraformStack, account: XComAccount) -> None:
+    XComContainer(stack, "storage", account=account, former_paths=[f"old-{number}" for number in range(20)])
+    expiring = {name: rule for name, rule in rules(synth(stack)).items() if name.startswith("expire-xcoms")}
+    assert {name: len(rule["filters"]["prefix_match"]) for name, rule in expiring.items()} == {
+        "expire-xcoms": 10,
+        "expire-xcoms-2": 10,
+        "expire-xcoms-3": 1,
+    }

@@ -22,7 +22,7 @@ from astro_xcom.azure.account import XComAccountRef
 from astro_xcom.azure.federation import FederatedIdentityRef
 from astro_xcom.lifecycle import protected
 from astro_xcom.names import azure as rules
-from astro_xcom.names import places
+from astro_xcom.names import limits, places
 from astro_xcom.refusal import Refused
 from astro_xcom.tokens import check, is_known
 from astro_xcom.xcom import XComLocation, object_url, recovery_days
@@ -288,15 +288,20 @@ class XComContainer(XComContainerRef):
             )
 
         days = recovery_days(retention_days)
+        expiring = [f"{self.name}/{path}/" if path else f"{self.name}/" for path in (self.path, *former_paths)]
+        most = limits.AZURE_PREFIXES.most
         return [
-            rule(
-                "expire-xcoms",
-                [f"{self.name}/{path}/" if path else f"{self.name}/" for path in (self.path, *former_paths)],
-                StorageManagementPolicyRuleActions(
-                    base_blob=StorageManagementPolicyRuleActionsBaseBlob(
-                        delete_after_days_since_modification_greater_than=retention_days
-                    )
-                ),
+            *(
+                rule(
+                    f"expire-xcoms-{start // most + 1}" if start else "expire-xcoms",
+                    expiring[start : start + most],
+                    StorageManagementPolicyRuleActions(
+                        base_blob=StorageManagementPolicyRuleActionsBaseBlob(
+                            delete_after_days_since_modification_greater_than=retention_days
+                        )
+                    ),
+                )
+                for start in range(0, len(expiring), most)
             ),
             rule(
                 "remove-deleted-versions",

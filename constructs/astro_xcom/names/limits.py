@@ -18,4 +18,5 @@ RAISED_TRUST_POLICY = Limit(
 AWS_TAGS = Limit(50, "IAM user guide, Tags for IAM resources; S3 user guide, Using cost allocation tags", "2026-11")
 AZURE_TAGS = Limit(50, "Azure Resource Manager, Use tags to organize your resources", "2026-11")
 GOOGLE_LABELS = Limit(64, "Google Cloud, Requirements for labels", "2026-11")
+AZURE_PREFIXES = Limit(10, "Azure Storage, Lifecycle management policies: prefixes of a rule", "2026-11")
 AZURE_CREDENTIALS = Limit(20, "Microsoft Entra, Considerations for federated identity credentials", "2026-11")

@@ -65,7 +65,7 @@ def paths(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
         bucket, _, path = old.partition("://")[2].rpartition("@")[2].partition("/")
         same = new.partition("://")[2].rpartition("@")[2].partition("/")[0] == bucket
         storage = deployment.storage
-        if same and path not in (storage.path, *storage.former_paths) and not deployment.adopted:
+        if same and path not in (storage.path, *storage.former_paths, *storage.shared_paths) and not deployment.adopted:
             paste = lines("storage", "former_paths", [*storage.former_paths, path])
         yield Effect(
             kind="STOP",

@@ -121,7 +121,7 @@ def _lifecycle(stack: Stack) -> Lifecycle:
         actions = block(rule["actions"])
         expire = block(actions.get("base_blob")).get("delete_after_days_since_modification_greater_than")
         version = block(actions.get("version")).get("delete_after_days_since_creation")
-        if expire is not None:
+        if expire is not None and "expire_days" not in found:
             found |= {"expire_days": expire, "below": block(rule["filters"])["prefix_match"][0]}
         if version is not None:
             found["noncurrent_days"] = version

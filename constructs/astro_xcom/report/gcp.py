@@ -47,6 +47,19 @@ def facts(stack: Stack) -> CloudFacts:
         for_others.append(
             f"The owner of the key {key} grants it to the project's Cloud Storage service agent, before the bucket."
         )
+    own = stack.providers.get("google", {}).get("project", "")
+    for grant in stack.all("google_kms_crypto_key_iam_member"):
+        of = grant["crypto_key_id"].split("/")
+        if of[0] == "projects" and own not in ("", of[1]):
+            for_others.append(
+                f"The owner of the key {grant['crypto_key_id']} lets whoever applies this grant it, or grants it, with "
+                "storage.grant_kms_key: false."
+            )
+    if members and own and not email.endswith(f"@{own}.iam.gserviceaccount.com"):
+        for_others.append(
+            f"The owner of the service account {email} lets whoever applies this add members to it, or adds them, with "
+            "identity.federate: false."
+        )
     if logging := block(bucket.get("logging")):
         for_others.append(
             f"The owner of the bucket {logging['log_bucket']} lets cloud-storage-analytics@google.com create objects "
