@@ -22,7 +22,7 @@ from astro_xcom.refusal import Refusals
 from astro_xcom.report import check, synthesized
 from astro_xcom.settings import AwsDeployment, Deployment
 from astro_xcom.xcom import BRANCH_SAFE, PodIdentity
-from support import PROJECT
+from support import EXAMPLE, PROJECT
 
 Yaml = dict[str, Any]
 
@@ -681,3 +681,43 @@ def test_a_role_is_made_by_one_deployment(tmp_path: Path) -> None:
     role = {"role_name": "shared"}
     (line,) = refused({"deployments": {"a": changed(identity=role), "b": another(identity=role)}}, tmp_path)
     assert line.startswith("deployments.yaml: b.identity.role_name: is made by a too")
+
+
+FIVE: dict[str, dict[str, object]] = {
+    "aws": {
+        "bucket": "Acme_XCom",
+        "encryption": "SSE-KSM",
+        "force_destroy": True,
+        "former_kms_key_arns": ["a-key"],
+        "pathh": "xcom",
+    },
+    "azure": {
+        "account": "Acme-XCom",
+        "replication": "LSR",
+        "path": "/xcom",
+        "resource_group": "theirs",
+        "public_access": True,
+    },
+    "gcp": {
+        "bucket": "Acme XCom",
+        "encryption": "customer-manged",
+        "force_destroy": True,
+        "soft_delete_days": 1,
+        "pathh": "xcom",
+    },
+}
+"""Five mistakes of one section: of form, of a name, of an unknown key, and of settings together."""
+
+
+@pytest.mark.parametrize("cloud", FIVE)
+def test_five_mistakes_of_a_section_come_in_one_round(cloud: str, tmp_path: Path) -> None:
+    body = yaml.safe_load((EXAMPLE / "deployments.yaml").read_text())
+    example = body["deployments"][f"{cloud}-example"]
+    example["agent"]["values"] = {}
+    storage: dict[str, object] = {"location": example["storage"]["location"]} if cloud == "gcp" else {}
+    body["defaults"].get("agent", {}).pop("values_files", None)
+    example["storage"] = {**storage, **FIVE[cloud]}
+    with pytest.raises(Refusals) as refused:
+        read({"defaults": body["defaults"], "deployments": {"one": example}}, tmp_path)
+    fields = {line.split(": ")[1].removeprefix("one.storage.").partition("[")[0] for line in refused.value.lines}
+    assert fields == FIVE[cloud].keys()

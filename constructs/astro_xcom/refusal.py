@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from astro_xcom.secret_text import masked
@@ -28,6 +28,16 @@ def at(field: str) -> Iterator[None]:
         yield
     except Refused as error:
         raise Refused(error.rule, got=error.got, hint=error.hint, field=field) from None
+
+
+def attempt(rule: Callable[..., object], *values: object, field: str | None = None) -> "Iterator[str | Refused]":
+    """What a rule refuses; `field` says which field it is about."""
+    try:
+        rule(*values)
+    except Refused as error:
+        yield error if field is None else Refused(error.rule, got=error.got, hint=error.hint, field=field)
+    except Refusals as error:
+        yield from error.problems if field is None else (Refused(line, field=field) for line in error.lines)
 
 
 class Refusals(ValueError):

@@ -1,7 +1,7 @@
 """The agent release: where it goes, and the user's own chart values."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,15 +12,13 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
     field_validator,
-    model_validator,
 )
-from typing_extensions import Self
 
 from astro_xcom import chart_values, names, user_values
-from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.refusal import Refusals, Refused, attempt
 from astro_xcom.secret_text import holds_secret, url_holds_secret
 from astro_xcom.service_accounts import ServiceAccount, service_accounts, subjects
-from astro_xcom.settings.base import Count, DnsLabel, Flag, Settings
+from astro_xcom.settings.base import Count, DnsLabel, Flag, Settings, together
 from astro_xcom.yaml_files import read_mapping
 
 CHART = "astro-remote-execution-agent"
@@ -152,23 +150,21 @@ class AgentSettings(Settings):
         user_values.check_source(chart_values.Source(name="", values=values))
         return values
 
-    @model_validator(mode="after")
-    def _values_fit(self) -> Self:
+    @together
+    def _values_fit(self) -> Iterator[str | Refused]:
         owned = {
             "namespace": ("agent.namespace", self.namespace),
             "resourceNamePrefix": ("agent.resource_name_prefix", self.resource_name_prefix),
         }
         for source in self.sources():
-            user_values.check_owned(source, owned)
+            yield from attempt(user_values.check_owned, source, owned)
             if source.values.get("createNamespace") not in (None, "", False):
-                raise Refusals([f"{source.name}: createNamespace: remove it; agent.create_namespace does that"])
-        self.service_accounts()
-        return self
+                yield f"{source.name}: createNamespace: remove it; agent.create_namespace does that"
+        yield from attempt(self.service_accounts)
 
-    @model_validator(mode="after")
-    def _chart_can_be_found(self) -> Self:
+    @together
+    def _chart_can_be_found(self) -> Iterator[str | Refused]:
         if self.repository is None and "/" not in self.chart and not self.chart.startswith("."):
-            raise Refused(
+            yield Refused(
                 "is required for a chart given by name", got=None, hint=f'"{CHART_REPOSITORY}"', field="repository"
             )
-        return self

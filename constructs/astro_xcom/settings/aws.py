@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal, cast
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
-from typing_extensions import Self
+from pydantic import AfterValidator, Field, field_validator
 
 from astro_xcom import names
 from astro_xcom.names import aws as rules
 from astro_xcom.names import limits, places
-from astro_xcom.refusal import Refused, at
-from astro_xcom.settings.base import AwsRegion, Count, Flag, Settings, Tags
+from astro_xcom.refusal import Refused, attempt
+from astro_xcom.settings.base import AwsRegion, Count, Flag, Settings, Tags, together
 from astro_xcom.settings.claims import Claim, Identity
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage, check_force_destroy
 from astro_xcom.settings.state import Backend, S3State
@@ -33,11 +32,10 @@ class EksCluster(Cluster):
         """How the settings name it."""
         return self.name or self.oidc_provider_arn or ""
 
-    @model_validator(mode="after")
-    def _can_be_trusted(self) -> Self:
+    @together
+    def _can_be_trusted(self) -> Iterator[str | Refused]:
         if self.name is None and self.oidc_provider_arn is None:
-            raise Refused("needs a name (then its OIDC provider is looked up) or an oidc_provider_arn")
-        return self
+            yield Refused("needs a name (then its OIDC provider is looked up) or an oidc_provider_arn")
 
 
 class AwsStorage(Storage):
@@ -64,35 +62,48 @@ class AwsStorage(Storage):
     force_destroy: Flag = False
     """true: `destroy` empties the bucket first. Must be applied before the destroy."""
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
+    @together
+    def _bucket_fits(self) -> Iterator[str | Refused]:
         check = rules.existing_s3_bucket if self.existing else rules.s3_bucket
-        with at("bucket"):
-            check(self.bucket)
+        yield from attempt(check, self.bucket, field="bucket")
+
+    @together
+    def _logs_fit(self) -> Iterator[str | Refused]:
         for field in ("access_log_bucket", "eventbridge_notifications"):
             if self.existing and getattr(self, field):
-                raise Refused("is not used for an existing bucket: remove it", got=getattr(self, field), field=field)
+                yield Refused("is not used for an existing bucket: remove it", got=getattr(self, field), field=field)
         if self.access_log_bucket == self.bucket:
-            raise Refused(
+            yield Refused(
                 "must be another bucket: each log would be logged in turn",
                 got=self.access_log_bucket,
                 field="access_log_bucket",
             )
+
+    @together
+    def _key_fits(self) -> Iterator[str | Refused]:
         if self.kms_key_arn and self.encryption != "SSE-KMS":
-            raise Refused(
+            yield Refused(
                 "must be SSE-KMS to use kms_key_arn", got=self.encryption, hint='"SSE-KMS"', field="encryption"
             )
+
+    @together
+    def _former_keys_fit(self) -> Iterator[str | Refused]:
         if len(set(self.former_kms_key_arns)) < len(self.former_kms_key_arns):
-            raise Refused("names a key twice", field="former_kms_key_arns")
+            yield Refused("names a key twice", field="former_kms_key_arns")
         if self.kms_key_arn and self.kms_key_arn in self.former_kms_key_arns:
-            raise Refused("is the key of today: remove it", got=self.kms_key_arn, field="former_kms_key_arns")
+            yield Refused("is the key of today: remove it", got=self.kms_key_arn, field="former_kms_key_arns")
+
+    @together
+    def _existing_key_is_given(self) -> Iterator[str | Refused]:
         if self.existing and self.encryption == "SSE-KMS" and not self.kms_key_arn:
-            raise Refused(
+            yield Refused(
                 "is required for an existing bucket with SSE-KMS, so that the role is granted its key",
                 field="kms_key_arn",
             )
-        check_force_destroy(self, force_destroy=self.force_destroy, existing=self.existing)
-        return self
+
+    @together
+    def _may_be_emptied(self) -> Iterator[str | Refused]:
+        yield from attempt(check_force_destroy, self, self.force_destroy, self.existing)
 
 
 class AwsIdentity(Settings):
@@ -107,14 +118,13 @@ class AwsIdentity(Settings):
     max_session_duration_seconds: Annotated[Count, Field(ge=3600, le=43200)] = 3600
     """The longest that credentials of the role may last. Those of a pod are renewed in time."""
 
-    @model_validator(mode="after")
-    def _made_or_existing(self) -> Self:
+    @together
+    def _made_or_existing(self) -> Iterator[str | Refused]:
         unused = sorted(self.model_fields_set - {"existing_role"})
         if self.existing_role and unused:
-            raise Refused(
+            yield Refused(
                 f"is used as it is: remove {', '.join(unused)}", got=self.existing_role, field="existing_role"
             )
-        return self
 
 
 class AwsDeployment(Deployment):

@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal, cast
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
-from typing_extensions import Self
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from astro_xcom.names import apart, places
 from astro_xcom.names import azure as rules
-from astro_xcom.refusal import Refused, at
-from astro_xcom.settings.base import Flag, Settings, Tags
+from astro_xcom.refusal import Refused, attempt
+from astro_xcom.settings.base import Flag, Settings, Tags, together
 from astro_xcom.settings.claims import Claim, Identity, grant
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage
 from astro_xcom.settings.state import AzurermState, Backend
@@ -65,14 +64,13 @@ class AksCluster(Cluster):
         """How the settings name it."""
         return self.issuer or self.name or ""
 
-    @model_validator(mode="after")
-    def _can_be_trusted(self) -> Self:
+    @together
+    def _can_be_trusted(self) -> Iterator[str | Refused]:
         if self.name is None and self.issuer is None:
-            raise Refused("needs a name (then its OIDC issuer is looked up) or an issuer")
-        if (self.name is None) != (self.resource_group is None):
+            yield Refused("needs a name (then its OIDC issuer is looked up) or an issuer")
+        elif (self.name is None) != (self.resource_group is None):
             missing = "name" if self.name is None else "resource_group"
-            raise Refused("is required: a cluster is looked up by its name and resource_group", field=missing)
-        return self
+            yield Refused("is required: a cluster is looked up by its name and resource_group", field=missing)
 
 
 class AzureNetwork(Settings):
@@ -85,11 +83,10 @@ class AzureNetwork(Settings):
     bypass: tuple[Literal["AzureServices", "Logging", "Metrics"], ...] = ("AzureServices",)
     """Services of Azure that come in all the same."""
 
-    @model_validator(mode="after")
-    def _somebody_comes_in(self) -> Self:
+    @together
+    def _somebody_comes_in(self) -> Iterator[str | Refused]:
         if not self.subnets and not self.ip_rules:
-            raise Refused("needs subnets or ip_rules, those of the agents: nothing else would reach the account")
-        return self
+            yield Refused("needs subnets or ip_rules, those of the agents: nothing else would reach the account")
 
 
 class AzurePrivateEndpoint(Settings):
@@ -112,11 +109,9 @@ class CustomerManagedKey(Settings):
     vault_id: Annotated[str, AfterValidator(rules.key_vault_id)]
     """The vault's resource id: an identity of the account is granted the key there, before the account is made."""
 
-    @model_validator(mode="after")
-    def _one_vault(self) -> Self:
-        with at("key_id"):
-            rules.key_fits_vault(self.key_id, self.vault_id)
-        return self
+    @together
+    def _one_vault(self) -> Iterator[str | Refused]:
+        yield from attempt(rules.key_fits_vault, self.key_id, self.vault_id, field="key_id")
 
 
 class AzureStorage(Storage):
@@ -160,29 +155,31 @@ class AzureStorage(Storage):
         there = info.data.get("existing") == "container"
         return (rules.existing_container if there else rules.container)(container)
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
+    @together
+    def _fits(self) -> Iterator[str | Refused]:
         if self.existing is None and self.resource_group is not None:
-            raise Refused(
+            yield Refused(
                 "only for an existing account; one made here is in the deployment's",
                 got=self.resource_group,
                 field="resource_group",
             )
         if self.existing is not None:
             if self.account is None:
-                raise Refused("is required for an existing account", field="account")
+                yield Refused("is required for an existing account", field="account")
             unused = sorted(OF_A_MADE_ACCOUNT & self.model_fields_set)
             if unused:
-                raise Refused(
+                yield Refused(
                     f"the account is used as it is: remove {', '.join(unused)}", got=self.existing, field="existing"
                 )
+
+    @together
+    def _logs_fit(self) -> Iterator[str | Refused]:
         if self.account and (self.access_log_storage_account_id or "").endswith(f"/{self.account}"):
-            raise Refused(
+            yield Refused(
                 "must be another account: Azure keeps no log of an account in itself",
                 got=self.access_log_storage_account_id,
                 field="access_log_storage_account_id",
             )
-        return self
 
 
 class AzureIdentity(Settings):
@@ -212,21 +209,20 @@ class AzureIdentity(Settings):
         rule = rules.existing_identity if info.data.get("existing") else rules.identity
         return None if name is None else rule(name)
 
-    @model_validator(mode="after")
-    def _made_or_existing(self) -> Self:
+    @together
+    def _made_or_existing(self) -> Iterator[str | Refused]:
         if self.existing and self.name is None:
-            raise Refused("is required for an existing identity", field="name")
+            yield Refused("is required for an existing identity", field="name")
         if not self.existing and self.resource_group is not None:
-            raise Refused(
+            yield Refused(
                 "only for an existing identity; one made here is in the deployment's",
                 got=self.resource_group,
                 field="resource_group",
             )
         if self.audience is not None and not self.federate:
-            raise Refused("is not used with federate: false: remove it", got=self.audience, field="audience")
+            yield Refused("is not used with federate: false: remove it", got=self.audience, field="audience")
         if not self.existing and not self.federate:
-            raise Refused("only for an existing identity", got=False, hint="true", field="federate")
-        return self
+            yield Refused("only for an existing identity", got=False, hint="true", field="federate")
 
     @property
     def granted(self) -> bool:
@@ -478,8 +474,6 @@ class AzureDeployment(Deployment):
         for position, cluster in enumerate(self.trusted_clusters):
             yield f"trusted_clusters[{position}]", cluster
 
-    @model_validator(mode="after")
-    def _connection_can_be_defined(self) -> Self:
-        with at("xcom.connection_id"):
-            rules.connection_id(self.connection_id)
-        return self
+    @together
+    def _connection_can_be_defined(self) -> Iterator[str | Refused]:
+        yield from attempt(rules.connection_id, self.connection_id, field="xcom.connection_id")

@@ -1,17 +1,103 @@
 """What all settings have in common, and the checked types their fields are made of."""
 
-from typing import Annotated
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    StrictBool,
+    StrictInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
+from typing_extensions import Self
 
 from astro_xcom import names
 from astro_xcom.names import aws as rules
+from astro_xcom.refusal import Refusals, Refused
+
+Rule = TypeVar("Rule", bound=Callable[[Any], Iterator[str | Refused]])
+VALID: ContextVar[dict[str, Any]] = ContextVar("VALID")
+"""The fields of the section that is read now, as far as each is right alone."""
+
+
+def together(rule: Rule) -> Rule:
+    """A method of settings that yields, or raises, what is wrong with several fields of them together."""
+    rule.of_several = True  # type: ignore[attr-defined]
+    return rule
 
 
 class Settings(BaseModel):
-    """Frozen; an unknown key is an error, and so is a number or a truth value given as text."""
+    """Frozen; an unknown key is an error, and so is a number or a truth value given as text.
+
+    What is wrong with a field, and with fields together, is raised at once. A rule about several fields is left out
+    where one of them is wrong itself.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _keep(cls, value: Any, info: ValidationInfo) -> Any:
+        VALID.get()[str(info.field_name)] = value
+        return value
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _at_once(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        valid: dict[str, Any] = {}
+        outer = VALID.set(valid)
+        try:
+            found = handler(given)
+        except ValidationError as error:
+            wrong = {details["loc"][0] for details in error.errors() if details["loc"]}
+            known = {name: value for name, value in valid.items() if name not in wrong}
+            part = cls.model_construct(_fields_set=set(given) if isinstance(given, Mapping) else None, **known)
+            for name in wrong:
+                part.__dict__.pop(str(name), None)  # a rule that asks for it ends in an AttributeError
+            problems = list(_problems(part, AttributeError)) if isinstance(given, Mapping) else []
+            if not problems:
+                raise
+            raise ValidationError.from_exception_data(
+                error.title, [*map(_again, error.errors()), _refused(given, problems)]
+            ) from None
+        finally:
+            VALID.reset(outer)
+        if problems := list(_problems(found)):
+            raise ValidationError.from_exception_data(cls.__name__, [_refused(given, problems)])
+        return found
+
+
+def _problems(settings: Settings, *unknown: type[Exception]) -> Iterator[str | Refused]:
+    """What the rules about several fields find; a rule ends where it asks for what is `unknown`."""
+    for name in dir(type(settings)):
+        if not getattr(getattr(type(settings), name, None), "of_several", False):
+            continue
+        try:
+            yield from getattr(settings, name)()
+        except Refused as refused:
+            yield refused
+        except Refusals as refusals:
+            yield from refusals.problems
+        except unknown:
+            continue
+
+
+def _again(details: Any) -> InitErrorDetails:
+    """An error of pydantic, to be raised with others."""
+    return {key: details[key] for key in ("type", "loc", "input", "ctx") if key in details}  # type: ignore[return-value]
+
+
+def _refused(given: Any, problems: list[str | Refused]) -> InitErrorDetails:
+    return {"type": "value_error", "loc": (), "input": given, "ctx": {"error": Refusals(problems)}}
 
 
 Flag = StrictBool

@@ -5,14 +5,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from pydantic import Field, model_validator
-from typing_extensions import Self
+from pydantic import Field
 
 from astro_xcom import kubernetes, names, user_values
 from astro_xcom.environment import doubtful
-from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.refusal import Refused, attempt
 from astro_xcom.settings.agent import AgentSettings, Kubeconfig
-from astro_xcom.settings.base import Flag, ObjectPath, Settings
+from astro_xcom.settings.base import Flag, ObjectPath, Settings, together
 from astro_xcom.settings.claims import Claim, Identity
 from astro_xcom.settings.state import Backend, LocalState, State
 from astro_xcom.settings.xcom import STATE_STORE_CHART, StateStoreSettings, XComSettings, check_state_store
@@ -65,7 +64,7 @@ class Storage(Settings):
     """
 
 
-def check_force_destroy(storage: Storage, *, force_destroy: bool, existing: bool) -> None:
+def check_force_destroy(storage: Storage, force_destroy: bool, existing: bool) -> None:
     """Refuse to empty a bucket that is not made here, or that is protected."""
     if force_destroy and (existing or storage.protect_from_destroy):
         raise Refused(
@@ -150,15 +149,14 @@ class Deployment(Settings):
         """Where Terraform keeps its state."""
         return self.state.backend() if self.state else LocalState()
 
-    @model_validator(mode="after")
-    def _cluster_can_be_reached(self) -> Self:
+    @together
+    def _cluster_can_be_reached(self) -> Iterator[str | Refused]:
         if self.agent.release and not (self.cluster.name or self.cluster.kubeconfig):
-            raise Refused(
+            yield Refused(
                 "needs a name or a kubeconfig to install the release",
                 hint="name: data-prod, or agent.release: false to install the chart yourself",
                 field="cluster",
             )
-        return self
 
     def contradictions(self) -> Iterator[Refused]:
         """Settings that are right each alone, and not together."""
@@ -188,31 +186,24 @@ class Deployment(Settings):
                 yield Refused("each cluster is trusted once", got=self._said(cluster), field="trusted_clusters")
             seen += found
 
-    @model_validator(mode="after")
-    def _nothing_contradicts(self) -> Self:
-        found = list(self.contradictions())
-        if found:
-            raise Refusals(found)
-        return self
+    @together
+    def _nothing_contradicts(self) -> Iterator[str | Refused]:
+        yield from self.contradictions()
 
-    @model_validator(mode="after")
-    def _values_name_the_backend_of_the_settings(self) -> Self:
-        try:
-            for source in self.agent.sources():
-                user_values.check_owned(source, {"xcomBackend": ("xcom.backend", self.xcom.backend)})
-        except Refusals as error:
-            raise Refused(str(error), field="agent") from None
-        return self
+    @together
+    def _values_name_the_backend_of_the_settings(self) -> Iterator[str | Refused]:
+        for source in self.agent.sources():
+            owned = {"xcomBackend": ("xcom.backend", self.xcom.backend)}
+            yield from attempt(user_values.check_owned, source, owned, field="agent")
 
-    @model_validator(mode="after")
-    def _environment_is_left_alone(self) -> Self:
-        user_values.check_environment(self.agent.sources(), [self.of_cloud], self.variables())
-        return self
+    @together
+    def _environment_is_left_alone(self) -> Iterator[str | Refused]:
+        own, sources = self.variables(), self.agent.sources()
+        yield from attempt(user_values.check_environment, sources, [self.of_cloud], own)
 
-    @model_validator(mode="after")
-    def _state_store_fits(self) -> Self:
-        check_state_store(self.storage.path, self.state_store, self.agent.chart_version)
-        return self
+    @together
+    def _state_store_fits(self) -> Iterator[str | Refused]:
+        yield from attempt(check_state_store, self.storage.path, self.state_store, self.agent.chart_version)
 
     def warnings(self) -> list[str]:
         """What is allowed and likely to surprise, as `setting: what happens`."""

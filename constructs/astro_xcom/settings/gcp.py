@@ -7,8 +7,8 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from typing_extensions import Self
 
 from astro_xcom.names import gcp as rules
-from astro_xcom.refusal import Refused, at
-from astro_xcom.settings.base import Count, Flag, Settings, Tags
+from astro_xcom.refusal import Refused, attempt
+from astro_xcom.settings.base import Count, Flag, Settings, Tags, together
 from astro_xcom.settings.claims import Claim, Identity, grant
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage, check_force_destroy
 from astro_xcom.settings.state import Backend, GcsState
@@ -48,18 +48,17 @@ class GkeCluster(Cluster):
         """The workload identity pool to trust, for a deployment in this project."""
         return self.workload_pool or f"{self.project or project}{rules.POOL}"
 
-    @model_validator(mode="after")
-    def _can_be_trusted(self) -> Self:
+    @together
+    def _can_be_trusted(self) -> Iterator[str | Refused]:
         if self.name is None and self.workload_pool is None:
-            raise Refused("needs a name and location (then it is looked up) or a workload_pool")
+            yield Refused("needs a name and location (then it is looked up) or a workload_pool")
         if self.name is not None and self.location is None:
-            raise Refused("is required to look up a cluster by name", field="location")
+            yield Refused("is required to look up a cluster by name", field="location")
         for field in ("location", "project"):
-            if self.name is None and getattr(self, field):
-                raise Refused(
+            if self.name is None and self.workload_pool and getattr(self, field):
+                yield Refused(
                     "is only used with a name; the workload_pool says it all", got=getattr(self, field), field=field
                 )
-        return self
 
 
 class GcpStorage(Storage):
@@ -110,30 +109,37 @@ class GcpStorage(Storage):
             rules.dual_region(regions)
         return regions
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
+    @together
+    def _bucket_fits(self) -> Iterator[str | Refused]:
         check = rules.existing_bucket if self.existing else rules.bucket
-        with at("bucket"):
-            check(self.bucket)
+        yield from attempt(check, self.bucket, field="bucket")
+
+    @together
+    def _place_fits(self) -> Iterator[str | Refused]:
         if self.existing:
             for field in OF_A_MADE_BUCKET:
                 if getattr(self, field) != type(self).model_fields[field].default:
-                    raise Refused(
+                    yield Refused(
                         "is not used for an existing bucket: remove it", got=getattr(self, field), field=field
                     )
         elif self.location is None:
-            raise Refused("is required to make a bucket", hint='"us-central1", "EU" or "NAM4"', field="location")
+            yield Refused("is required to make a bucket", hint='"us-central1", "EU" or "NAM4"', field="location")
         else:
-            rules.bucket_location(self.location, self.dual_region)
-            self._key_fits(self.location)
+            yield from attempt(rules.bucket_location, self.location, self.dual_region)
+            yield from attempt(self._key_fits, self.location)
+
+    @together
+    def _logs_fit(self) -> Iterator[str | Refused]:
         if self.access_log_bucket == self.bucket:
-            raise Refused(
+            yield Refused(
                 "must be another bucket: each log would be logged in turn",
                 got=self.access_log_bucket,
                 field="access_log_bucket",
             )
-        check_force_destroy(self, force_destroy=self.force_destroy, existing=self.existing)
-        return self
+
+    @together
+    def _may_be_emptied(self) -> Iterator[str | Refused]:
+        yield from attempt(check_force_destroy, self, self.force_destroy, self.existing)
 
     def _key_fits(self, location: str) -> None:
         made = self.encryption == "customer-managed" and self.kms_key_name is None
@@ -187,22 +193,21 @@ class GcpIdentity(Settings):
         """The e-mail of the service account of the deployment of this name, made in this project or existing."""
         return self.existing_service_account or f"{self.account_id(deployment)}@{project}.iam.gserviceaccount.com"
 
-    @model_validator(mode="after")
-    def _made_or_existing(self) -> Self:
+    @together
+    def _made_or_existing(self) -> Iterator[str | Refused]:
         if self.existing_service_account and self.service_account_id:
-            raise Refused(
+            yield Refused(
                 "is there already: remove service_account_id",
                 got=self.existing_service_account,
                 field="existing_service_account",
             )
         if not self.federate and not self.existing_service_account:
-            raise Refused(
+            yield Refused(
                 "only with an existing_service_account: agents could not use the one made here",
                 got=False,
                 hint="true",
                 field="federate",
             )
-        return self
 
 
 class GcpDeployment(Deployment):

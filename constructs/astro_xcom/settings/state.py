@@ -2,14 +2,14 @@
 
 import posixpath
 import re
+from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field, model_validator
-from typing_extensions import Self
+from pydantic import AfterValidator, Field
 
 from astro_xcom.names import aws, azure, gcp, hcp, places
 from astro_xcom.refusal import Refused
-from astro_xcom.settings.base import AwsRegion, Settings
+from astro_xcom.settings.base import AwsRegion, Settings, together
 
 # What `make clean`, another target or a tool deletes or writes anew.
 DELETED = (
@@ -93,15 +93,13 @@ class S3State(Backend):
         """Equal for two deployments that would share one state."""
         return (self.partition, *super().identity(deployment))
 
-    @model_validator(mode="after")
-    def _key_of_the_region(self) -> Self:
+    @together
+    def _key_of_the_region(self) -> Iterator[str | Refused]:
         given = {"kms_key_arn": self.kms_key_arn} if self.kms_key_arn else {}
-        for refused in (
+        yield from (
             *aws.one_region(given, region=self.region),
             *aws.one_partition(given, partition=self.partition),
-        ):
-            raise refused
-        return self
+        )
 
 
 class AzurermState(Backend):
@@ -161,9 +159,9 @@ class State(Settings):
         given: list[Backend | None] = [backend for _, backend in self]
         return next(backend for backend in given if backend is not None)
 
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        given = [name for name, backend in self if backend is not None]
-        if len(given) != 1:
-            raise Refused(f"must name exactly one of {', '.join(type(self).model_fields)}", got=given, hint="local: {}")
-        return self
+    @together
+    def _one(self) -> Iterator[str | Refused]:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        misspelt = self.model_fields_set - type(self).model_fields.keys()
+        if len(given) != 1 and not misspelt:
+            yield Refused(f"must name exactly one of {', '.join(type(self).model_fields)}", got=given, hint="local: {}")
