@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cli synth test test-more test-slow test-terraform test-transitions test-posture e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock update newest oldest terraform validate diff deploy destroy export push stack clean
+.PHONY: help setup cli synth test test-more test-slow test-terraform test-transitions test-posture fuzz e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock update newest oldest terraform validate diff deploy destroy export push stack clean
 
 PYTHON ?= python3
 LOCK_PYTHON ?= python3.10
@@ -64,6 +64,9 @@ test-terraform: .venv/.ready cli ## Run the tests with real Terraform core and r
 
 test-transitions: .venv/.ready cli ## Run every edit of an applied deployment (a quarter of an hour; CI runs the worst)
 	@$(PYTEST) -m terraform tests/transitions
+
+fuzz: .venv/.ready ## Try hostile input for some minutes: make fuzz [SEED=1] (make test tries a little of it)
+	@FUZZ_SECONDS=600 FUZZ_SEED=$(or $(SEED),$$RANDOM) $(PYTEST) -s tests/hostile/test_fuzz.py
 
 test-posture: .venv/.ready ## Run the security scanners (installs them once)
 	@$(PYTEST) -m posture tests/posture
@@ -132,7 +135,7 @@ terraform:
 	@command -v terraform > /dev/null || { echo "Terraform 1.10 or newer is needed to plan and deploy, and there is no terraform command: see https://developer.hashicorp.com/terraform/install"; exit 1; }
 
 validate: synth terraform ## Let Terraform validate every stack (downloads the providers)
-	@for stack in cdktf.out/stacks/*/; do echo "$$stack"; terraform -chdir="$$stack" init -backend=false -input=false > /dev/null; terraform -chdir="$$stack" validate; done
+	@for stack in $$(pipenv run python -c 'import json; print(*json.load(open("cdktf.out/manifest.json"))["stacks"])'); do echo "$$stack"; stack=cdktf.out/stacks/$$stack; terraform -chdir="$$stack" init -backend=false -input=false > /dev/null; terraform -chdir="$$stack" validate; done
 
 diff: stack terraform cli ## Plan one deployment: make diff STACK=aws-example
 	@pipenv run cdktf diff "$(STACK)"

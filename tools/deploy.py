@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from astro_xcom.cli.plan import EXIT
+from astro_xcom.hcp.stack_files import stack_names
 
 LEFT_BEHIND = "release-not-found"
 
@@ -25,9 +26,9 @@ def main() -> int:
     parser.add_argument("--allow", metavar="CODE", action="append", default=[])
     options, of_cdktf = parser.parse_known_args()
     folder = Path("cdktf.out", "stacks", options.stack)
-    if not folder.is_dir():
-        there = ", ".join(sorted(found.name for found in folder.parent.glob("*")))
-        sys.exit(f"{options.stack}: is no deployment of deployments.yaml: {there}")
+    there = stack_names(folder.parent.parent)
+    if options.stack not in there:
+        sys.exit(f"{options.stack}: is no deployment of deployments.yaml: {', '.join(there)}")
     with tempfile.TemporaryDirectory() as place:
         plan = planned(folder, Path(place) / "plan", *(["-destroy"] if options.destroy else []))
     check = ("astro-xcom", "check", options.stack, "--plan", "-")

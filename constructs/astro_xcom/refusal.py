@@ -7,18 +7,20 @@ from contextlib import contextmanager
 
 from astro_xcom.secret_text import masked
 
+LONGEST_LINE = 2000
+
 
 class Refused(ValueError):
     """One value breaks one rule. Reads `rule; got ...; try ...`; `field` names it where the place does not say."""
 
     def __init__(self, rule: str, *, got: object = ..., hint: str | None = None, field: str | None = None) -> None:
         self.rule, self.got, self.hint, self.field = rule, got, hint, field
-        parts = [rule]
-        if got is not ...:
-            parts.append(f"got {shown(got)}")
-        if hint is not None:
-            parts.append(f"try {hint}")
-        super().__init__("; ".join(parts))
+        super().__init__(with_hint(rule if got is ... else f"{rule}; got {shown(got)}", hint))
+
+
+def with_hint(text: str, hint: str | None) -> str:
+    """A sentence and what to try, where that is known."""
+    return text if hint is None else f"{text}; try {hint}"
 
 
 @contextmanager
@@ -40,6 +42,10 @@ def attempt(rule: Callable[..., object], *values: object, field: str | None = No
         yield from error.problems if field is None else (Refused(line, field=field) for line in error.lines)
 
 
+class Fault(RuntimeError):
+    """The machine, not the input, is in the way. Reads as a line."""
+
+
 class Refusals(ValueError):
     """Everything that is wrong with one input, a line each."""
 
@@ -58,9 +64,28 @@ def _line(problem: str | Refused) -> str:
 
 def shown(value: object) -> str:
     """A value as its author wrote it, numbers too, without secrets, cut to one readable line."""
-    text = json.dumps(_as_written(masked(value)), ensure_ascii=False, default=str)
+    try:
+        text = json.dumps(_as_written(masked(value)), ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):  # keys that are no text; a value within itself; too deep
+        text = f"a {type(value).__name__}"
     text = re.sub(rf'"{NUMBER}([^"]*)"', r"\1", text)
-    return text if len(text) <= 80 else text[:76] + " ..."
+    return printable(text if len(text) <= 80 else text[:76] + " ...")
+
+
+def printable(text: str, *, longest: int = LONGEST_LINE) -> str:
+    """Text for a terminal: each line cut; what would not be seen there, or would steer it, as JSON escapes it."""
+    return "\n".join(
+        _visible(line if len(line) <= longest else f"{line[:longest]} ... ({len(line) - longest:,} characters more)")
+        for line in text.split("\n")
+    )
+
+
+def _visible(line: str) -> str:
+    return line if line.isprintable() else "".join(char if char.isprintable() else _escaped(char) for char in line)
+
+
+def _escaped(char: str) -> str:
+    return json.dumps(char)[1:-1] if ord(char) != 0x7F else "\\u007f"
 
 
 NUMBER = "\ue001"  # a private character in front of the text of a number

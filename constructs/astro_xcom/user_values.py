@@ -20,6 +20,7 @@ from astro_xcom.kubernetes import (
 from astro_xcom.refusal import Refusals, shown
 from astro_xcom.secret_text import assigns_secret, holds_secret, is_secret
 from astro_xcom.xcom import Cloud
+from astro_xcom.yaml_files import DEEPEST, LARGEST_CONTENT, UNSPEAKABLE
 
 COMPONENTS = ("dagProcessor", "triggerer", "sentinel")
 MAPPINGS = [
@@ -62,7 +63,7 @@ def check_source(source: Source) -> None:
     Raises Refusals with every problem of the source.
     """
     front = f"{source.name}: " if source.name else ""
-    problems = [front + line for line in _problems(source.values)]
+    problems = [front + line for line in _too_much(source.values) or _problems(source.values)]
     if problems:
         raise Refusals(problems)
 
@@ -95,6 +96,27 @@ def check_environment(sources: Iterable[Source], clouds: Sequence[Cloud], owned:
     problems = list(dict.fromkeys(lines))
     if problems:
         raise Refusals(problems)
+
+
+def _too_much(values: Mapping[str, Any]) -> list[str]:
+    """What no rule below could look at, nor CDKTF take; a YAML file has none of it."""
+    level: list[tuple[str, Any]] = [("", values)]
+    for _ in range(DEEPEST):
+        below: list[tuple[str, Any]] = []
+        for where, value in level:
+            if isinstance(value, Mapping):
+                unfit = [key for key in value if not isinstance(key, str) or key == UNSPEAKABLE]
+                if unfit:
+                    return [f"{where or 'values'}: a key must be text, and not {UNSPEAKABLE}; got {shown(unfit[0])}"]
+                below += [(f"{where}.{key}" if where else key, item) for key, item in value.items()]
+            elif isinstance(value, (list, tuple)):
+                below += [(f"{where}[{position}]", item) for position, item in enumerate(value)]
+        if not below:
+            return []
+        if len(below) > LARGEST_CONTENT:
+            return [f"{below[0][0].partition('.')[0]}: must not hold more than {LARGEST_CONTENT:,} values"]
+        level = below
+    return [f"{level[0][0].partition('.')[0]}: must not be nested more than {DEEPEST} deep"]
 
 
 def _problems(values: Mapping[str, Any]) -> Iterator[str]:

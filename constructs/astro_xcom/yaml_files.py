@@ -7,10 +7,18 @@ from typing import Any
 
 import yaml
 
+from astro_xcom.files import read_text
 from astro_xcom.refusal import Refusals, Refused, shown
 
 TEXT = "tag:yaml.org,2002:str"
 LARGEST_FLOAT = 1e200  # CDKTF takes numbers of some 1e289 for its own tokens
+LARGEST_FILE = 2**19
+"""Bytes. Kubernetes stores no release of 1 MiB, and PyYAML takes seconds for what is half of that."""
+LARGEST_CONTENT = 200_000
+"""Scalars, lists and mappings, those that aliases repeat counted as often as they stand."""
+DEEPEST = 100
+UNSPEAKABLE = "__proto__"
+"""A key that no mapping of JavaScript may have."""
 LARGEST_INTEGER = 2**53  # Helm reads every number as a 64-bit float
 
 
@@ -46,19 +54,30 @@ class HelmLoader(yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             if event.anchor in self._open:
                 raise _error(f"*{event.anchor} stands inside of what it names", event.start_mark)
+            self._aliases = True
             return super().compose_node(parent, index)
         if event.tag not in (None, TEXT):
             raise _error(f"the tag {event.tag} is not read the same everywhere: leave it out", event.start_mark)
+        if len(self._open) == DEEPEST:
+            raise _error(f"is nested more than {DEEPEST} deep", event.start_mark)
         self._open.append(event.anchor)
         node = super().compose_node(parent, index)
         self._open.pop()
         if isinstance(node, yaml.MappingNode):
             _check_keys(node)
+        if isinstance(node, yaml.CollectionNode):
+            items = [item for pair in node.value for item in pair] if isinstance(node, yaml.MappingNode) else node.value
+            self._sizes[id(node)] = 1 + sum(self._sizes.get(id(item), 1) for item in items)
+            if self._sizes[id(node)] > LARGEST_CONTENT:
+                what = "its aliases repeat too much" if self._aliases else "it is too large"
+                raise _error(f"{what}: more than {LARGEST_CONTENT:,} values", event.start_mark)
         return node
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._open: list[str | None] = []  # the anchors of the nodes around
+        self._sizes: dict[int, int] = {}  # of lists and mappings, by the id of their nodes
+        self._aliases = False
 
 
 def _error(problem: str, mark: Any) -> yaml.MarkedYAMLError:
@@ -71,6 +90,8 @@ def _check_keys(node: yaml.MappingNode) -> None:
         if key.tag == "tag:yaml.org,2002:merge":
             if position:
                 raise _error("<< must come first in its mapping", key.start_mark)
+        elif key.value == UNSPEAKABLE:
+            raise _error(f"the key {UNSPEAKABLE} cannot be told to CDKTF: leave it out", key.start_mark)
         elif not _is_text(key):
             raise _error("a key must be text: quote it", key.start_mark)
         elif key.value in seen:
@@ -161,8 +182,8 @@ def parse(text: str) -> Any:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise Refused(f"line {line}: the character {text[error.position]!r} is not allowed") from None
-    except RecursionError:
-        raise Refused("is nested too deeply to be read") from None
+    except RecursionError:  # brackets that the scanner meets before
+        raise Refused(f"is nested more than {DEEPEST} deep") from None
 
 
 def _in_words(error: yaml.MarkedYAMLError) -> str:
@@ -187,14 +208,14 @@ def _in_words(error: yaml.MarkedYAMLError) -> str:
 def read_mapping(path: Path, *, name: str) -> dict[str, Any]:
     """The top-level mapping of a YAML file. Raises Refusals that start with `name`."""
     try:
-        content = parse(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise Refusals([f"{name}: no such file"]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise Refusals([f"{name}: cannot be read: {reason}"]) from None
+        content = parse(read_text(path, largest=LARGEST_FILE))
     except Refused as error:
-        raise Refusals([f"{name}: {error}"]) from None
+        cause = error.__cause__
+        if isinstance(cause, FileNotFoundError):
+            raise Refusals([f"{name}: no such file"]) from None
+        raise Refusals(
+            [f"{name}: {f'cannot be read: {cause.strerror}' if isinstance(cause, OSError) else error}"]
+        ) from None
     if content is None:
         return {}
     if not isinstance(content, dict):

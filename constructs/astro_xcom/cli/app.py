@@ -1,12 +1,11 @@
 """The command line itself: what all commands share, and how they fail."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.terminal import run
 
 app = typer.Typer(
     name="astro-xcom",
@@ -21,7 +20,9 @@ DEPLOYMENTS = Path("deployments.yaml")
 
 
 @app.callback()
-def _options() -> None:
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from. Stands anywhere.")] = False,
+) -> None:
     """XCom backends for Astro Remote Execution Agents."""
 
 
@@ -31,15 +32,16 @@ def main() -> None:
     Errors go to stderr, all at once, and end with exit code 1. So do wrong options: 2 is for commands that mean
     something by it.
     """
+    run(_command)
+
+
+def _command() -> object:
     from astro_xcom.cli import bundle, check, export, graph, posture, push  # noqa: F401 - each makes its command, and needs this module
 
     try:
-        status = app(standalone_mode=False)
+        return app(standalone_mode=False)
     except typer.TyperException as error:
         error.show()  # type: ignore[attr-defined]  # every one that is raised has it
-        status = 1
+        return 1
     except typer.Abort:
-        status = 130
-    except (Refused, Refusals) as error:
-        status = str(error)
-    sys.exit(status)
+        raise KeyboardInterrupt from None

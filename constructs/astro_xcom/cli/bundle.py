@@ -9,8 +9,9 @@ import typer
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.cli.source import From, stack_in, synthesized
 from astro_xcom.deployments import chosen, read_deployments
+from astro_xcom.files import replace_files
 from astro_xcom.hcp.bundle import archive, check_self_contained
-from astro_xcom.hcp.files import replace_file
+from astro_xcom.terminal import tell
 
 
 @app.command()
@@ -30,5 +31,5 @@ def bundle(
         files = stack_in(source, stack)
     check_self_contained(stack, files)
     packed = archive(files)
-    replace_file(output, packed)
-    typer.echo(f"{output}: {len(packed)} bytes, sha256 {hashlib.sha256(packed).hexdigest()}")
+    replace_files({output: packed})
+    tell(f"{output}: {len(packed)} bytes, sha256 {hashlib.sha256(packed).hexdigest()}")

@@ -16,8 +16,10 @@ from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.cli.plan import say_plan
 from astro_xcom.departed import departed
 from astro_xcom.deployments import chosen, read_deployments
-from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.files import read_stdin, read_text
+from astro_xcom.refusal import Refusals, Refused, printable
 from astro_xcom.report import Document, Finding, Report, State, Store, check, read_state, synthesized
+from astro_xcom.terminal import say
 
 WIDTH = 80
 LABEL = 20
@@ -80,9 +82,9 @@ def check_command(
     found = [line for name, report in reports.items() for line in _findings(f"{file.name}: {name}", report.findings)]
     if found:
         sys.stdout.flush()  # else a reader of both may see them first
-        typer.echo("\n".join([*found, LEGEND]), err=True)
+        say("\n".join([*found, LEGEND]))
     for line in left:
-        typer.echo(f"{file.name}: warning: {line}", err=True)
+        say(f"{file.name}: warning: {line}")
     if found or (strict and (left or any(report.warnings for report in reports.values()))):
         raise typer.Exit(1)
 
@@ -95,12 +97,9 @@ def _applied(file: Path, names: list[str]) -> State:
     if len(names) != 1:
         raise Refused(f"--state is of one deployment: name it, as in `astro-xcom check {names[0]} --state {file}`")
     try:
-        return read_state(sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8"))
+        return read_state(read_stdin() if str(file) == "-" else read_text(file))
     except Refused as error:
         raise Refusals([f"{_named(file)}: {error}"]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror or "").lower() if isinstance(error, OSError) else "not UTF-8 text"
-        raise Refusals([f"{_named(file)}: cannot be read: {reason}"]) from None
 
 
 def _named(file: Path) -> str:
@@ -127,7 +126,7 @@ def _print(reports: Mapping[str, Report]) -> None:
         for heading, lines in _sections(report):
             console.print(Text(f"\n{heading}", style="bold yellow" if heading == "Warnings" else "bold"))
             for line in lines:
-                console.print(Text(line))
+                console.print(Text(printable(line, longest=sys.maxsize)))  # whatever its length: people copy values
 
 
 def _sections(report: Report) -> Iterator[tuple[str, list[str]]]:

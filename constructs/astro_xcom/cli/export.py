@@ -8,9 +8,10 @@ import typer
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.cli.source import From, given_stacks
 from astro_xcom.hcp.export import check_paths, differences, kept_lock, write
-from astro_xcom.hcp.lock import make_lock, wanted_providers
-from astro_xcom.hcp.stack_files import LOCK, STACKS, StackFiles, body
+from astro_xcom.hcp.lock import make_lock
+from astro_xcom.hcp.stack_files import LOCK, STACKS, StackFiles, body, wanted_providers
 from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.terminal import say, tell
 
 
 @app.command()
@@ -52,11 +53,11 @@ def export(
     left = write(changes, folder, prune=prune)
     for change in changes:
         if change not in left:
-            typer.echo(f"{folder / change.path}: {'written' if change.new is not None else 'deleted'}")
+            tell(f"{folder / change.path}: {'written' if change.new is not None else 'deleted'}")
     for change in left:
-        typer.echo(f"{folder / change.path}: belongs to no stack; --prune deletes it", err=True)
+        say(f"{folder / change.path}: belongs to no stack; --prune deletes it")
     if not changes:
-        typer.echo(f"{folder}: {_count(stacks)}, up to date")
+        tell(f"{folder}: {_count(stacks)}, up to date")
 
 
 def _check(stacks: dict[str, StackFiles], folder: Path, *, locks: bool) -> None:
@@ -71,7 +72,7 @@ def _check(stacks: dict[str, StackFiles], folder: Path, *, locks: bool) -> None:
                 "belongs to no stack",
             ]
         )
-    typer.echo(f"{folder}: {_count(stacks)}, up to date")
+    tell(f"{folder}: {_count(stacks)}, up to date")
 
 
 def _add_locks(stacks: dict[str, StackFiles], *, insist: bool) -> None:
@@ -83,15 +84,14 @@ def _add_locks(stacks: dict[str, StackFiles], *, insist: bool) -> None:
             continue
         try:
             if providers not in made:
-                typer.echo(f"{name}: fetching the checksums of its providers", err=True)
+                say(f"{name}: fetching the checksums of its providers")
                 made[providers] = make_lock(files)
         except Refused as error:
             if insist:
                 raise Refusals([f"{name}: no checksums of the providers: {error}"]) from None
-            typer.echo(
+            say(
                 f"no checksums of the providers: {LOCK} is left out, and runs trust what the registry sends them: "
-                f"{error}",
-                err=True,
+                f"{error}"
             )
             return
         files[LOCK] = made[providers]

@@ -8,10 +8,11 @@ import typer
 
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.deployments import chosen, read_deployments
+from astro_xcom.files import replace_files
 from astro_xcom.graph import cards, picture
-from astro_xcom.hcp.files import replace_file
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.report import synthesized
+from astro_xcom.terminal import tell
 
 
 @app.command()
@@ -49,7 +50,8 @@ def graph(
     if problems:
         raise Refusals(problems)
     bodies = synthesized(deployments, file=file.name)
-    for name, drawn in [(name, picture(name, cards(body))) for name, body in bodies.items()]:
-        place = output if one_file else output / f"{name}.svg"
-        replace_file(place, drawn.encode())
-        typer.echo(str(place))
+    drawn = {name: picture(name, cards(body)).encode() for name, body in bodies.items()}
+    pictures = {output if one_file else output / f"{name}.svg": picture for name, picture in drawn.items()}
+    replace_files(pictures)
+    for place in pictures:
+        tell(str(place))

@@ -4,11 +4,11 @@ import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-import typer
-
+from astro_xcom.files import read_stdin, read_text
 from astro_xcom.plan import forecast, read_plan, text
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.settings import Deployment
+from astro_xcom.terminal import tell
 
 EXIT = {"fine": 0, "SOON": 3, "QUIET": 4, "STOP": 5}
 
@@ -23,14 +23,14 @@ def say_plan(
     ((name, deployment),) = deployments.items()
     where = "standard input" if str(plan) == "-" else str(plan)
     try:
-        document = sys.stdin.read() if str(plan) == "-" else plan.read_text(encoding="utf-8")
+        document = read_stdin() if str(plan) == "-" else read_text(plan)
         found = forecast(deployment, read_plan(document))
     except Refused as error:
         raise Refusals([f"{where}: {error}"]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror or "").lower() if isinstance(error, OSError) else "not UTF-8 text"
-        raise Refusals([f"{where}: cannot be read: {reason}"]) from None
     found.check_allowed(allowed)
-    typer.echo(found.model_dump_json(indent=2) if as_json else text(f"{file}: {name}", found, allowed))
+    if as_json:
+        sys.stdout.write(found.model_dump_json(indent=2) + "\n")
+    else:
+        tell(text(f"{file}: {name}", found, allowed))
     left = [effect.kind for effect in found.effects if effect.code not in allowed]
     return max((EXIT[kind] for kind in left), default=0)

@@ -8,8 +8,10 @@ import typer
 
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.deployments import chosen, read_deployments
+from astro_xcom.files import read_file, replace_files
 from astro_xcom.posture import WIDTH, accepted, checkov_config, trivy_ignore
 from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.terminal import tell
 
 MARK = "# Written by astro-xcom posture"
 
@@ -47,18 +49,13 @@ def posture(
     )
     for file_name, found in ((".checkov.yaml", checkov), (".trivyignore", trivy)):
         number = f"{len(found)} check{'' if len(found) == 1 else 's'}"
-        typer.echo(f"{output / file_name}: {number} accepted of {names}")
+        tell(f"{output / file_name}: {number} accepted of {names}")
 
 
 def _write(texts: dict[Path, str], *, force: bool) -> None:
     """All of them, or none if one is somebody else's."""
-    try:
-        theirs = [path for path in texts if path.exists() and not path.read_bytes().startswith(MARK.encode())]
-        if theirs and not force:
-            hint = "--output with another folder, or --force"
-            raise Refusals([f"{path}: {Refused('was not written by this command', hint=hint)}" for path in theirs])
-        for path, text in texts.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise Refusals([f"{error.filename}: cannot be written: {str(error.strerror).lower()}"]) from None
+    theirs = [path for path in texts if path.is_file() and not read_file(path).startswith(MARK.encode())]
+    if theirs and not force:
+        hint = "--output with another folder, or --force"
+        raise Refusals([f"{path}: {Refused('was not written by this command', hint=hint)}" for path in theirs])
+    replace_files({path: text.encode() for path, text in texts.items()})

@@ -2,9 +2,10 @@
 
 import importlib.util
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,12 +17,13 @@ from astro_xcom.hcp.bundle import archive, check_self_contained
 from astro_xcom.hcp.local_state import check_no_local_state
 from astro_xcom.hcp.push import Push, Variable, Wishes
 from astro_xcom.hcp.run import CHANGES, UNCHANGED
-from astro_xcom.hcp.stack_files import body
+from astro_xcom.hcp.stack_files import body, helm_commands
 from astro_xcom.hcp.target import target
 from astro_xcom.hcp.token import find_token
 from astro_xcom.plan import UNREAD, Forecast, forecast, read_plan
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.secret_text import is_secret
+from astro_xcom.terminal import say, tell
 
 
 @app.command()
@@ -77,18 +79,17 @@ def push(
     parsed = body(files)
     to = target(stack, parsed, organization=organization, project=project, workspace=workspace, hostname=hostname)
     token = find_token(to.hostname, os.environ, Path.home(), option=hostname)
-    for command in _commands(parsed):
-        typer.echo(
+    for command in helm_commands(parsed):
+        say(
             f"{stack}: warning: Helm calls `{command}`, which HCP Terraform's own workers may lack"
-            f"{'; cluster.authentication: token needs no command' if command == 'aws' else ''}",
-            err=True,
+            f"{'; cluster.authentication: token needs no command' if command == 'aws' else ''}"
         )
 
     def of(document: str) -> Forecast:
         deployment = deployments.get(stack) or chosen(read_deployments(file), [stack], file=file.name)[stack]
         return forecast(deployment, read_plan(document))
 
-    pushed = Push(api.Api(to.hostname, token, api.PATIENCE), to, stack, archive(files), forecast=of, say=_say)
+    pushed = Push(api.Api(to.hostname, token, api.PATIENCE), to, stack, archive(files), forecast=of, say=say)
     digest = f"sha256 {pushed.report.archive_sha256}"
     wishes = Wishes(
         message=f"astro-xcom push {stack}, {digest}" if message is None else f"{message} ({digest})",
@@ -102,10 +103,10 @@ def push(
     _go(pushed, wishes)
     report = pushed.report
     if as_json:
-        typer.echo(report.as_json())
+        sys.stdout.write(f"{report.as_json()}\n")
     for line in (report.summary(), f"{stack}: {report.result}: {report.run_url or report.workspace_url}"):
         if line:
-            typer.echo(line, err=as_json or report.exit_code not in (UNCHANGED, CHANGES))
+            (say if as_json or report.exit_code not in (UNCHANGED, CHANGES) else tell)(line)
     raise typer.Exit(report.exit_code)
 
 
@@ -117,10 +118,6 @@ def _go(pushed: Push, wishes: Wishes) -> None:
         report.result = str(error)
     except KeyboardInterrupt:
         report.exit_code, report.result = 130, "interrupted; the run goes on" if report.run else "interrupted"
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)
 
 
 def _variables(names: Iterable[str], sensitive: Iterable[str], environment: Mapping[str, str]) -> tuple[Variable, ...]:
@@ -135,11 +132,3 @@ def _variables(names: Iterable[str], sensitive: Iterable[str], environment: Mapp
     if problems:
         raise Refusals(problems)
     return tuple(Variable(name=name, value=environment[name], sensitive=hidden) for name, hidden in found)
-
-
-def _commands(parsed: dict[str, Any]) -> list[str]:
-    """What Helm's provider calls to get a token of the cluster."""
-    providers = parsed.get("provider", {}).get("helm", [])
-    return [
-        provider["kubernetes"]["exec"]["command"] for provider in providers if "exec" in provider.get("kubernetes", {})
-    ]

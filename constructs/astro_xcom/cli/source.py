@@ -1,7 +1,6 @@
 """Where the commands that hand stacks over take them from."""
 
 import difflib
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,8 @@ from astro_xcom.hcp.stack_files import StackFiles, read_stacks
 from astro_xcom.refusal import Refused, shown
 from astro_xcom.settings import Deployment
 from astro_xcom.stacks import add_stacks
+from astro_xcom.synthesis import temporary_app
+from astro_xcom.terminal import say
 
 From = Annotated[
     Path | None,
@@ -31,16 +32,13 @@ def given_stacks(file: Path, folder: Path | None) -> dict[str, StackFiles]:
 
 def synthesized(deployments: dict[str, Deployment], file: Path) -> dict[str, StackFiles]:
     """The stacks of these deployments, which come from that file. Says what is likely to surprise."""
-    from cdktf import App  # only for a good file: it takes a while
-
     for name, deployment in deployments.items():
         for warning in deployment.warnings():
-            typer.echo(f"{file.name}: warning: {name}.{warning}", err=True)
-    with tempfile.TemporaryDirectory() as out:
-        app = App(outdir=out)
+            say(f"{file.name}: warning: {name}.{warning}")
+    with temporary_app() as app:
         add_stacks(app, deployments, file=file.name)
         app.synth()
-        return read_stacks(Path(out))
+        return read_stacks(Path(app.outdir))
 
 
 def stack_in(folder: Path, name: str) -> StackFiles:

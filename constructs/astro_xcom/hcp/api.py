@@ -1,15 +1,25 @@
 """HCP Terraform's API: one request at a time, repeated where that is safe."""
 
 import io
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
+from astro_xcom.files import LARGEST
+from astro_xcom.hcp.http import Failed, TooSlow, check_url, client, within
+from astro_xcom.json_files import OTHER_SHAPE, parse_json
 from astro_xcom.refusal import Refused
 
+__all__ = ["PATIENCE", "Api", "Failed", "Json", "Patience"]
+
 Json = dict[str, Any]
+LEAST_SECONDS = 10
+LONGEST_TEXT = 500
+"""Of what a server says that is repeated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +28,8 @@ class Patience:
 
     request: float = 30
     """One request: to connect, and between two parts of the answer."""
+    answer: float = 60
+    """One whole request."""
     pauses: tuple[float, ...] = (1, 2, 4, 8, 15, 30)
     """Between the attempts of one request."""
     longest_pause: float = 60
@@ -29,14 +41,6 @@ class Patience:
 
 
 PATIENCE = Patience()
-
-
-class Failed(Exception):
-    """The server said no, or nothing for too long. Reads as a sentence and never holds the token."""
-
-    def __init__(self, text: str, *, status: int | None = None) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 class _Throttled(Exception):
@@ -55,16 +59,12 @@ class Api:
     """JSON:API over https with the token of one host."""
 
     def __init__(self, hostname: str, token: str, patience: Patience) -> None:
-        from pytfe import TFEClient, TFEConfig
-
         self.hostname, self.patience, self._token = hostname, patience, token
         self.asked = ""
         """The last request."""
-        # No retries by pytfe: it repeats whatever got no answer, which would make a second run, and gives up on 500.
-        # No ca_bundle: httpx heeds SSL_CERT_FILE by itself.
-        address = f"https://{hostname}"
-        config = TFEConfig(address=address, token=token, timeout=patience.request, max_retries=0, ca_bundle=None)
-        self._client = TFEClient(config)
+        self.until = math.inf
+        """When nothing is asked once more, on the clock of time.monotonic."""
+        self._client = client(hostname, token, patience.request)
 
     def get(self, path: str, **params: str) -> Json:
         """Read a document."""
@@ -98,12 +98,17 @@ class Api:
 
         def attempt() -> Json:
             self.asked = "PUT of the upload"
+            upload = self._client.configuration_versions.upload_tar_gzip
             try:
-                self._client.configuration_versions.upload_tar_gzip(url, io.BytesIO(content))
+                within(self.patience.upload, lambda: [upload(check_url(url, self.asked), io.BytesIO(content))])
             except (AuthError, NotFound) as error:
                 raise Failed(self._clean(str(error), url)) from None
             except TFEError as error:
+                if isinstance(error.__cause__, Failed):
+                    raise Failed(f"{self.asked}: {error.__cause__}") from None
                 raise _OutcomeUnknown(self._clean(str(error), url)) from None
+            except TooSlow as error:
+                raise _OutcomeUnknown(str(error)) from None
             return {}
 
         self._attempts(attempt, find)
@@ -126,24 +131,37 @@ class Api:
         found = []
 
         def attempt() -> Json:
-            found.append(self._response("GET", f"runs/{run}/plan/json-output", allow_redirects=False))
+            found.append(self._response("GET", f"runs/{run}/plan/json-output", redirects=True))
             return {}
 
         self._attempts(attempt)
         response = found[-1]
         if response.is_redirect:
             return self.text(response.headers["Location"])
-        return response.text if response.status_code == 200 else None
+        return str(response.text) if response.status_code == 200 else None
 
     def text(self, url: str) -> str:
         """What stands at a URL that the server named. One attempt; the token is not sent there."""
-        from pytfe.errors import TFEError
+        import httpx
 
         self.asked = "GET of a file"
+        check_url(url, self.asked)
+
+        def read() -> bytes:
+            content = b""
+            with self._client.runs.t._sync.stream("GET", url, follow_redirects=True) as response:
+                if not response.is_success:
+                    raise Failed(f"{self.asked}: HTTP {response.status_code}")
+                for part in response.iter_bytes():
+                    content += part
+                    if len(content) > LARGEST:
+                        raise Failed(f"{self.asked}: it has more than {LARGEST:,} bytes")
+            return content
+
         try:
-            return self._client.runs.t.request("GET", url, include_auth=False).text
-        except TFEError as error:
-            raise Failed(self._clean(str(error), url)) from None
+            return within(self._seconds(), read).decode(errors="replace")
+        except (httpx.HTTPError, httpx.InvalidURL, TooSlow) as error:
+            raise Failed(f"{self.asked}: {self._clean(str(error), url)}") from None
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -152,7 +170,7 @@ class Api:
             yield
         except Refused:  # a ValueError too
             raise
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except OTHER_SHAPE as error:
             problem = f"it has no {error}" if isinstance(error, KeyError) else str(error)
             text = f"{self.asked}: the answer of {self.hostname} was not understood: {self._clean(problem)}"
             raise Failed(text) from error
@@ -174,6 +192,8 @@ class Api:
                 found = find()
                 if found is not None:
                     return found
+            if time.monotonic() > self.until:
+                raise Failed(f"{self.hostname} did not do it in time: {problem}")
             if pause is None:
                 times = len(self.patience.pauses) + 1
                 raise Failed(f"{self.hostname} did not do it in {times} attempts: {problem}")
@@ -181,7 +201,7 @@ class Api:
     def _request(self, method: str, path: str, **options: Any) -> Json:
         """One attempt, with a document of JSON:API as its answer."""
         try:
-            document = self._response(method, path, **options).json()
+            document = parse_json(self._response(method, path, **options).content)
         except ValueError:
             document = None
         found = document.get("data") if isinstance(document, dict) else None
@@ -192,13 +212,18 @@ class Api:
         answered: Json = document
         return answered
 
-    def _response(self, method: str, path: str, **options: Any) -> Any:
+    def _seconds(self) -> float:
+        """How long one request may take: as long as there is time, and some seconds in any case."""
+        return min(self.patience.answer, max(LEAST_SECONDS, self.until - time.monotonic()))
+
+    def _response(self, method: str, path: str, *, redirects: bool = False, **options: Any) -> Any:
         """One attempt, through pytfe's transport: its models refuse states of runs that they do not know."""
         from pytfe.errors import RateLimited, ServerError, TFEError
 
         self.asked = f"{method} {path}"
         try:
-            return self._client.runs.t.request(method, f"/api/v2/{path}", **options)
+            ask = self._client.runs.t.request
+            response = within(self._seconds(), lambda: ask(method, f"/api/v2/{path}", allow_redirects=False, **options))
         except RateLimited as error:
             raise _Throttled(error.retry_after) from None
         except ServerError as error:
@@ -206,11 +231,17 @@ class Api:
         except TFEError as error:
             text = f"{method} {path}: {self._clean(str(error))}{HINTS.get(error.status or 0, '')}"
             raise Failed(text, status=error.status) from None
+        except TooSlow as error:
+            raise _OutcomeUnknown(f"{method} {path}: {error}") from None
+        if response.is_redirect and not redirects:
+            elsewhere = urlsplit(response.headers["Location"]).hostname or self.hostname
+            raise Failed(f"{method} {path}: {self.hostname} sends to {elsewhere}: is it HCP Terraform?")
+        return response
 
     def _clean(self, text: str, *secrets: str) -> str:
         for secret in (self._token, *secrets):
             text = text.replace(secret, "***")
-        return text
+        return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} ..."
 
 
 def _is_resource(found: object) -> bool:

@@ -6,9 +6,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from astro_xcom.hcp.files import replace_file
+from astro_xcom.files import check_below, read_file, remove_files, replace_files
 from astro_xcom.hcp.lock import fits
-from astro_xcom.hcp.stack_files import ASSETS, JSON, LOCK, STACKS, StackFiles, body, local_files
+from astro_xcom.hcp.stack_files import (
+    ASSETS,
+    JSON,
+    LARGEST_ASSET,
+    LOCK,
+    STACKS,
+    StackFiles,
+    at_place,
+    body,
+    local_files,
+)
 from astro_xcom.refusal import Refusals, Refused
 
 READ_BY_TERRAFORM = ("*.tf", "*.tf.json", "*.tfvars", "*.tfvars.json", LOCK, f"{ASSETS}/**/*")
@@ -41,7 +51,7 @@ class Difference:
 
 def differences(stacks: Mapping[str, StackFiles], folder: Path) -> list[Difference]:
     """What has to change in a folder so that it holds exactly these stacks."""
-    found = {path: (folder / path).read_bytes() for path in _found(folder)}
+    found = {path: _content(folder / path) for path in _found(folder)}
     wanted = {f"{STACKS}/{name}/{path}": content for name, files in stacks.items() for path, content in files.items()}
     return [
         Difference(path, found.get(path), wanted.get(path), ours=_is_ours(path, stacks))
@@ -53,7 +63,7 @@ def differences(stacks: Mapping[str, StackFiles], folder: Path) -> list[Differen
 def kept_lock(folder: Path, name: str, files: StackFiles) -> bytes | None:
     """The lock file that the folder has for a stack, if it is about the providers that the stack requires."""
     place = folder / STACKS / name / LOCK
-    lock = place.read_bytes() if place.is_file() else None
+    lock = _content(place) if place.is_file() else None
     return lock if lock is not None and fits(lock, files) else None
 
 
@@ -81,11 +91,11 @@ def write(changes: list[Difference], folder: Path, *, prune: bool) -> list[Diffe
     states = {state for change in gone if not change.ours for state in (folder / change.path).parent.glob("*.tfstate*")}
     if states:
         raise Refusals([f"{state}: is Terraform's state; move it before you prune" for state in sorted(states)])
-    for change in changes:
-        if change.new is not None:
-            replace_file(folder / change.path, change.new)
     for change in gone:
-        (folder / change.path).unlink()
+        check_below(folder / change.path, folder)
+    replace_files({folder / each.path: each.new for each in changes if each.new is not None}, below=folder)
+    for change in gone:
+        remove_files([folder / change.path])
         _remove_empty((folder / change.path).parent, above=folder / STACKS)
     return [change for change in changes if change.new is None and change not in gone]
 
@@ -100,6 +110,11 @@ def _found(folder: Path) -> Iterator[str]:
     for stack in sorted((folder / STACKS).glob("*")):
         for pattern in READ_BY_TERRAFORM:
             yield from (place.relative_to(folder).as_posix() for place in stack.glob(pattern) if place.is_file())
+
+
+def _content(place: Path) -> bytes:
+    with at_place(place):
+        return read_file(place, largest=LARGEST_ASSET)
 
 
 def _remove_empty(folder: Path, *, above: Path) -> None:

@@ -6,9 +6,8 @@ import re
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from astro_xcom.hcp.stack_files import JSON, LOCK, StackFiles, body
+from astro_xcom.hcp.stack_files import JSON, LOCK, StackFiles, body, wanted_providers
 from astro_xcom.refusal import Refused
 
 HCP_PLATFORM = "linux_amd64"
@@ -18,15 +17,9 @@ PROVIDER = re.compile(r'^provider "[^"]*/([^/"]+/[^/"]+)" \{$(.*?)^\}$', re.MULT
 CONSTRAINTS = re.compile(r'^ *constraints *= "([^"]*)"$', re.MULTILINE)
 
 
-def wanted_providers(parsed: dict[str, Any]) -> dict[str, str]:
-    """`hashicorp/aws` -> version constraint, as the stack requires them."""
-    required = parsed.get("terraform", {}).get("required_providers", {})
-    return {_name(provider["source"]): provider.get("version", "") for provider in required.values()}
-
-
 def fits(lock: bytes, files: StackFiles) -> bool:
     """Whether a lock file is about exactly the providers that the stack requires."""
-    locked = {name: CONSTRAINTS.search(block) for name, block in PROVIDER.findall(lock.decode())}
+    locked = {name: CONSTRAINTS.search(block) for name, block in PROVIDER.findall(lock.decode(errors="replace"))}
     return {name: match[1] if match else "" for name, match in locked.items()} == wanted_providers(body(files))
 
 
@@ -40,10 +33,6 @@ def make_lock(files: StackFiles) -> bytes:
         here = json.loads(_terraform(folder, "version", "-json"))["platform"]
         _terraform(folder, "providers", "lock", *(f"-platform={name}" for name in sorted({HCP_PLATFORM, here})))
         return (Path(folder) / LOCK).read_bytes()
-
-
-def _name(source: str) -> str:
-    return "/".join(["hashicorp", *source.split("/")][-2:])
 
 
 def _terraform(folder: str, *arguments: str) -> str:

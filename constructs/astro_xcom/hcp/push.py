@@ -99,6 +99,7 @@ class Push:
 
         Raises Failed when the service does not do its part, and Refused for a workspace that cannot take an upload.
         """
+        self._api.until = time.monotonic() + wishes.longest_wait
         with self._api.reading():
             workspace = self._workspace(plan_only=wishes.plan_only)
             self._say(f"workspace: {self._target.url}")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from astro_xcom.hcp.stack_files import backend, named_workspace
 from astro_xcom.names import hcp as rules
 from astro_xcom.refusal import Refusals, Refused
 
@@ -28,22 +29,14 @@ def target(stack: str, parsed: dict[str, Any], **options: str | None) -> Target:
 
     Raises Refusals for a stack that keeps its state elsewhere, and for options that say something else than the JSON.
     """
-    terraform = parsed.get("terraform", {})
-    backend = terraform.get("backend", {})
-    elsewhere = [name for name in backend if name != "remote"]
+    elsewhere = backend(parsed)
     if elsewhere:
         raise Refused(
             f"{stack}: keeps its state in {elsewhere[0]}; HCP Terraform starts with a state of its own and would make "
             "everything again",
             hint="state: {hcp: {organization: ...}}",
         )
-    block = terraform.get("cloud") or backend.get("remote") or {}
-    said = {
-        "organization": block.get("organization"),
-        "workspace": block.get("workspaces", {}).get("name"),
-        "project": block.get("workspaces", {}).get("project"),
-        "hostname": block.get("hostname"),
-    }
+    said = named_workspace(parsed)
     problems = []
     chosen: dict[str, str] = {}
     for name, rule in RULES.items():

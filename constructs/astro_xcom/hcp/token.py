@@ -1,11 +1,12 @@
 """The API token: where it is looked for, and how it stays out of sight."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from astro_xcom.files import read_text
+from astro_xcom.json_files import OTHER_SHAPE, parse_json
 from astro_xcom.names.hcp import HOSTNAME
 from astro_xcom.refusal import Refused
 
@@ -72,7 +73,7 @@ def _for_host(hostname: str, environment: Mapping[str, str]) -> str | None:
 
 def _saved(hostname: str, place: Path) -> str | None:
     try:
-        found = json.loads(place.read_text(encoding="utf-8"))["credentials"][hostname]["token"]
-    except (OSError, ValueError, KeyError, TypeError):
+        found = parse_json(read_text(place))["credentials"][hostname]["token"]
+    except OTHER_SHAPE:  # Refused among them
         return None
     return found if isinstance(found, str) else None

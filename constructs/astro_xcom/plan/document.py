@@ -1,11 +1,11 @@
 """Reads a plan: the output of `terraform show -json FILE`. Pure."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from astro_xcom.json_files import parse_json, shaped
 from astro_xcom.refusal import Refused
 
 HOW = "`terraform plan -out FILE`, then `terraform show -json FILE`"
@@ -73,29 +73,28 @@ def read_plan(text: str) -> Plan:
     """The plan of one deployment. Raises Refused for anything else, with what to give instead."""
     rule = "must be the JSON of a plan"
     try:
-        document = json.loads(text.removeprefix("\ufeff"))
-    except (ValueError, RecursionError):
+        document = parse_json(text.removeprefix("\ufeff"))
+    except ValueError:
         raise Refused(rule, got=text.strip()[:60], hint=HOW) from None
     if not isinstance(document, dict) or ("resource_changes" not in document and "planned_values" not in document):
         raise Refused(rule, got=document, hint=HOW)
-    try:
+    with shaped("has another shape than Terraform gives a plan", hint=HOW):
+        changes = document.get("resource_changes") or []
         return Plan(
-            changes=tuple(_change(each) for each in document.get("resource_changes", []) if each["mode"] == "managed"),
+            changes=tuple(_change(each) for each in changes if each["mode"] == "managed"),
             gone=frozenset(
                 each["address"]
-                for each in document.get("resource_drift", [])
+                for each in document.get("resource_drift") or []
                 if each["change"]["actions"] == ["delete"]
             ),
             outputs={
                 name: (each.get("before"), each.get("after"))
-                for name, each in document.get("output_changes", {}).items()
+                for name, each in (document.get("output_changes") or {}).items()
             },
             destroys=document.get("output_changes", {}).get("xcom_path", {}).get("actions") == ["delete"],
             failed=bool(document.get("errored")),
-            day=date.fromisoformat(document["timestamp"][:10]) if "timestamp" in document else None,
+            day=date.fromisoformat(document["timestamp"][:10]) if document.get("timestamp") else None,
         )
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise Refused("has another shape than Terraform gives a plan", hint=HOW) from None
 
 
 def _change(each: Body) -> Change:

@@ -1,9 +1,11 @@
 """What a plan does to values and to agents, each with the setting that avoids it. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import yaml
 
+from astro_xcom.json_files import shaped
 from astro_xcom.plan import costs, expiry, identity, keys, network, release, storage
 from astro_xcom.plan.document import HOW, Plan
 from astro_xcom.plan.effect import KINDS, Effect, Kind
@@ -41,16 +43,25 @@ def unread(reason: str) -> Forecast:
     return Forecast(kind="STOP", effects=(Effect(kind="STOP", code=UNREAD, what=f"The plan was not read: {reason}."),))
 
 
+@contextmanager
+def _shaped() -> Iterator[None]:
+    rule = "has resources in another shape than Terraform gives them"
+    try:
+        with shaped(rule, hint=HOW):
+            yield
+    except (Refused, Refusals, yaml.YAMLError) as error:  # whatever a rule refused stands in the plan
+        raise Refused(rule, hint=HOW) from error
+
+
 def forecast(deployment: Deployment, plan: Plan) -> Forecast:
     """The effects of a plan of this deployment, the worst first.
 
     Raises Refused for the plan of something else, or of other settings, and for one that Terraform could not finish.
     """
-    _check(deployment, plan)
-    try:
+    with shaped("has outputs in another shape than Terraform gives them", hint=HOW):
+        _check(deployment, plan)
+    with _shaped():
         found = {effect.code + effect.what: effect for rule in RULES for effect in rule(deployment, plan)}
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, Refusals, yaml.YAMLError):
-        raise Refused("has resources in another shape than Terraform gives them", hint=HOW) from None
     effects = sorted(found.values(), key=lambda effect: [*KINDS].index(effect.kind))
     kind = effects[0].kind if effects else "fine"
     if plan.failed and kind != "STOP":  # prevent_destroy fails a plan too, and what it refuses is a STOP

@@ -3,12 +3,13 @@
 import importlib
 import json
 import posixpath
-import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from types import ModuleType
 from typing import Any, cast
 
 from astro_xcom.deployments import CLOUDS
+from astro_xcom.json_files import shaped
 from astro_xcom.refusal import Refused
 from astro_xcom.report.agents import environment, secret_names, service_accounts, state_store, xcom_store
 from astro_xcom.report.compare import compare
@@ -18,16 +19,16 @@ from astro_xcom.report.terraform import Body, Known, Stack, planned
 from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
 from astro_xcom.settings.deployment import SMALL
 from astro_xcom.stacks import add_stacks
+from astro_xcom.synthesis import temporary_app
 from astro_xcom.terraform_text import from_stack
 from astro_xcom.xcom import BRANCH_SAFE, XCOM_BACKEND
 
 
 def synthesized(deployments: Mapping[str, Deployment], *, file: str) -> dict[str, Body]:
     """The Terraform JSON of each deployment. Writes nothing that stays. Raises Refusals as add_stacks does."""
-    from cdktf import App, Testing  # takes a while
+    with temporary_app() as app:
+        from cdktf import Testing
 
-    with tempfile.TemporaryDirectory() as folder:
-        app = App(outdir=folder)
         add_stacks(app, deployments, file=file)
         return {name: json.loads(Testing.synth(cast(Any, app.node.find_child(name)))) for name in deployments}
 
@@ -39,8 +40,9 @@ def check(deployment: Deployment, body: Body, state: State | None = None) -> Rep
     """
     cloud = next(name for name, settings in CLOUDS.items() if isinstance(deployment, settings))
     of_cloud = importlib.import_module(f"astro_xcom.report.{cloud}")
-    stack = planned(body, of_cloud.computed(body), state.known(body) if state else Known())
-    facts: CloudFacts = of_cloud.facts(stack)
+    with shaped("has values in another shape than Terraform gives them") if state else nullcontext():
+        stack = planned(body, of_cloud.computed(body), state.known(body) if state else Known())
+        facts: CloudFacts = of_cloud.facts(stack)
     values = stack.agent_values
     accounts = tuple(service_accounts(stack, facts))
     release = Release(**stack.release) if stack.release else None
@@ -75,11 +77,9 @@ def _compared(of_cloud: ModuleType, stack: Stack, facts: CloudFacts, state: Stat
     missing = [name for name in of_cloud.OUTPUTS if name not in state.stack.outputs]
     if missing:
         raise Refused(f"is not the state of this deployment: it has no output {', '.join(missing)}")
-    try:
+    with shaped("has resources in another shape than `terraform show -json` gives them"):
         applied: CloudFacts = of_cloud.facts(state.stack)
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
-        raise Refused("has resources in another shape than `terraform show -json` gives them") from None
-    yield from compare(stack, facts, state.stack, applied)
+        yield from compare(stack, facts, state.stack, applied)
 
 
 def _backend(terraform: Body) -> dict[str, str]:

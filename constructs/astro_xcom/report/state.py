@@ -1,10 +1,10 @@
 """Reads what is applied: `terraform show -json`, or `terraform output -json`. Pure."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from astro_xcom.json_files import parse_json, shaped
 from astro_xcom.refusal import Refused, shown
 from astro_xcom.report.terraform import Body, Known, Stack, references_in
 from astro_xcom.yaml_files import parse
@@ -32,8 +32,8 @@ def read_state(text: str) -> State:
     """The state of one deployment. Raises Refused for anything else, with what to give instead."""
     rule = f"must be what `{SHOW}` or `{OUTPUT}` prints"
     try:
-        document = json.loads(text.removeprefix("\ufeff"))
-    except (ValueError, RecursionError):
+        document = parse_json(text.removeprefix("\ufeff"))
+    except ValueError:
         raise Refused(rule, got=text.strip()[:60], hint=f"`{SHOW}` in the stack's folder") from None
     if not isinstance(document, dict):
         raise Refused(rule, got=document)
@@ -50,21 +50,19 @@ def read_state(text: str) -> State:
 
 def _shown(document: Body) -> State:
     values = document.get("values") or {}
-    try:
-        resources = values.get("root_module", {}).get("resources", [])
+    with shaped(f"looks like `{SHOW}`, but its values are not in that shape", got=values):
+        resources = (values.get("root_module") or {}).get("resources") or []
         blocks = {resource["address"]: resource["values"] for resource in resources}
         by_mode: dict[str, dict[str, list[Body]]] = {"managed": {}, "data": {}}
         for resource in resources:
             by_mode[resource["mode"]].setdefault(resource["type"], []).append(resource["values"])
-        outputs = dict(values.get("outputs", {}))
+        outputs = dict(values.get("outputs") or {})
         for release in by_mode["managed"].get("helm_release", []):
             # Not the output: Terraform updates that even when the upgrade of the release fails.
             outputs["agent_values"] = {"value": release["values"][0]}
         stack = _stack(outputs, by_mode["managed"], by_mode["data"], complete=True)
         tainted = tuple(resource["address"] for resource in resources if resource.get("tainted"))
         return State(replace(stack, tainted=tainted), blocks)
-    except (AttributeError, KeyError, IndexError, TypeError):
-        raise Refused(f"looks like `{SHOW}`, but its values are not in that shape", got=values) from None
 
 
 def _stack(

@@ -1,0 +1,49 @@
+"""Deployments -> what CDKTF writes of them, all of it or nothing."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from astro_xcom.files import check_below, remove_files, replace_files
+from astro_xcom.refusal import Refused
+from astro_xcom.settings import Deployment
+from astro_xcom.stacks import add_stacks
+
+if TYPE_CHECKING:
+    from cdktf import App
+
+OUT = "cdktf.out"
+
+
+@contextmanager
+def temporary_app() -> Iterator["App"]:
+    """A CDKTF app whose output is in a folder that goes again, whatever happens."""
+    if "SYNTH_HCL_OUTPUT" in os.environ:
+        raise Refused("SYNTH_HCL_OUTPUT must not be set: the stacks are JSON", hint="to unset it")
+    from cdktf import App  # only for a good file: it takes a while
+
+    with TemporaryDirectory(prefix="astro-xcom-") as folder:
+        yield App(outdir=folder)
+
+
+def write_stacks(deployments: Mapping[str, Deployment], *, file: str) -> Path:
+    """Write the Terraform JSON of deployments to the folder that the cdktf command names, or else to cdktf.out.
+
+    Whatever fails or interrupts it leaves there what was there. Returns the folder.
+    """
+    out = Path(os.environ.get("CDKTF_OUTDIR") or OUT)
+    with temporary_app() as app:
+        add_stacks(app, deployments, file=file)
+        app.synth()
+        fresh = Path(app.outdir)
+        written = {place.relative_to(fresh): place.read_bytes() for place in fresh.rglob("*") if place.is_file()}
+    replace_files({out / place: content for place, content in written.items()}, below=out)
+    assets = [place for name in deployments for place in (out / "stacks" / name / "assets").rglob("*")]
+    former = [place for place in assets if place.is_file() and place.relative_to(out) not in written]
+    for place in former:
+        check_below(place, out)
+    remove_files(former)
+    return out
