@@ -94,7 +94,6 @@ FAULTS = (
     ),
     Fault(
         name="a full disk",
-        before="mount -t tmpfs -o size=40k none cdktf.out",
         made="mkdir cdktf.out",
         command="unshare -m bash -c 'mount -t tmpfs -o size=40k none cdktf.out && exec main.py'",
         line="cdktf.out/.*: cannot be written: no space left on device",
@@ -124,7 +123,7 @@ FAULTS = (
         name="posture into a file",
         command="astro-xcom posture -o main.yaml/x",
         made="echo > main.yaml",
-        line="main.yaml/x/.*: cannot be written: .*",
+        line="main.yaml/x: cannot be written: .*",
     ),
     Fault(
         name="posture, half of it a folder",
@@ -153,7 +152,7 @@ FAULTS = (
     Fault(
         name="deployments.yaml is a folder",
         command="astro-xcom check -f examples",
-        line="examples: cannot be read: is a directory",
+        line="examples: cannot be read: Is a directory",
     ),
     Fault(
         name="values are a pipe",
@@ -305,7 +304,7 @@ def test_a_fault_is_told_in_one_line_and_leaves_what_was_there(fault: Fault, syn
     elif fault.made:
         subprocess.run(["bash", "-c", fault.made], cwd=folder, check=True)
     before = contents(folder)
-    ended = run(folder, fault.command, env=fault.env, before="" if fault.root else fault.before)
+    ended = run(folder, fault.command, env=fault.env, before=fault.before)
     assert re.fullmatch(fault.line, ended.err.strip()), ended.err
     assert ended.code == fault.code
     assert contents(folder) == before

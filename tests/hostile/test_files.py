@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from astro_xcom import files
 from astro_xcom.files import read_file, replace_files
 from astro_xcom.refusal import Refused
 from hostile.world import contents, project, run
@@ -54,7 +53,7 @@ def test_so_does_what_is_interrupted(fault: BaseException, tmp_path: Path, monke
     def fail(descriptor: int) -> None:
         raise fault
 
-    monkeypatch.setattr(files.os, "fsync", fail)
+    monkeypatch.setattr("astro_xcom.files.os.fsync", fail)
     with pytest.raises((Refused, KeyboardInterrupt)):
         replace_files({tmp_path / "a": b"new", tmp_path / "b" / "c": b"new"})
     assert contents(tmp_path) == before

@@ -33,7 +33,7 @@ def project(folder: Path) -> Path:
     return folder
 
 
-def run(folder: Path, command: str, *, env: Mapping[str, str | None], before: str = "", exact: bool = True) -> Ended:
+def run(folder: Path, command: str, *, env: Mapping[str, str | None], before: str = "") -> Ended:
     """Run a shell command. `main.py` and `astro-xcom` stand for those of this project."""
     python = sys.executable
     command = command.replace("astro-xcom", f"{python} -c '{COMMAND}'").replace("main.py", f"{python} main.py")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from astro_xcom.refusal import printable
 from astro_xcom.terminal import run
 
 app = typer.Typer(
@@ -41,6 +42,8 @@ def _command() -> object:
     try:
         return app(standalone_mode=False)
     except typer.TyperException as error:
+        if isinstance(getattr(error, "message", None), str):
+            error.message = printable(error.message)  # it repeats what was typed
         error.show()  # type: ignore[attr-defined]  # every one that is raised has it
         return 1
     except typer.Abort:
