@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from astro_xcom.hcp.token import find_token
+from astro_xcom.hcp.token import find_token, own_home
 from astro_xcom.refusal import Refused
 
 HOST = "tfe.acme-data.com"
@@ -112,3 +112,14 @@ def test_what_cannot_be_a_token_is_refused_unseen(token: str, tmp_path: Path) ->
     with pytest.raises(Refused, match="TFE_TOKEN: is not an API token") as refused:
         find_token(HOST, {"TFE_TOKEN": f"x{token}x"}, tmp_path, option=HOST)
     assert "cret" not in str(refused.value)
+
+
+def test_nobody_needs_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", unknown)
+    assert own_home() is None
+    assert find_token("app.terraform.io", {"TFE_TOKEN": "a-token"}, own_home()) == "a-token"
+    with pytest.raises(Refused, match="there is no API token"):
+        find_token("app.terraform.io", {}, own_home())

@@ -4,7 +4,6 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,7 +18,7 @@ from astro_xcom.hcp.push import Push, Variable, Wishes
 from astro_xcom.hcp.run import CHANGES, UNCHANGED
 from astro_xcom.hcp.stack_files import body, helm_commands
 from astro_xcom.hcp.target import target
-from astro_xcom.hcp.token import find_token
+from astro_xcom.hcp.token import find_token, own_home
 from astro_xcom.plan import UNREAD, Forecast, forecast, read_plan
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.secret_text import is_secret
@@ -78,7 +77,7 @@ def push(
     check_self_contained(stack, files)
     parsed = body(files)
     to = target(stack, parsed, organization=organization, project=project, workspace=workspace, hostname=hostname)
-    token = find_token(to.hostname, os.environ, Path.home(), option=hostname)
+    token = find_token(to.hostname, os.environ, own_home(), option=hostname)
     for command in helm_commands(parsed):
         say(
             f"{stack}: warning: Helm calls `{command}`, which HCP Terraform's own workers may lack"

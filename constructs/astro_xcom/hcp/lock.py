@@ -1,13 +1,14 @@
 """Checksums of the providers, for the platforms that run the stack."""
 
-import json
 import os
 import re
 import subprocess
 import tempfile
 from pathlib import Path
 
+from astro_xcom.files import reason
 from astro_xcom.hcp.stack_files import JSON, LOCK, StackFiles, body, wanted_providers
+from astro_xcom.json_files import parse_json, shaped
 from astro_xcom.refusal import Refused
 
 HCP_PLATFORM = "linux_amd64"
@@ -30,7 +31,8 @@ def make_lock(files: StackFiles) -> bytes:
     """
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / JSON).write_bytes(files[JSON])
-        here = json.loads(_terraform(folder, "version", "-json"))["platform"]
+        with shaped("terraform version -json said something that cannot be read"):
+            here = str(parse_json(_terraform(folder, "version", "-json"))["platform"])
         _terraform(folder, "providers", "lock", *(f"-platform={name}" for name in sorted({HCP_PLATFORM, here})))
         return (Path(folder) / LOCK).read_bytes()
 
@@ -49,6 +51,8 @@ def _terraform(folder: str, *arguments: str) -> str:
         )
     except FileNotFoundError:
         raise Refused(f"there is no command {command[0]}") from None
+    except OSError as error:
+        raise Refused(f"{command[0]}: cannot be run: {reason(error)}") from error
     except subprocess.TimeoutExpired:
         raise Refused(f"{' '.join(command)} took more than {LONGEST_SECONDS} seconds") from None
     if done.returncode:

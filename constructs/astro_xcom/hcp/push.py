@@ -10,6 +10,7 @@ from typing import TypeVar
 from astro_xcom.hcp.api import Api, Failed, Json
 from astro_xcom.hcp.run import CHANGES, ERROR, UNCHANGED, Verdict, verdict
 from astro_xcom.hcp.target import Target
+from astro_xcom.json_files import OTHER_SHAPE, parse_json
 from astro_xcom.plan import UNREAD, Forecast, text, unread
 from astro_xcom.refusal import Refusals, Refused
 
@@ -350,10 +351,10 @@ def errors(log: str) -> list[str]:
     found = []
     for line in log.splitlines():
         try:
-            diagnostic = json.loads(line)["diagnostic"]
+            diagnostic = parse_json(line)["diagnostic"]
             if diagnostic["severity"] == "error":
                 found.append(f"Error: {diagnostic['summary']}: {diagnostic.get('detail', '')}".rstrip(": "))
-        except (ValueError, KeyError, TypeError):
+        except OTHER_SHAPE:
             continue
     return found or log.splitlines()[-20:]
 

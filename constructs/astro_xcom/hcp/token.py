@@ -13,14 +13,14 @@ from astro_xcom.refusal import Refused
 CREDENTIALS = ".terraform.d/credentials.tfrc.json"
 
 
-def find_token(hostname: str, environment: Mapping[str, str], home: Path, *, option: str | None = None) -> str:
+def find_token(hostname: str, environment: Mapping[str, str], home: Path | None, *, option: str | None = None) -> str:
     """The token for a host: TF_TOKEN_<host>, else TFE_TOKEN, else what `terraform login` saved.
 
     TFE_TOKEN is bound to no host, so it is used only for app.terraform.io and for a host that the caller names: by
     TFE_ADDRESS, or by `option`. A host that only a file names could be anybody's.
     Raises Refused, without the token's text, if there is none or it cannot be one.
     """
-    saved = home / CREDENTIALS
+    saved = home / CREDENTIALS if home else None
     named = hostname in (HOSTNAME, option, _address(environment))
     for source, token in (
         (f"TF_TOKEN_{encoded(hostname)}", _for_host(hostname, environment)),
@@ -71,7 +71,17 @@ def _for_host(hostname: str, environment: Mapping[str, str]) -> str | None:
     return None
 
 
-def _saved(hostname: str, place: Path) -> str | None:
+def own_home() -> Path | None:
+    """The user's folder; None where the system knows none, as in a container under any number."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def _saved(hostname: str, place: Path | None) -> str | None:
+    if place is None:
+        return None
     try:
         found = parse_json(read_text(place))["credentials"][hostname]["token"]
     except OTHER_SHAPE:  # Refused among them
