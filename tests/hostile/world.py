@@ -13,7 +13,7 @@ from pathlib import Path
 from support import EXAMPLE, PROJECT
 
 COMMAND = "from astro_xcom.cli.app import main; main()"
-LONGEST_SECONDS = 120
+LONGEST_SECONDS = 400
 
 
 @dataclass(frozen=True, kw_only=True)
