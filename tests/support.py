@@ -26,6 +26,32 @@ CHART = PROJECT / "tests" / "chart"
 
 Body = dict[str, Any]
 
+AGENT: Body = {"namespace": "astro", "resource_name_prefix": "prod"}
+BASES: dict[str, Body] = {
+    "aws": {"region": "us-east-1", "cluster": {"name": "data"}, "storage": {"bucket": "acme-xcom"}},
+    "azure": {
+        "subscription_id": "00000000-0000-0000-0000-000000000000",
+        "location": "westeurope",
+        "resource_group": {"name": "astro-xcom"},
+        "cluster": {"name": "data", "resource_group": "aks"},
+        "storage": {"account": "acmeastroxcom"},
+    },
+    "gcp": {
+        "project": "acme-data",
+        "cluster": {"name": "data", "location": "us-central1"},
+        "storage": {"bucket": "acme-xcom", "location": "US"},
+    },
+}
+"""Cloud -> the smallest deployment but for its agent."""
+
+
+def edited(base: Any, edit: Any) -> Any:
+    """A mapping with another one merged into it; null removes a key."""
+    if not isinstance(base, dict) or not isinstance(edit, dict):
+        return edit
+    merged = {**base, **{key: edited(base.get(key), value) for key, value in edit.items()}}
+    return {key: value for key, value in merged.items() if value is not None}
+
 
 def synth(stack: TerraformStack) -> Body:
     """The stack's Terraform JSON."""

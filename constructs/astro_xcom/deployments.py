@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from astro_xcom import names, siblings
+from astro_xcom.imports import import_blocks
 from astro_xcom.refusal import Refusals, Refused, shown
 from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
 from astro_xcom.settings.deployment import check_state_place
@@ -23,7 +24,11 @@ def read_deployments(path: str | Path) -> dict[str, Deployment]:
     Raises Refusals: a line for each problem, as `deployments.yaml: aws-example.storage.bucket: rule; got ...; try ...`.
     """
     path = Path(path)
-    content = read_mapping(path, name=path.name)
+    return deployments_in(read_mapping(path, name=path.name), folder=path.parent, file=path.name)
+
+
+def deployments_in(content: Mapping[str, Any], *, folder: Path, file: str) -> dict[str, Deployment]:
+    """The same of what a file holds; it need not be written yet."""
     found: dict[str, Deployment] = {}
     problems = [f"{key}: {unknown_key(key, ALLOWED)}" for key in content if key not in ALLOWED]
     defaults = content.get("defaults")
@@ -37,7 +42,7 @@ def read_deployments(path: str | Path) -> dict[str, Deployment]:
     for name, given in deployments.items():
         try:
             names.deployment_name(name)
-            found[name] = _deployment(name, given, defaults, folder=path.parent)
+            found[name] = _deployment(name, given, defaults, folder=folder)
         except Refused as error:
             place = Place(name, {}, {}).of(tuple(error.field.split(".")) if error.field else ())
             problems.append(f"{place}: {error}")
@@ -50,9 +55,10 @@ def read_deployments(path: str | Path) -> dict[str, Deployment]:
         *siblings.too_many_credentials(found),
         *siblings.expiring_state_stores(found),
         *siblings.adopted_from_another(found),
+        *_imports(found),
     ]
     if problems:
-        raise Refusals([f"{path.name}: {line}" for line in dict.fromkeys(problems)])
+        raise Refusals([f"{file}: {line}" for line in dict.fromkeys(problems)])
     return found
 
 
@@ -125,3 +131,11 @@ def _state_that_agents_may_delete(deployments: Mapping[str, Deployment]) -> Iter
                 check_state_place(name, backend, keeper, agents)
             except Refused as error:
                 yield f"{name}.state.{error.field}: {error}"
+
+
+def _imports(deployments: Mapping[str, Deployment]) -> Iterator[str]:
+    for name, deployment in deployments.items():
+        try:
+            import_blocks(name, deployment)
+        except Refusals as error:
+            yield from (f"{name}.{line}" for line in error.lines)

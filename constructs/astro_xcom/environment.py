@@ -175,6 +175,17 @@ OWNED: dict[str, tuple[Cloud | None, str]] = {
 `*`: Airflow also reads an option from the output of a command (`_CMD`) and from its secrets backend (`_SECRET`).
 """
 
+COMPARED = (
+    *(
+        f"{front}{last}"
+        for front in (XCOM_VARIABLES, STATE_STORE_VARIABLES)
+        for last in ("PATH", "THRESHOLD", "COMPRESSION")
+    ),
+    "AIRFLOW__CORE__XCOM_BACKEND",
+    *GCSFS,
+)
+"""Those of Astronomer's page: in `commonEnv` they may say the same as the settings (vendor_values.py)."""
+
 
 def overridden(values: Mapping[str, Any], cloud: Cloud | None, owned: Mapping[str, str] | None = None) -> Iterator[str]:
     """A line for each variable of the values that must not be set where XComs are in this cloud.
@@ -183,6 +194,8 @@ def overridden(values: Mapping[str, Any], cloud: Cloud | None, owned: Mapping[st
     """
     for where, name, _ in variables(values):
         setting = (owned or {}).get(name) or _setting(name, cloud)
+        if setting and where.startswith("commonEnv[") and name in (*COMPARED, *(owned or {})):
+            continue
         if setting:
             yield f"{where}: is set from {setting} in the settings; remove it here"
             continue

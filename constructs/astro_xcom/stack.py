@@ -1,6 +1,6 @@
 """What the stacks of the three clouds share: backend, agents and outputs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cdktf import (
@@ -20,6 +20,7 @@ from constructs import Construct
 from astro_xcom.agent import AgentRelease, AgentValues
 from astro_xcom.cloud_block import CloudBlock
 from astro_xcom.forgotten import forgotten
+from astro_xcom.imports import import_blocks
 from astro_xcom.settings import AzurermState, Deployment, GcsState, HcpState, LocalState, RemoteState, S3State
 from astro_xcom.settings.deployment import check_state_place
 from astro_xcom.settings.state import Backend
@@ -41,6 +42,7 @@ class XComStack(TerraformStack):
         self._backend(deployment.backend())
         self.add_override("terraform.required_version", TERRAFORM)
         self._forget(forgotten(deployment))
+        self._import(import_blocks(id_, deployment))
 
     def output(self, name: str, value: Any, description: str) -> None:
         """Declare a Terraform output."""
@@ -86,6 +88,11 @@ class XComStack(TerraformStack):
         if addresses:
             blocks = [{"from": address, "lifecycle": {"destroy": False}} for address in addresses]
             self.add_override("removed", blocks)
+
+    def _import(self, ids: Mapping[str, str]) -> None:
+        """Take up what exists. CDKTF has no construct for `import` by an address of its own making."""
+        if ids:
+            self.add_override("import", [{"to": to, "id": literal(id_)} for to, id_ in ids.items()])
 
     def _backend(self, backend: Backend) -> None:
         check_state_place(self.node.id, backend, self.node.id, self.deployment)

@@ -137,11 +137,6 @@ def _problems(values: Mapping[str, Any]) -> Iterator[str]:
         problem = value_problem(entry)
         if problem and not _is_secret(name, entry):
             yield f"{where}: {problem}"
-    for where, key, marks in walk(values):
-        if key.lower().endswith(("annotations", "labels")) and isinstance(marks, Mapping):
-            for mark in IDENTITY_MARKS:
-                if mark in marks:
-                    yield f"{where}.{mark}: is set by this project for every service account it trusts; remove it here"
     yield from text_problems(values, but=IDENTITY_MARKS)
 
 

@@ -16,8 +16,8 @@ import pytest
 from astro_xcom.deployments import read_deployments
 from astro_xcom.plan import forecast, read_plan
 from astro_xcom.settings import Deployment
-from support import Body
-from transitions.test_transitions import EDITS, KEPT, TABLE, applied, codes, edited, stack
+from support import Body, edited
+from transitions.test_transitions import EDITS, KEPT, TABLE, applied, codes, stack
 
 pytestmark = pytest.mark.terraform
 

@@ -8,8 +8,8 @@ import yaml
 
 from astro_xcom.departed import departed
 from astro_xcom.deployments import read_deployments
-from support import synth_file
-from transitions.test_transitions import TABLE, applied, change, edited
+from support import edited, synth_file
+from transitions.test_transitions import TABLE, applied, change
 
 pytestmark = pytest.mark.terraform
 

@@ -13,7 +13,6 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -22,7 +21,7 @@ from astro_xcom.deployments import read_deployments
 from astro_xcom.plan import Forecast, forecast, read_plan
 from astro_xcom.refusal import Refusals
 from once import made_once
-from support import Body, read, synth_file
+from support import Body, edited, read, synth_file
 
 pytestmark = pytest.mark.terraform
 
@@ -45,14 +44,6 @@ KEPT = {
     "google_storage_bucket", "google_kms_key_ring", "google_kms_crypto_key",
 }  # fmt: skip
 """What no edit destroys while the storage is protected. An identity that is renamed is replaced, new first."""
-
-
-def edited(base: Any, edit: Any) -> Any:
-    """A mapping with another one merged into it; null removes a key."""
-    if not isinstance(base, dict) or not isinstance(edit, dict):
-        return edit
-    merged = {**base, **{key: edited(base.get(key), value) for key, value in edit.items()}}
-    return {key: value for key, value in merged.items() if value is not None}
 
 
 def stack(deployment: Body, folder: Path) -> Path:

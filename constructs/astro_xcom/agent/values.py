@@ -6,7 +6,8 @@ from typing import Any
 from cdktf import Fn, TerraformLocal, Token
 from constructs import Construct
 
-from astro_xcom import chart_values
+from astro_xcom import chart_values, vendor_values
+from astro_xcom.refusal import Refusals
 from astro_xcom.settings import AgentSettings, StateStoreSettings, XComSettings
 from astro_xcom.terraform_text import PATTERN, REPLACEMENT, literal, without_normalization
 from astro_xcom.user_values import check_environment
@@ -44,7 +45,16 @@ class AgentValues(Construct):
             state_store=state_store is not None,
             backend=xcom.backend,
         )
-        users = [chart_values.Source(name=source.name, values=literal(source.values)) for source in agent.sources()]
+        users, problems = [], []
+        for source in agent.sources():
+            try:
+                values = vendor_values.without_equal(source, own)
+            except Refusals as error:
+                problems += error.lines
+            else:
+                users.append(chart_values.Source(name=source.name, values=literal(values)))
+        if problems:
+            raise Refusals(problems)
         merged = chart_values.release_values(users, own)
         document, escaped = without_normalization(_with_nulls(merged))
         super().__init__(scope, id_)

@@ -152,7 +152,7 @@ class XComBucketRef(Construct):
             )
         return DataAwsIamPolicyDocument(self, id_, statement=statements)
 
-    def grant_read_write(self, role: IrsaRoleRef) -> DataAwsIamPolicyDocument:
+    def grant_read_write(self, role: IrsaRoleRef, *, policy_name: str | None = None) -> DataAwsIamPolicyDocument:
         """Let a role read, write and delete XComs. Makes an inline policy, unless the role is somebody else's.
 
         Granting twice is granting once. Raises Refused for two roles of the same id: it is part of addresses.
@@ -160,16 +160,16 @@ class XComBucketRef(Construct):
         if role not in self._grants:
             if any(role.node.id == other.node.id for other in self._grants):
                 raise Refused("each role granted here needs an id of its own", got=role.node.id)
-            self._grants[role] = self._grant(role)
+            self._grants[role] = self._grant(role, policy_name)
         return self._grants[role]
 
-    def _grant(self, role: IrsaRoleRef) -> DataAwsIamPolicyDocument:
+    def _grant(self, role: IrsaRoleRef, policy_name: str | None) -> DataAwsIamPolicyDocument:
         policy = self.access_policy(f"access-{role.node.id}")
         if role.managed:
             grant = IamRolePolicy(
                 self,
                 f"grant-{role.node.id}",
-                name=role.policy_name(f"{self.node.id}-{self.name}", self.node.path),
+                name=policy_name or role.policy_name(f"{self.node.id}-{self.name}", self.node.path),
                 role=role.name,
                 policy=policy.json,
                 lifecycle=NEW_FIRST,
@@ -320,8 +320,8 @@ class XComBucket(XComBucketRef):
             )
             self.dependencies.append(self.notification)
 
-    def _grant(self, role: IrsaRoleRef) -> DataAwsIamPolicyDocument:
-        policy = super()._grant(role)
+    def _grant(self, role: IrsaRoleRef, policy_name: str | None) -> DataAwsIamPolicyDocument:
+        policy = super()._grant(role, policy_name)
         if self.kms_key_arn is not None and role.managed:  # the key's permission comes before what needs it
             grant = cast(IamRolePolicy, self.dependencies[-1])
             address = f"{IamRolePolicy.TF_RESOURCE_TYPE}.{grant.friendly_unique_id}"

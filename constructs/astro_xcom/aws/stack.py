@@ -37,7 +37,7 @@ class AwsXComStack(XComStack):
         """Of every trusted cluster, unless the role exists already."""
         self.storage = self._storage(deployment)
         self.identity = self._identity(deployment)
-        access = self.storage.grant_read_write(self.identity)
+        access = self.storage.grant_read_write(self.identity, policy_name=deployment.identity.policy_name)
         self.output("bucket", self.storage.name, "The bucket that holds the XComs")
         self.output("role_arn", self.identity.arn, "The role the agents assume")
         if not self.identity.managed:

@@ -80,7 +80,7 @@ class FederatedIdentity(FederatedIdentityRef):
     in `location`; without one, credentials are added to an identity that exists. Without `grantable` its roles are
     somebody else's to assign. Raises Refused for names Azure refuses, for two credentials of the same tokens, for
     issuers of another environment, and for more credentials than an identity holds. Changing the name or the location
-    replaces the identity.
+    replaces the identity. `credential_names` names credentials otherwise, by the name that each would have.
     """
 
     managed = True
@@ -99,8 +99,10 @@ class FederatedIdentity(FederatedIdentityRef):
         audience: str = AUDIENCE,
         tags: Mapping[str, str] | None = None,
         grantable: bool = True,
+        credential_names: Mapping[str, str] | None = None,
     ) -> None:
         check(rules.audience, audience)
+        given = {} if credential_names is None else credential_names
         credentials = _credentials(issuers, subjects)
         of_issuers = {
             f"issuers[{position}]": places.environment_of_host(issuer.issuer)
@@ -126,7 +128,7 @@ class FederatedIdentity(FederatedIdentityRef):
                 FederatedIdentityCredential(
                     self,
                     credential,
-                    name=credential,
+                    name=given.get(credential, credential),
                     issuer=issuer.issuer,
                     subject=subject,
                     audience=[audience],

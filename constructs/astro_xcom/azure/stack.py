@@ -184,6 +184,7 @@ class AzureXComStack(XComStack):
             audience=literal(identity.audience or AUDIENCE),
             tags=self.tags,
             grantable=identity.granted,
+            credential_names=deployment.credential_names(),
         )
 
     def _oidc_issuer(self, key: str, cluster: AksCluster) -> AksOidcIssuer:

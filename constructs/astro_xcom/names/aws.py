@@ -157,6 +157,13 @@ def iam_role_arn(value: str) -> str:
     )
 
 
+def iam_policy_name(value: str) -> str:
+    """Name of a role's inline policy: at most 128 characters."""
+    if not re.fullmatch(r"[\w+=,.@-]{1,128}", value, re.ASCII):
+        raise Refused("must be 1-128 letters, digits or _ + = , . @ -", got=value)
+    return value
+
+
 def existing_iam_role(value: str) -> str:
     """A role that exists: its ARN, or its name in the deployment's own account."""
     if value.startswith("arn:"):

@@ -111,6 +111,8 @@ class AwsIdentity(Settings):
 
     role_name: Annotated[str, AfterValidator(rules.iam_role)] | None = None
     """Default: `<deployment>-xcom`."""
+    policy_name: Annotated[str, AfterValidator(rules.iam_policy_name)] | None = None
+    """Name of the role's inline policy, which an import must keep. Default: `storage-<bucket>`."""
     existing_role: Annotated[str, AfterValidator(rules.existing_iam_role)] | None = None
     """Name or ARN of a role to use as it is. Its owner attaches the output `access_policy` and the trust."""
     path: Annotated[str, AfterValidator(rules.iam_path)] = "/"

@@ -1,10 +1,13 @@
 """A deployment on Azure."""
 
+import difflib
 from collections.abc import Iterator
 from typing import Annotated, Literal, cast
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from typing_extensions import Self
 
+from astro_xcom import names, vendor_values
 from astro_xcom.names import apart, places
 from astro_xcom.names import azure as rules
 from astro_xcom.refusal import Refused, attempt
@@ -12,6 +15,8 @@ from astro_xcom.settings.base import Flag, Settings, Tags, together
 from astro_xcom.settings.claims import Claim, Identity, grant
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage
 from astro_xcom.settings.state import AzurermState, Backend
+
+CLIENT_ID = "azure.workload.identity/client-id"
 
 # What an existing account has already.
 OF_A_MADE_ACCOUNT = {
@@ -199,6 +204,12 @@ class AzureIdentity(Settings):
     false: its owner, or another deployment of the same identity and container, assigns the output `access`. Only with
     an existing identity or existing storage.
     """
+    credential_names: dict[
+        Annotated[str, AfterValidator(names.service_account)],
+        Annotated[str, AfterValidator(rules.federated_credential)],
+    ] = Field(default_factory=dict)
+    """Names of federated credentials of `cluster` by service account (`namespace/name`), which an import must keep.
+    Default: made from the names of cluster, namespace and service account."""
     audience: Annotated[str, AfterValidator(rules.audience)] | None = None
     """Audience of the exchanged tokens. Default: `api://AzureADTokenExchange`, which the workload identity webhook asks
     for in every environment."""
@@ -267,6 +278,12 @@ class AzureDeployment(Deployment):
         """Every cluster whose service accounts are trusted."""
         return (self.cluster, *self.trusted_clusters)
 
+    def credential_names(self) -> dict[str, str]:
+        """Names of federated credentials that were given, by the name that each would have."""
+        key = self.cluster_keys()[0]
+        pairs = ((account.partition("/"), name) for account, name in self.identity.credential_names.items())
+        return {rules.federated_credential_name(key, of, own): name for (of, _, own), name in pairs}
+
     def account(self, name: str) -> str:
         """The storage account of the deployment of this name."""
         return self.storage.account or rules.derived_storage_account(f"{name}-xcom {self.subscription_id.lower()}")
@@ -291,6 +308,13 @@ class AzureDeployment(Deployment):
             )
         if not self.storage.public_network_access and self.storage.network is not None:
             found.append("storage.network: has no effect while public_network_access is false")
+        for source in self.agent.sources():
+            given = {texts.get(CLIENT_ID) for _, texts in vendor_values.marks(source.values)}
+            found += [
+                f"agent: {CLIENT_ID}: {client} in {source.name} is not used: Terraform looks up that of the identity "
+                f"{self.identity.name or 'that it creates'}, which `terraform output client_id` shows"
+                for client in sorted(filter(None, given))
+            ]
         for cluster in self.clusters:
             if cluster.issuer and ".oic." in cluster.issuer and not cluster.issuer.endswith("/"):
                 found.append(f"cluster: the issuer {cluster.issuer} has no closing '/': the issuers of AKS have one")
@@ -342,13 +366,13 @@ class AzureDeployment(Deployment):
 
     def credentials(self, name: str) -> tuple[Identity, list[tuple[str, tuple[str, ...]]]]:
         """The identity of the deployment `name`, and the credentials to make on it: name, and issuer with subject."""
-        found = []
+        found, given = [], self.credential_names()
         for key, cluster in zip(self.cluster_keys(), self.clusters, strict=True) if self.identity.federate else ():
             (issuer, *_) = reversed(self.cluster_is(cluster))  # the issuer, where it is given
             for subject in self.agent.subjects():
                 _, _, namespace, account = subject.split(":")
                 credential = rules.federated_credential_name(key, namespace, account)
-                found.append((credential, (issuer.kind, *issuer.name, subject)))
+                found.append((given.get(credential, credential), (issuer.kind, *issuer.name, subject)))
         return Identity("identity", self._identity_is(name)), found
 
     def claims(self, name: str) -> Iterator[Claim]:
@@ -398,11 +422,25 @@ class AzureDeployment(Deployment):
                 hint="true",
                 field="identity.grant_storage",
             )
+        yield from self._unknown_credentials()
         if self.identity.federate:
             try:
                 rules.credential_count(len(self.agent.subjects()), len(self.clusters))
             except Refused as error:
                 yield Refused(error.rule, got=error.got, hint=error.hint, field="identity")
+
+    def _unknown_credentials(self) -> Iterator[Refused]:
+        """Names for credentials that are not created here, or that two would have."""
+        given, field = self.identity.credential_names, "identity.credential_names"
+        subjects = self.agent.subjects() if self.identity.federate else ()
+        accounts = [subject.split(":", 2)[2].replace(":", "/") for subject in subjects]
+        for account in given:
+            if account not in accounts:
+                near = difflib.get_close_matches(account, accounts, n=1)
+                rule = "must name service accounts of the agents that get a credential here"
+                yield Refused(rule, got=account, hint=near[0] if near else None, field=field)
+        if len({name.lower() for name in given.values()}) < len(given):
+            yield Refused("must differ", got=list(given.values()), field=field)
 
     def _other_environments(self) -> Iterator[Refused]:
         """Nothing of one environment of Azure is reached from another one."""
@@ -477,3 +515,12 @@ class AzureDeployment(Deployment):
     @together
     def _connection_can_be_defined(self) -> Iterator[str | Refused]:
         yield from attempt(rules.connection_id, self.connection_id, field="xcom.connection_id")
+
+    @model_validator(mode="after")
+    def _connection_is_that_of_the_settings(self, info: ValidationInfo) -> Self:
+        variable = rules.connection_variable(self.connection_id)
+        name = (info.context or {}).get("name")
+        account = self.account(name) if name else self.storage.account
+        for source in self.agent.sources():
+            vendor_values.check_connection(source, variable, account)
+        return self

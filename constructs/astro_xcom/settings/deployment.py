@@ -3,9 +3,9 @@
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from astro_xcom import kubernetes, names, user_values
 from astro_xcom.environment import doubtful
@@ -21,6 +21,12 @@ SHORT_RETENTION_DAYS = 14
 SMALL = 1000
 """Bytes. What most branches and short circuits decided fits in, so that Airflow's scheduler can read it."""
 NEEDED_VALUES = ("astroDeploymentAPIURL", "secretBackend")
+
+
+def _import(value: Any) -> Any:
+    if value is not True and (not isinstance(value, str) or not value.strip() or not value.isprintable()):
+        raise Refused("must be true, or the id as text", got=value, hint=None if value else "to remove the line")
+    return value
 
 
 class Cluster(Settings):
@@ -87,6 +93,12 @@ class Deployment(Settings):
     """For agents on Astro Runtime 3.3+. Off by default."""
     state: State | None = None
     """Terraform's state. Default: a local file."""
+    imports: dict[
+        str, Annotated[bool | str, BeforeValidator(_import), WithJsonSchema({"type": ["boolean", "string"]})]
+    ] = Field(default_factory=dict)
+    """What exists already and becomes part of the stack, by name (`bucket`, `role`, `release`) or Terraform address:
+    `true`, or its id where no setting says it. `astro-xcom imports` lists the names. What each refers to is imported
+    with it. Terraform ignores an import of what its state holds: remove the lines after the apply."""
 
     @property
     def clusters(self) -> tuple[Cluster, ...]:

@@ -1,0 +1,284 @@
+"""What exists already and becomes part of a stack: `imports` of a deployment as Terraform's import blocks. Pure.
+
+An id in another form is accepted by some providers and plans a replacement (`b/NAME` of a Google Cloud bucket), and so
+does a thing that is imported without its parent. So the ids come from the settings, and parents come along.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from astro_xcom.forgotten import BUCKET_SETTINGS, address
+from astro_xcom.names import azure, gcp
+from astro_xcom.refusal import Refusals, Refused, shown
+from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
+
+GCP_BUCKET_ROLES = {"objects": "roles/storage.objectAdmin", "bucket": "roles/storage.legacyBucketReader"}
+GCP_USER_ROLE = "roles/iam.workloadIdentityUser"
+GCP_KEY_ROLE = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
+GCP_FORMER_KEY_ROLE = "roles/cloudkms.cryptoKeyDecrypter"
+ACCOUNTS = "/providers/Microsoft.Storage/storageAccounts/"
+IDENTITIES = "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
+ASSIGNMENT = re.compile(r"(?P<scope>/.+)/providers/Microsoft\.Authorization/roleAssignments/[0-9A-Fa-f-]{36}")
+KMS_KEY = re.compile(r"(mrk-)?[0-9a-f-]{32,36}")
+
+GROUPS = {"credentials": "credential ", "members": "member "}
+"""A name for all things whose names start so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Importable:
+    """One resource of a stack, as Terraform imports it."""
+
+    address: str
+    id: str | None
+    """As the provider writes it. None: the cloud chose it, and no setting says it."""
+    parents: tuple[str, ...] = ()
+    """What it refers to: imported as well, or Terraform would replace it."""
+    find: str = ""
+    """How to find an id that no setting says."""
+    form: re.Pattern[str] | None = None
+    """What such an id looks like."""
+    scope: str = ""
+    """Of a role assignment: where it has to be."""
+
+
+def importable(name: str, deployment: Deployment) -> dict[str, Importable]:
+    """Everything that the stack of this deployment creates, by the name that `imports` gives it."""
+    found: dict[str, Importable] = {}
+    if isinstance(deployment, AwsDeployment):
+        found |= _on_aws(name, deployment)
+    elif isinstance(deployment, AzureDeployment):
+        found |= _on_azure(name, deployment)
+    elif isinstance(deployment, GcpDeployment):
+        found |= _on_gcp(name, deployment)
+    agent = deployment.agent
+    if agent.release:
+        release = f"{agent.namespace}/{agent.release_name}"
+        found["release"] = Importable(address=address("helm_release", "agent", "release"), id=release)
+    return found
+
+
+def import_blocks(name: str, deployment: Deployment) -> dict[str, str]:
+    """Address -> id of what `imports` of the deployment names, parents first.
+
+    Raises Refusals, a line for each import that cannot be: of what the stack does not create, or with an id that the
+    settings contradict.
+    """
+    if not deployment.imports:
+        return {}
+    there = importable(name, deployment)
+    given = dict(_named(deployment.imports, there))
+    wanted: dict[str, str] = {}
+    problems: list[str] = []
+
+    def add(thing: str) -> None:
+        if there[thing].address in wanted:
+            return
+        for parent in there[thing].parents:
+            if parent in there:
+                add(parent)
+        try:
+            wanted[there[thing].address] = _id(there[thing], given.get(thing, True))
+        except Refused as error:
+            problems.append(f"imports.{thing}: {error}")
+
+    for thing in given:
+        if thing in there:
+            add(thing)
+        else:
+            near = difflib.get_close_matches(thing, [*there, *(each.address for each in there.values())], n=1)
+            rule = f"is nothing that this deployment creates; there are {', '.join(there)}"
+            problems.append(f"imports.{thing}: {rule}" + (f"; try {near[0]}" if near else ""))
+    if problems:
+        raise Refusals(list(dict.fromkeys(problems)))
+    return wanted
+
+
+def named_addresses(deployment: Deployment) -> dict[str, str]:
+    """Name -> address of what `imports` names, without parents."""
+    there = importable("any", deployment)  # no address has the deployment's name in it
+    return {thing: there[thing].address for thing, _ in _named(deployment.imports, there) if thing in there}
+
+
+def _named(imports: Mapping[str, bool | str], there: Mapping[str, Importable]) -> Iterator[tuple[str, bool | str]]:
+    """The things that were named: an address by its name, a group by its members."""
+    names = {each.address: thing for thing, each in there.items()}
+    for thing, given in imports.items():
+        members = [each for each in there if thing in GROUPS and each.startswith(GROUPS[thing])]
+        yield from ((each, given) for each in members or [names.get(thing, thing)])
+
+
+def _id(thing: Importable, given: bool | str) -> str:
+    if thing.id is not None:
+        if given is not True and given != thing.id:
+            raise Refused("must be true, or the id that the settings give", got=given, hint=shown(thing.id))
+        return thing.id
+    found = thing.form.fullmatch(given) if thing.form and isinstance(given, str) else None
+    if not isinstance(given, str) or not found:
+        raise Refused(f"needs its id, which no setting says: {thing.find}", got=given)
+    if thing.scope and found["scope"].lower() != thing.scope.lower():
+        of_account = thing.scope.lower().startswith(f"{found['scope'].lower()}/")
+        raise Refused(
+            f"must be an assignment on {thing.scope}: Terraform replaces any other",
+            got=found["scope"],
+            hint="storage.role_scope: account" if of_account else None,
+        )
+    return given
+
+
+Found = Iterator[tuple[str, Importable]]
+
+
+def _on_aws(name: str, deployment: AwsDeployment) -> Found:
+    storage, identity = deployment.storage, deployment.identity
+    bucket = storage.bucket
+    if not storage.existing:
+        yield "bucket", Importable(address=address("aws_s3_bucket", "storage", "bucket"), id=bucket)
+        used = {"logging": storage.access_log_bucket, "notification": storage.eventbridge_notifications}
+        for part, kind in BUCKET_SETTINGS.items():
+            if used.get(part, True):
+                where = address(f"aws_s3_bucket_{kind}", "storage", part)
+                own = "bucket-policy" if part == "policy" else part
+                yield own, Importable(address=where, id=bucket, parents=("bucket",))
+    if not storage.existing and storage.encryption == "SSE-KMS" and storage.kms_key_arn is None:
+        find = f"aws kms describe-key --key-id alias/{bucket} --query KeyMetadata.KeyId"
+        yield "key", Importable(address=address("aws_kms_key", "storage", "key"), id=None, find=find, form=KMS_KEY)
+        where = address("aws_kms_alias", "storage", "key-alias")
+        yield "key-alias", Importable(address=where, id=f"alias/{bucket}", parents=("key",))
+    if not identity.existing_role:
+        role, policy = identity.role_name or f"{name}-xcom", identity.policy_name or f"storage-{bucket}"
+        yield "role", Importable(address=address("aws_iam_role", "identity", "role"), id=role)
+        where = address("aws_iam_role_policy", "storage", "grant-identity")
+        yield "role-policy", Importable(address=where, id=f"{role}:{policy}", parents=("role",))
+
+
+def _on_azure(name: str, deployment: AzureDeployment) -> Found:
+    storage, identity = deployment.storage, deployment.identity
+    group = _group(deployment, None)
+    account = f"{_group(deployment, storage.resource_group)}{ACCOUNTS}{deployment.account(name)}"
+    container = f"{account}/blobServices/default/containers/{storage.container}"
+    if not deployment.resource_group.existing:
+        yield "resource-group", Importable(address=address("azurerm_resource_group", "resource-group"), id=group)
+    if not storage.existing:
+        yield from _account_on_azure(name, deployment, group, account)
+    if storage.existing != "container":
+        where = address("azurerm_storage_container", "storage", "container")
+        yield "container", Importable(address=where, id=container, parents=("account",))
+    owner = f"{_group(deployment, identity.resource_group)}{IDENTITIES}{identity.name or f'{name}-xcom'}"
+    if not identity.existing:
+        where = address("azurerm_user_assigned_identity", "identity", "identity")
+        yield "identity", Importable(address=where, id=owner, parents=("resource-group",))
+    for number, key in enumerate(deployment.cluster_keys() if identity.federate else ()):
+        front = f"{key} " if number else ""
+        for namespace, service_account in _accounts(deployment):
+            own = azure.federated_credential_name(key, namespace, service_account)
+            where = address("azurerm_federated_identity_credential", "identity", own)
+            given = deployment.credential_names().get(own, own)
+            id_ = f"{owner}/federatedIdentityCredentials/{given}"
+            thing = f"credential {front}{namespace}/{service_account}"
+            yield thing, Importable(address=where, id=id_, parents=("identity",))
+    if not identity.granted:
+        return
+    where = address("azurerm_role_assignment", "storage", "grant-identity")
+    if storage.role_scope == "account":
+        yield "role-assignment", _assignment(where, account, ("identity", "account"))
+    else:
+        yield "role-assignment", _assignment(where, container, ("identity", "account", "container"))
+
+
+def _account_on_azure(name: str, deployment: AzureDeployment, group: str, account: str) -> Found:
+    storage = deployment.storage
+    if key := storage.customer_managed_key:
+        where = address("azurerm_user_assigned_identity", "storage-account", "key-identity")
+        own = f"{group}{IDENTITIES}{deployment.account(name)}-key"
+        yield "key-identity", Importable(address=where, id=own, parents=("resource-group",))
+        where = address("azurerm_role_assignment", "storage-account", "key-grant")
+        scope = f"{key.vault_id}/keys/{key.key_id.rpartition('/')[2]}"
+        yield "key-grant", _assignment(where, scope, ("key-identity",))
+    where = address("azurerm_storage_account", "storage-account", "account")
+    yield "account", Importable(address=where, id=account, parents=("resource-group", "key-identity"))
+    where = address("azurerm_storage_management_policy", "storage-account", "lifecycle")
+    yield "lifecycle", Importable(address=where, id=f"{account}/managementPolicies/default", parents=("account",))
+    if storage.private_endpoint:
+        where = address("azurerm_private_endpoint", "storage-account", "private-endpoint")
+        id_ = f"{group}/providers/Microsoft.Network/privateEndpoints/{deployment.account(name)}-blob"
+        yield "private-endpoint", Importable(address=where, id=id_, parents=("account",))
+    if storage.access_log_storage_account_id:
+        where = address("azurerm_monitor_diagnostic_setting", "storage-account", "access-logs")
+        id_ = f"{account}/blobServices/default|access-logs"
+        yield "access-logs", Importable(address=where, id=id_, parents=("account",))
+
+
+def _group(deployment: AzureDeployment, name: str | None) -> str:
+    return f"/subscriptions/{deployment.subscription_id}/resourceGroups/{name or deployment.resource_group.name}"
+
+
+def _assignment(where: str, scope: str, parents: tuple[str, ...]) -> Importable:
+    find = f'az role assignment list --query "[].id" --scope {scope}'
+    return Importable(address=where, id=None, parents=parents, find=find, form=ASSIGNMENT, scope=scope)
+
+
+def _on_gcp(name: str, deployment: GcpDeployment) -> Found:
+    storage, identity, project = deployment.storage, deployment.identity, deployment.project
+    if not storage.existing:
+        yield from _bucket_on_gcp(deployment)
+    email = identity.email(name, project)
+    account = f"projects/-/serviceAccounts/{email}"
+    if not identity.existing_service_account:
+        account = f"projects/{project}/serviceAccounts/{email}"
+        where = address("google_service_account", "identity", "account")
+        yield "service-account", Importable(address=where, id=account)
+    for kind, role in GCP_BUCKET_ROLES.items() if identity.grant_storage else ():
+        where = address("google_storage_bucket_iam_member", "storage", f"{kind}-identity")
+        id_ = f"b/{storage.bucket} {role} serviceAccount:{email}"
+        yield f"member {kind}", Importable(address=where, id=id_, parents=("bucket", "service-account"))
+    for cluster in deployment.clusters if identity.federate else ():
+        pool = cluster.pool(project)
+        front = "" if pool == deployment.cluster.pool(project) else f"{pool.removesuffix(gcp.POOL)} "
+        for namespace, service_account in _accounts(deployment):
+            key = f"{pool.removesuffix(gcp.POOL)}_{namespace}_{service_account}"
+            where = address("google_service_account_iam_member", "identity", f"user-{key}")
+            id_ = f"{account} {GCP_USER_ROLE} serviceAccount:{pool}[{namespace}/{service_account}]"
+            thing = f"member {front}{namespace}/{service_account}"
+            yield thing, Importable(address=where, id=id_, parents=("service-account",))
+
+
+def _bucket_on_gcp(deployment: GcpDeployment) -> Found:
+    storage = deployment.storage
+    key = storage.kms_key_name
+    if storage.encryption == "customer-managed":
+        if key is None:
+            place = f"projects/{deployment.project}/locations/{gcp.kms_location(str(storage.location))}"
+            ring = f"{place}/keyRings/{storage.bucket}"
+            key = f"{ring}/cryptoKeys/xcom"
+            yield "key-ring", Importable(address=address("google_kms_key_ring", "storage", "key-ring"), id=ring)
+            where = address("google_kms_crypto_key", "storage", "key")
+            yield "key", Importable(address=where, id=key, parents=("key-ring",))
+        if storage.grant_kms_key:
+            id_ = "given-key-grant" if storage.kms_key_name else "key-grant"
+            yield "key-grant", _key_member(id_, key, GCP_KEY_ROLE)
+    for former in storage.former_kms_key_names:
+        own = former.replace("/", ".")
+        yield f"former-key-grant {own}", _key_member(f"former-key-grant-{own}", former, GCP_FORMER_KEY_ROLE)
+    where = address("google_storage_bucket", "storage", "bucket")
+    yield "bucket", Importable(address=where, id=storage.bucket, parents=("key",))
+
+
+def _key_member(id_: str, key: str, role: str) -> Importable:
+    where = address("google_kms_crypto_key_iam_member", "storage", id_)
+    agent = r"serviceAccount:service-[0-9]+@gs-project-accounts\.iam\.gserviceaccount\.com"
+    return Importable(
+        address=where,
+        id=None,
+        parents=("key",),
+        find=f'"{key} {role} serviceAccount:AGENT", where `gcloud storage service-agent` prints AGENT; '
+        "without an import the grant is added once more, and nothing changes",
+        form=re.compile(f"{re.escape(f'{key} {role} ')}{agent}"),
+    )
+
+
+def _accounts(deployment: Deployment) -> list[list[str]]:
+    """Namespace and name of every trusted service account."""
+    return [subject.split(":")[2:] for subject in deployment.agent.subjects()]
