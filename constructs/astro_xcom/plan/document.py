@@ -23,6 +23,10 @@ class Change:
     before: Body
     after: Body
     """Without what only the apply will tell."""
+    imported: str | None = None
+    """The id by which it is imported, if it is."""
+    replaced_for: tuple[str, ...] = ()
+    """The arguments that force a replacement."""
     tainted: bool = False
     """Whether it is replaced because Terraform could not finish it before."""
 
@@ -44,8 +48,8 @@ class Change:
     @property
     def name(self) -> str:
         """What a person calls it."""
-        found = next((self.before.get(key) or self.after.get(key) for key in ("bucket", "name", "id")), None)
-        return str(found or self.address)
+        found = (self.before.get(key) or self.after.get(key) for key in ("bucket", "name", "id"))
+        return str(next(filter(None, found), self.address))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +109,8 @@ def _change(each: Body) -> Change:
         actions=tuple(change["actions"]),
         before=change.get("before") or {},
         after=change.get("after") or {},
+        imported=(change.get("importing") or {}).get("id"),
+        replaced_for=tuple(".".join(map(str, path)) for path in change.get("replace_paths") or ()),
         tainted=each.get("action_reason") == "replace_because_tainted",
     )
 

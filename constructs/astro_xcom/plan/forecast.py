@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import yaml
 
 from astro_xcom.json_files import shaped
-from astro_xcom.plan import costs, expiry, identity, keys, network, release, storage
+from astro_xcom.plan import costs, expiry, identity, imports, keys, network, release, storage
 from astro_xcom.plan.document import HOW, Plan
 from astro_xcom.plan.effect import KINDS, Effect, Kind
 from astro_xcom.plan.types import KNOWN
@@ -98,5 +98,10 @@ RULES: tuple[Callable[[Deployment, Plan], Iterator[Effect]], ...] = (
     network.changes,
     expiry.changes,
     costs.changes,
+    imports.changes,
+    imports.expiry,
+    imports.trust,
+    imports.account_keys,
+    imports.stays_behind,
     _others,
 )

@@ -49,10 +49,14 @@ def trust(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
 
 def _running(plan: Plan) -> Iterator[str]:
     """The subjects of the pods that run now: those of the release, else of the values that somebody installs."""
-    releases = [change.before["values"][0] for change in plan.of("helm_release") if change.before.get("values")]
-    for text in releases or filter(None, [plan.outputs.get("agent_values", (None,))[0]]):
+    releases = [change.before for change in plan.of("helm_release") if change.before.get("values")]
+    given = [(each["values"][0], str(each.get("namespace"))) for each in releases]
+    output = plan.outputs.get("agent_values", (None,))[0]
+    for text, namespace in given or ([(output, "")] if output else []):
         values = yaml.safe_load(text)
-        found = service_accounts(values, prefix=values["resourceNamePrefix"], namespace=values["namespace"])
+        # A release that was made by hand may leave its namespace to Helm.
+        namespace = values.get("namespace") or namespace
+        found = service_accounts(values, prefix=values["resourceNamePrefix"], namespace=namespace)
         yield from dict.fromkeys(account.subject for account in found)
 
 
