@@ -1,0 +1,298 @@
+"""What was made by hand, as a deployment: chart values in, settings out. Pure."""
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from astro_xcom.names import azure
+from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.vendor_values import BACKEND, COMPRESSIONS, URL
+from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_BACKEND, XCOM_VARIABLES
+
+SCHEMES = {"aws": ("s3", "s3a"), "azure": ("abfs", "abfss", "wasb", "wasbs", "adl"), "gcp": ("gs", "gcs")}
+THINGS = ("storage", "identity", "release")
+OTHER_WORDS = {
+    **dict.fromkeys(("bucket", "account", "container"), "storage"),
+    **dict.fromkeys(("role", "service-account", "managed-identity"), "identity"),
+    **dict.fromkeys(("agents", "agent", "helm"), "release"),
+}
+ROLE = re.compile(r"arn:[^:]+:iam::(?P<account>[0-9]{12}):role(?P<path>/(?:.*/)?)(?P<name>[^/]+)")
+EMAIL = re.compile(r"(?P<id>[^@]+)@(?P<project>[^@]+)\.iam\.gserviceaccount\.com")
+ROLE_MARK = "eks.amazonaws.com/role-arn"
+EMAIL_MARK = "iam.gke.io/gcp-service-account"
+DEFAULT_COMPRESSION = {"aws": "zip", "azure": "zip", "gcp": "none"}
+
+ASKED = {
+    "aws": {"region": "Region of the bucket", "cluster.name": "Name of the EKS cluster"},
+    "azure": {
+        "subscription_id": "Subscription",
+        "location": "Location of the storage account",
+        "resource_group.name": "Resource group of the storage account and the identity",
+        "identity.name": "Name of the managed identity",
+        "cluster.name": "Name of the AKS cluster",
+        "cluster.resource_group": "Resource group of the AKS cluster",
+    },
+    "gcp": {
+        "project": "Project of the bucket",
+        "cluster.name": "Name of the GKE cluster",
+        "cluster.location": "Region or zone of the GKE cluster",
+    },
+}
+"""What no values file says. Setting -> the question."""
+
+
+@dataclass(kw_only=True)
+class Proposal:
+    """A deployment that goes on with what was made by hand."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What to look at before the first apply."""
+
+    def missing(self, cloud: str, defaults: Mapping[str, Any]) -> dict[str, str]:
+        """Setting -> question, for what neither the values nor the file's defaults say."""
+        asked = dict(ASKED[cloud])
+        if cloud == "gcp" and not self.settings.get("storage", {}).get("existing"):
+            asked["storage.location"] = "Location of the bucket"
+        return {path: text for path, text in asked.items() if _at(self.settings, path) is None is _at(defaults, path)}
+
+
+def things(words: Collection[str]) -> set[str]:
+    """What `--adopt` names. Raises Refusals for what is none."""
+    found = {OTHER_WORDS.get(word, word) for word in words}
+    rule = f"must be one of {', '.join(THINGS)}"
+    problems = [f"--adopt: {Refused(rule, got=word)}" for word in sorted(found - {*THINGS})]
+    if problems:
+        raise Refusals(problems)
+    return found
+
+
+def propose(
+    cloud: str,
+    values: Mapping[str, Any],
+    given: Mapping[str, str],
+    *,
+    namespace: str | None,
+    release: str | None,
+    adopt: Collection[str],
+    imports: bool,
+) -> Proposal:
+    """The deployment of these chart values. `given`: setting -> value, by the caller.
+
+    What is in `adopt` stays its owner's. With `imports` the rest becomes part of the stack; without, everything but the
+    release stays its owner's. Raises Refusals for values that keep no XComs in this cloud.
+    """
+    proposal = Proposal()
+    if namespace and values.get("namespace") not in (None, "", namespace):
+        raise Refusals([f"namespace is {values['namespace']}, and --namespace {namespace}: keep one of them"])
+    adopt = set(adopt) if imports else {"storage", "identity", *adopt}
+    agent = {
+        "namespace": namespace or values.get("namespace"),
+        "resource_name_prefix": values.get("resourceNamePrefix"),
+    }
+    if release:
+        agent["release_name"] = release
+    if "release" in adopt:
+        agent["release"] = False
+        proposal.notes.append("The release stays yours: install the chart with the output agent_values from now on.")
+    proposal.settings = {"cloud": cloud, "agent": agent, **_xcom(cloud, values, proposal.notes)}
+    _of_cloud = {"aws": _aws, "azure": _azure, "gcp": _gcp}[cloud]
+    _of_cloud(proposal, values, adopt)
+    for path, text in given.items():
+        put(proposal.settings, path, text)
+    if imports:
+        _imports(proposal, cloud, adopt, by_release=release is not None)
+    return proposal
+
+
+def put(settings: dict[str, Any], path: str, text: str) -> None:
+    """Set one setting, `true`, `false` and small numbers as what they are."""
+    *parents, last = path.split(".")
+    for key in parents:
+        settings = settings.setdefault(key, {})
+    number = int(text) if re.fullmatch("[0-9]{1,6}", text, re.ASCII) else text
+    settings[last] = {"true": True, "false": False}.get(text, number)
+
+
+def _at(settings: Any, path: str) -> Any:
+    for key in path.split("."):
+        settings = settings.get(key) if isinstance(settings, Mapping) else None
+    return settings
+
+
+def variables(values: Mapping[str, Any]) -> dict[str, str]:
+    """The variables of `commonEnv` that have a plain value."""
+    entries = values.get("commonEnv")
+    named = (entry for entry in (entries if isinstance(entries, list) else ()) if isinstance(entry, Mapping))
+    return {str(entry.get("name")): entry["value"] for entry in named if isinstance(entry.get("value"), str)}
+
+
+def _xcom(cloud: str, values: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    env = variables(values)
+    url = _url(cloud, env, f"{XCOM_VARIABLES}PATH")
+    if url is None:
+        rule = f"commonEnv has no {XCOM_VARIABLES}PATH: these agents keep no XComs, so there is nothing to take over"
+        raise Refusals([rule])
+    xcom: dict[str, Any] = {}
+    if url["connection"] and not (cloud == "azure" and url["connection"] == azure.DEFAULT_CONNECTION_ID):
+        xcom["connection_id"] = url["connection"]
+    compression = env.get(f"{XCOM_VARIABLES}COMPRESSION", "")
+    if compression and compression not in COMPRESSIONS:
+        notes.append(f"COMPRESSION is {compression}, which fails every write: proposed is none.")
+    meant = compression if compression in COMPRESSIONS else "none"
+    if meant != DEFAULT_COMPRESSION[cloud]:
+        xcom["compression"] = meant
+    threshold = env.get(f"{XCOM_VARIABLES}THRESHOLD", "")
+    if not re.fullmatch("[0-9]{1,9}", threshold, re.ASCII):
+        notes.append("THRESHOLD keeps values in Airflow's database: proposed is 0, all values in the storage.")
+    elif int(threshold):
+        xcom["threshold"] = int(threshold)
+    backend = values.get("xcomBackend") or env.get(BACKEND)
+    if backend and backend != XCOM_BACKEND:
+        xcom["backend"] = backend
+    state = _url(cloud, env, f"{STATE_STORE_VARIABLES}PATH")
+    bucket = "container" if cloud == "azure" else "bucket"
+    return {
+        "storage": {bucket: url["bucket"], "path": url["path"] or ""},
+        **({"xcom": xcom} if xcom else {}),
+        **({"state_store": {"path": state["path"]}} if state and state["path"] else {}),
+    }
+
+
+def _url(cloud: str, env: Mapping[str, str], variable: str) -> re.Match[str] | None:
+    if variable not in env:
+        return None
+    found = URL.fullmatch(env[variable])
+    if found is None or found["scheme"] not in SCHEMES[cloud]:
+        raise Refusals([f"{variable} is no path of {cloud}; got {json.dumps(env[variable])}"])
+    return found
+
+
+def _marks(value: Any, mark: str) -> Iterator[str]:
+    """Every value of an annotation, wherever it is."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if key == mark and isinstance(item, str) and item:
+                yield item
+            else:
+                yield from _marks(item, mark)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _marks(item, mark)
+
+
+def _mark(values: Mapping[str, Any], mark: str) -> str | None:
+    found = list(dict.fromkeys(_marks(values, mark)))
+    if len(found) > 1:
+        raise Refusals([f"{mark} names several identities, and a deployment has one; got {', '.join(found)}"])
+    return found[0] if found else None
+
+
+def _aws(proposal: Proposal, values: Mapping[str, Any], adopt: Collection[str]) -> None:
+    settings, notes = proposal.settings, proposal.notes
+    arn = _mark(values, ROLE_MARK)
+    role = ROLE.fullmatch(arn) if arn else None
+    if role:
+        settings["account_id"] = role["account"]
+    if "storage" in adopt:
+        settings["storage"]["existing"] = True
+    if "identity" in adopt and arn:
+        settings["identity"] = {"existing_role": arn}
+    elif role:
+        settings["identity"] = {"role_name": role["name"], **({} if role["path"] == "/" else {"path": role["path"]})}
+    else:
+        notes.append("No role is named: the apply creates one, and agents use it from then on.")
+
+
+def _azure(proposal: Proposal, values: Mapping[str, Any], adopt: Collection[str]) -> None:
+    settings, notes = proposal.settings, proposal.notes
+    settings["resource_group"] = {"existing": True}
+    connection = settings.get("xcom", {}).get("connection_id", azure.DEFAULT_CONNECTION_ID)
+    extra = _extra(variables(values).get(f"AIRFLOW_CONN_{connection.upper()}"))
+    for key, place in (("account_name", "storage.account"), ("workload_identity_tenant_id", "tenant_id")):
+        if isinstance(extra.get(key), str):
+            put(settings, place, extra[key])
+    if any(extra.get(key) for key in ("account_key", "connection_string", "sas_token")):
+        notes.append("The connection has a key of the account: agents use their identity instead from now on.")
+    if "storage" in adopt:
+        settings["storage"]["existing"] = "container"
+    if "identity" in adopt:
+        settings["identity"] = {"existing": True, "federate": False}
+        notes.append(
+            "The identity stays its owner's: who federates the service accounts that `check` lists is its owner."
+        )
+
+
+def _extra(text: str | None) -> dict[str, Any]:
+    try:
+        parsed = json.loads(text or "{}")
+        extra = parsed.get("extra") or {}
+        extra = json.loads(extra) if isinstance(extra, str) else extra
+        return {**({"account_name": parsed["login"]} if parsed.get("login") else {}), **extra}
+    except (AttributeError, TypeError, ValueError):
+        return {}
+
+
+def _gcp(proposal: Proposal, values: Mapping[str, Any], adopt: Collection[str]) -> None:
+    settings, notes = proposal.settings, proposal.notes
+    email = _mark(values, EMAIL_MARK)
+    account = EMAIL.fullmatch(email) if email else None
+    if account:
+        settings["project"] = account["project"]
+    if "storage" in adopt:
+        settings["storage"]["existing"] = True
+    if email and ("identity" in adopt or not account):
+        settings["identity"] = {"existing_service_account": email}
+    elif account:
+        settings["identity"] = {"service_account_id": account["id"]}
+    else:
+        notes.append("No service account is named: the apply creates one, and agents use it from then on.")
+
+
+def _imports(proposal: Proposal, cloud: str, adopt: Collection[str], *, by_release: bool) -> None:
+    settings, notes = proposal.settings, proposal.notes
+    found: dict[str, Any] = {}
+    storage, identity = settings["storage"], settings.setdefault("identity", {})
+    if cloud == "aws":
+        if "storage" not in adopt:
+            found |= dict.fromkeys(("bucket", "versioning", "encryption", "lifecycle"), True)
+            notes.append(
+                "A policy of the bucket is replaced: add imports.bucket-policy: true to see it in the plan. "
+                "Remove imports.lifecycle, versioning or encryption if the bucket has none."
+            )
+        if "identity" not in adopt and identity.get("role_name"):
+            found["role"] = True
+            found |= {"role-policy": True} if identity.get("policy_name") else {}
+            notes.append(
+                "The role's trust becomes exact. Policies that you attached to it stay: remove them afterwards."
+            )
+    elif cloud == "azure":
+        if "storage" not in adopt:
+            found |= dict.fromkeys(("account", "container"), True)
+            notes.append(
+                "The account's keys are switched off: who uses them is refused. If the account has a lifecycle policy, "
+                "add imports.lifecycle: true, or it is replaced without being shown."
+            )
+        if "identity" not in adopt:
+            found["identity"] = True
+            notes.append(
+                "Azure refuses a second credential of one service account, and a second assignment of one role. Import "
+                "what is there: its names with --set identity.credential_names.NAMESPACE/ACCOUNT=CREDENTIAL "
+                "(az identity federated-credential list), its id with --set imports.role-assignment=ID "
+                "(az role assignment list)."
+            )
+            found |= {f"credential {account}": True for account in identity.get("credential_names", {})}
+        scope = str(settings.get("imports", {}).get("role-assignment", "")).partition("/providers/Microsoft.Authoriz")[
+            0
+        ]
+        if re.fullmatch(r".*/storageAccounts/[^/]+", scope):
+            storage["role_scope"] = "account"
+    else:
+        found |= {} if "storage" in adopt else {"bucket": True}
+        found |= {"service-account": True} if identity.get("service_account_id") else {}
+        notes.append("Members that exist are added once more, which changes nothing; others that you added stay.")
+    if by_release and "release" not in adopt:
+        found["release"] = True
+    settings["imports"] = {**found, **settings.get("imports", {})}

@@ -1,0 +1,292 @@
+"""`astro-xcom take-over`: hand-made values become a deployment, and nothing is written over without a copy."""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from astro_xcom.cli import app
+from astro_xcom.values_text import cleaned
+from support import Body, synth_file
+
+VENDOR = Path(__file__).parent / "vendor"
+SETTINGS = {
+    "aws": ["region=us-east-1", "cluster.name=data"],
+    "azure": [
+        "subscription_id=00000000-0000-0000-0000-000000000000",
+        "location=westeurope",
+        "resource_group.name=astro",
+        "identity.name=astro-agents",
+        "cluster.name=data",
+        "cluster.resource_group=aks",
+    ],
+    "gcp": ["cluster.name=data", "cluster.location=us-central1"],
+}
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command for one cloud, in a folder of its own: exit code, stdout, stderr."""
+
+    def take_over(cloud: str, *options: str, values: Path | None = None, settings: bool = True) -> tuple[int, str, str]:
+        sets = [part for each in SETTINGS[cloud] for part in ("--set", each)] if settings else []
+        command = ["take-over", "hand", "--cloud", cloud, "--values", str(values or VENDOR / f"{cloud}.yaml")]
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["astro-xcom", *command, *sets, *options])
+        with pytest.raises(SystemExit) as ended:
+            app.main()
+        said = capsys.readouterr()
+        code = ended.value.code
+        return (code or 0, said.out, said.err) if isinstance(code, int | None) else (1, said.out, f"{said.err}{code}")
+
+    return take_over
+
+
+def written(folder: Path) -> Body:
+    found: Body = yaml.safe_load((folder / "deployments.yaml").read_text())["deployments"]["hand"]
+    return found
+
+
+def path_in(values: str) -> str:
+    """Where tasks keep XComs: a value is found again only if this stays to the letter."""
+    entries = yaml.safe_load(values)["commonEnv"]
+    return str(next(each["value"] for each in entries if each["name"].endswith("XCOM_OBJECTSTORAGE_PATH")))
+
+
+def path_of(stack: Path) -> str:
+    """The same of a stack, with its references read."""
+    body = json.loads((stack / "cdk.tf.json").read_text())
+    url = str(body["output"]["xcom_path"]["value"])
+    for type_, resource, argument in re.findall(r"\$\{(\w+)\.([\w-]+)\.(\w+)\}", url):
+        url = url.replace(f"${{{type_}.{resource}.{argument}}}", body["resource"][type_][resource][argument])
+    return url
+
+
+EXPECTED: dict[tuple[str, str], Body] = {
+    ("aws", "adopted"): {
+        "account_id": "111122223333",
+        "storage": {"bucket": "acme-xcom", "path": "xcom", "existing": True},
+        "identity": {"existing_role": "arn:aws:iam::111122223333:role/astro-agents"},
+        "xcom": {"connection_id": "aws_default"},
+    },
+    ("aws", "imported"): {
+        "account_id": "111122223333",
+        "storage": {"bucket": "acme-xcom", "path": "xcom"},
+        "identity": {"role_name": "astro-agents"},
+        "xcom": {"connection_id": "aws_default"},
+        "imports": dict.fromkeys(("bucket", "versioning", "encryption", "lifecycle", "role", "release"), True),
+    },
+    ("azure", "adopted"): {
+        "tenant_id": "11111111-1111-1111-1111-111111111111",
+        "resource_group": {"existing": True, "name": "astro"},
+        "storage": {"container": "xcom", "path": "xcom", "account": "acmeastroxcom", "existing": "container"},
+        "identity": {"existing": True, "federate": False, "name": "astro-agents"},
+    },
+    ("azure", "imported"): {
+        "storage": {"container": "xcom", "path": "xcom", "account": "acmeastroxcom"},
+        "identity": {"name": "astro-agents"},
+        "imports": dict.fromkeys(("account", "container", "identity", "release"), True),
+    },
+    ("gcp", "adopted"): {
+        "project": "acme-data",
+        "storage": {"bucket": "acme-xcom", "path": "xcom", "existing": True},
+        "identity": {"existing_service_account": "astro-agents@acme-data.iam.gserviceaccount.com"},
+        "xcom": {"compression": "zip"},
+    },
+    ("gcp", "imported"): {
+        "project": "acme-data",
+        "storage": {"bucket": "acme-xcom", "path": "xcom", "location": "US"},
+        "identity": {"service_account_id": "astro-agents"},
+        "xcom": {"compression": "zip"},
+        "imports": dict.fromkeys(("bucket", "service-account", "release"), True),
+    },
+}
+
+
+@pytest.mark.parametrize(("cloud", "way"), EXPECTED)
+def test_the_page_becomes_a_deployment(cloud: str, way: str, run: Run, tmp_path: Path) -> None:
+    options = ["--import"] if way == "imported" else []
+    options += ["--set", "storage.location=US"] if (cloud, way) == ("gcp", "imported") else []
+    code, out, err = run(cloud, "--release", "agents", "--namespace", "astro", "--yes", *options)
+    assert (code, err.count("written")) == (0, 2), err
+    found = written(tmp_path)
+    assert {key: found.get(key) for key in EXPECTED[cloud, way]} == EXPECTED[cloud, way]
+    assert found["agent"] == {
+        "namespace": "astro",
+        "resource_name_prefix": "prod",
+        "release_name": "agents",
+        "values_files": ["hand-values.yaml"],
+    }
+    assert out.startswith(f"  hand:\n    cloud: {cloud}\n")
+    stack = synth_file(tmp_path / "deployments.yaml", tmp_path / "out")["hand"]
+    assert path_of(stack) == path_in((VENDOR / f"{cloud}.yaml").read_text())
+
+
+COMMENTED = """\
+# Ours, since 2024.
+defaults:  # for all
+  agent: {namespace: astro, resource_name_prefix: prod}
+
+deployments:
+  other:  # the first one
+    cloud: gcp
+    project: acme-data
+    cluster: {name: data, location: us-central1}
+    agent: {release_name: other, resource_name_prefix: other}
+    storage: {bucket: acme-other, location: US}
+
+# the end
+"""
+
+
+def test_the_file_keeps_its_text_and_a_copy(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "deployments.yaml"
+    file.write_text(COMMENTED)
+    (tmp_path / "hand-values.yaml").write_text("mine: 1\n")
+    (tmp_path / "deployments.yaml.bak").write_text("older\n")
+    code, _, err = run("aws", "--yes")
+    assert code == 0, err
+    before, rest = file.read_text().split("\n  hand:\n")
+    assert COMMENTED.startswith(before)
+    assert rest.endswith("\n\n# the end\n")
+    assert (tmp_path / "deployments.yaml.bak").read_text() == "older\n"
+    assert (tmp_path / "deployments.yaml.bak2").read_text() == COMMENTED
+    assert (tmp_path / "hand-values.yaml.bak").read_text() == "mine: 1\n"
+
+
+def test_without_a_yes_nothing_is_written(run: Run, tmp_path: Path) -> None:
+    code, out, err = run("aws")
+    assert (code, "  hand:\n" in out) == (0, True)
+    assert "Nothing is written" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_on_a_terminal_it_asks(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {"Region of the bucket": "eu-west-1", "Name of the EKS cluster": "data"}
+    monkeypatch.setattr("astro_xcom.cli.take_over.on_a_terminal", lambda: True)
+    monkeypatch.setattr("typer.prompt", lambda question, **_: answers[question])
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: False)
+    assert "Nothing is written" in run("aws", settings=False)[2]
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: True)
+    assert run("aws", settings=False)[0] == 0
+    assert (written(tmp_path)["region"], written(tmp_path)["cluster"]) == ("eu-west-1", {"name": "data"})
+
+
+@pytest.mark.parametrize(
+    ("cloud", "options", "edit", "says"),
+    [
+        ("aws", ["--adopt", "bukket"], {}, 'must be one of storage, identity, release; got "bukket"'),
+        ("aws", ["--set", "region"], {}, 'must be SETTING=VALUE; got "region"'),
+        ("aws", ["--set", "regoin=x"], {}, "hand.regoin: is not a setting; there are"),
+        ("aws", ["--namespace", "other"], {}, "namespace is astro, and --namespace other: keep one of them"),
+        ("gcp", [], {"AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH": "NOTHING"}, "so there is nothing to take over"),
+        ("gcp", [], {"gs://": "s3://"}, "is no path of gcp"),
+        (
+            "aws",
+            [],
+            {"workers:": "serviceAccount: {annotations: {eks.amazonaws.com/role-arn: x}}\nworkers:"},
+            "several",
+        ),
+    ],
+)
+def test_what_cannot_be_taken_over_is_refused(
+    cloud: str, options: list[str], edit: dict[str, str], says: str, run: Run, tmp_path: Path
+) -> None:
+    text = (VENDOR / f"{cloud}.yaml").read_text()
+    for old, new in edit.items():
+        text = text.replace(old, new)
+    values = tmp_path / "values.yaml"
+    values.write_text(text)
+    code, out, err = run(cloud, *options, "--yes", values=values)
+    assert (code, out) == (1, "")
+    assert says in err
+    assert [each.name for each in tmp_path.iterdir()] == ["values.yaml"]
+
+
+def test_a_deployment_that_is_there_is_not_written_over(run: Run, tmp_path: Path) -> None:
+    assert run("aws", "--yes")[0] == 0
+    code, _, err = run("aws", "--yes")
+    assert code == 1
+    assert "deployments.yaml: hand: is there already" in err
+
+
+def test_everything_that_no_values_say_is_asked_for_at_once(run: Run) -> None:
+    code, _, err = run("azure", "--yes", settings=False)
+    assert code == 1
+    assert [line.partition(":")[0] for line in err.splitlines()] == [
+        each.partition("=")[0] for each in SETTINGS["azure"]
+    ]
+
+
+def test_what_is_adopted_is_not_imported(run: Run, tmp_path: Path) -> None:
+    options = ("--import", "--adopt", "bucket", "--adopt", "release", "--release", "agents", "--yes")
+    assert run("aws", *options)[0] == 0
+    found = written(tmp_path)
+    assert found["storage"]["existing"] is True
+    assert found["agent"]["release"] is False
+    assert found["imports"] == {"role": True}
+
+
+def test_names_that_azure_refuses_twice_are_imported_under_their_own(run: Run, tmp_path: Path) -> None:
+    account = (
+        "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/astro/providers/Microsoft.Storage"
+        "/storageAccounts/acmeastroxcom"
+    )
+    assignment = f"{account}/providers/Microsoft.Authorization/roleAssignments/00000000-0000-0000-0000-000000000000"
+    credential = "identity.credential_names.astro/prod-worker-default-worker=agents"
+    code, _, err = run(
+        "azure", "--import", "--yes", "--set", credential, "--set", f"imports.role-assignment={assignment}"
+    )
+    assert code == 0, err
+    found = written(tmp_path)
+    assert found["storage"]["role_scope"] == "account"
+    assert found["imports"]["credential astro/prod-worker-default-worker"] is True
+
+
+CLEANED = """\
+# Astronomer's page for AWS, in the words of the chart, with names made up.
+astroDeploymentAPIURL: https://cluster0.external.astronomer.run/d0000000
+image: images.example.com/data/agent:1.8.2
+imagePullSecretName: astro-pull-secret  # of the registry
+agentTokenSecretName: astro-agent-token
+secretBackend: airflow.secrets.local_filesystem.LocalFilesystemBackend
+
+# XComs
+commonEnv:
+  - name: ASTRO_DEPLOYMENT_NAMESPACE
+    value: solar-system-1234
+  # where values go
+workers:
+  - name: default-worker
+    replicas: 2  # more at month's end
+  - name: heavy
+    serviceAccount:
+      name: heavy-lifting
+"""
+
+
+def test_the_values_lose_what_the_settings_give_and_no_comment() -> None:
+    assert cleaned((VENDOR / "aws.yaml").read_text()) == CLEANED
+    assert cleaned(CLEANED) == CLEANED
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("a: 1\nannotations: {eks.amazonaws.com/role-arn: x}\n", "a: 1\n"),
+        ("labels:\n  azure.workload.identity/use: 'true'\n  team: data\n", "labels:\n  team: data\n"),
+        ("labels: {azure.workload.identity/use: 'true', team: data}\n", None),  # not by whole lines
+        ("commonEnv:\n- name: AIRFLOW__CORE__XCOM_BACKEND\n  value: x\n# next\nb: 1\n", "# next\nb: 1\n"),
+        ("commonEnv:\n- {name: AIRFLOW_CONN_WASB_XCOM}\n- {name: A, value: x}", "commonEnv:\n- {name: A, value: x}"),
+        ("workers:\n- name: a\n  env: []\nnamespace: x", "workers:\n- name: a\n  env: []\n"),
+        ("", ""),
+        ("just: this", "just: this"),
+    ],
+)  # fmt: skip
+def test_other_forms_of_yaml(text: str, left: str | None) -> None:
+    assert cleaned(text, "AIRFLOW_CONN_WASB_XCOM") == (text if left is None else left)
