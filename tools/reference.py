@@ -64,6 +64,9 @@ entries with one name the later wins without a word, and client libraries read v
 identity. So these are refused in each of those lists, as a value and as `valueFrom`, where XComs are in that cloud;
 "warning" is allowed. Tasks that need another identity get it from an Airflow connection of their own.
 
+The exception: in `commonEnv`, the variables of Astronomer's page may say
+[the same as the settings](take-over.md#your-values).
+
 What `envFrom` brings in cannot be read here; `astro-xcom check` says where it stands.
 
 A literal under a name such as `DB_PASSWORD`, a URL with a password, a private key and JSON with a password are refused
