@@ -29,12 +29,16 @@ def temporary_app() -> Iterator["App"]:
         yield App(outdir=folder)
 
 
-def write_stacks(deployments: Mapping[str, Deployment], *, file: str) -> Path:
-    """Write the Terraform JSON of deployments to the folder that the cdktf command names, or else to cdktf.out.
+def output_folder() -> Path:
+    """The folder that the cdktf command names, or else cdktf.out."""
+    return Path(os.environ.get("CDKTF_OUTDIR") or OUT)
 
-    Whatever fails or interrupts it leaves there what was there. Returns the folder.
+
+def write_stacks(deployments: Mapping[str, Deployment], out: Path, *, file: str) -> None:
+    """Write the Terraform JSON of deployments to a folder.
+
+    Whatever fails or interrupts it leaves there what was there.
     """
-    out = Path(os.environ.get("CDKTF_OUTDIR") or OUT)
     with temporary_app() as app:
         add_stacks(app, deployments, file=file)
         app.synth()
@@ -46,4 +50,3 @@ def write_stacks(deployments: Mapping[str, Deployment], *, file: str) -> Path:
     for place in former:
         check_below(place, out)
     remove_files(former)
-    return out

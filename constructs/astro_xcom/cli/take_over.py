@@ -12,7 +12,7 @@ import yaml
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.deployments import deployments_in
 from astro_xcom.deployments_text import added
-from astro_xcom.hcp.files import replace_file
+from astro_xcom.files import replace_files
 from astro_xcom.names import azure
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.take_over import Proposal, propose, put, things
@@ -81,7 +81,7 @@ def take_over(
         return
     for where, what in ((place, clean), (file, written)):
         _keep(where)
-        replace_file(where, what.encode())
+        replace_files({where: what.encode()})
         typer.echo(f"{where}: written", err=True)
 
 
@@ -126,5 +126,5 @@ def _keep(place: Path) -> None:
     number, copy = 2, place.with_name(f"{place.name}.bak")
     while copy.exists():
         copy, number = place.with_name(f"{place.name}.bak{number}"), number + 1
-    replace_file(copy, place.read_bytes())
+    replace_files({copy: place.read_bytes()})
     typer.echo(f"{copy}: the old {place.name}", err=True)
