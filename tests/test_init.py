@@ -1,0 +1,332 @@
+"""`astro-xcom init`: a repository that works as it is written, and nothing that was there is touched."""
+
+import io
+import json
+import os
+import re
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from astro_xcom.chart_values import Source
+from astro_xcom.cli import app as cli
+from astro_xcom.deployments import CLOUDS, read_deployments
+from astro_xcom.starter import wheel
+from astro_xcom.starter.questions import questions
+from astro_xcom.starter.repository import OURS, made_up
+from support import EXAMPLE, PROJECT
+
+Run = Callable[..., tuple[int, str, str]]
+VALUES = EXAMPLE / "examples" / "agent-values.yaml"
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """A command in an empty folder: arguments -> (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["astro-xcom", *map(str, arguments)])
+        with pytest.raises(SystemExit) as done:
+            cli.main()
+        out, err = capsys.readouterr()
+        if isinstance(done.value.code, str):
+            return 1, out, err + done.value.code
+        return done.value.code or 0, out, err
+
+    return command
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+@pytest.mark.parametrize("values", [None, VALUES], ids=["from nothing", "with values"])
+def test_what_is_written_works_as_it_is(cloud: str, values: Path | None, run: Run, tmp_path: Path) -> None:
+    code, out, err = run("init", "--cloud", cloud, "--yes", *(["--values", values] if values else []))
+    assert (code, err) == (0, "")
+    written = files(tmp_path)
+    assert written == {line for line in out.splitlines() if (tmp_path / line).is_file() and line}
+    assert {*OURS, "agent-values.yaml"} < written
+    if values:
+        assert (tmp_path / "agent-values.yaml").read_bytes() == values.read_bytes()
+    name = f"astro-{cloud}"
+    assert (
+        f"\nNext:\n  pipenv install\n  pipenv run astro-xcom check --strict\n  pipenv run astro-xcom doctor {name}\n"
+        in out
+    )
+
+    code, out, err = run("check", "--strict")
+    assert (code, err) == (0, "")
+    assert run("export", "terraform", "--check") == (0, "terraform: 1 stack, up to date\n", "")
+    assert run("synth") == (0, f"{name}: cdktf.out/stacks/{name}/cdk.tf.json\n", "")
+    (tmp_path / "deployments.yaml").open("a").write("    xcom: {retention_days: 60}\n")
+    assert run("export", "terraform", "--check")[0] == 1
+    assert run("export", "terraform", "--no-lock")[0] == 0
+    assert run("export", "terraform", "--check")[0] == 0
+
+
+def test_into_a_folder_of_that_name(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("init", "a/b", "--cloud", "aws", "--yes")
+    assert code == 0
+    assert "a/b/main.py\n" in out
+    assert "\nNext, in a/b:\n" in out
+    assert "Made up, to be replaced in deployments.yaml: region, cluster.name\n" in out
+    assert not [path for path in files(tmp_path) if not path.startswith("a/b/")]
+
+
+def test_main_is_the_main_of_the_project() -> None:
+    template = PROJECT / "constructs" / "astro_xcom" / "starter" / "templates" / "main.py"
+    assert template.read_text() == (PROJECT / "main.py").read_text()
+
+
+def test_what_is_set_is_what_is_written(run: Run, tmp_path: Path) -> None:
+    said = {
+        "name": "on",  # a truth value unless it is quoted
+        "region": "eu-west-1",
+        "cluster.name": "1e3",
+        "storage.bucket": "acme-data",
+        "agent.namespace": "null",
+        "agent.resource_name_prefix": "123",
+    }
+    sets = [part for key, value in said.items() for part in ("--set", f"{key}={value}")]
+    code, out, err = run("init", "--cloud", "aws", "--yes", *sets)
+    assert (code, err) == (0, "")
+    assert "Made up" not in out
+    ((name, deployment),) = read_deployments(tmp_path / "deployments.yaml").items()
+    settings = deployment.model_dump()
+    found = {key: settings for key in said if key != "name"}
+    for key in found:
+        value = settings
+        for part in key.split("."):
+            value = value[part]
+        assert value == said[key], key
+    assert name == "on"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--yes"], ["--cloud is required where nobody can be asked: one of aws, azure, gcp"]),
+        (["--cloud", "eks", "--yes"], ["the cloud must be one of aws, azure, gcp", "try aws"]),
+        (
+            ["--cloud", "aws", "--set", "region=x", "--set", "storage.bucket=My_Data", "--set", "name=A"],
+            ["name: must be 1-48", "region: must be", "storage.bucket: must be 3-63", 'try "my-data"'],
+        ),
+        (["--cloud", "aws", "--set", "buckt=x"], ["--set must be KEY=VALUE, with one of name,", 'got "buckt=x"']),
+        (["--cloud", "gcp", "--set", "storage.bucke=x"], ["try storage.bucket=..."]),
+        (["--cloud", "aws", "--set", "region"], ["--set must be KEY=VALUE"]),
+        (["--cloud", "aws", "--values", "none.yaml"], ['"none.yaml": no such file']),
+        (["--cloud", "aws", "--values", "."], ["no such file"]),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_whole(arguments: list[str], words: list[str], run: Run, tmp_path: Path) -> None:
+    code, out, err = run("init", *arguments)
+    assert (code, out) == (1, "")
+    assert [word for word in words if word not in err] == []
+    assert "Traceback" not in err
+    assert not files(tmp_path)
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_every_file_in_the_way_is_named_and_nothing_is_written(cloud: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    (tmp_path / ".gitignore").symlink_to("nowhere")
+    (tmp_path / ".github").write_text("mine")
+    (tmp_path / "terraform").mkdir()
+    before = files(tmp_path)
+    code, out, err = run("init", "--cloud", cloud, "--yes")
+    assert (code, out) == (1, "")
+    lines = err.splitlines()
+    assert [line.partition(":")[0] for line in lines[:-1]] == ["README.md", ".gitignore", ".github", "terraform"]
+    assert "nothing was written" in lines[-1]
+    assert files(tmp_path) == before
+    assert (tmp_path / "README.md").read_text() == "mine"
+
+
+def test_a_folder_that_is_a_file_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "here").write_text("")
+    assert "here: must be a folder" in run("init", "here", "--cloud", "aws", "--yes")[2]
+
+
+def test_a_folder_that_cannot_be_written_to_stays_as_it_is(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def full(self: Path, mode: str = "r", **options: object) -> object:
+        if mode == "xb" and self.name == "main.py" and tmp_path in self.absolute().parents:
+            raise OSError(28, "No space left on device", str(self))
+        return opened(self, mode, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", full)
+    code, _, err = run("init", "--cloud", "aws", "--yes")
+    assert (code, err) == (1, "main.py: cannot be written: no space left on device")
+    assert not files(tmp_path)
+
+
+# ---- with values
+
+
+def test_values_in_the_folder_are_used_where_they_are(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "values.yaml").write_bytes(VALUES.read_bytes())
+    assert run("init", "--cloud", "aws", "--yes", "--values", "mine/values.yaml")[0] == 0
+    assert "values_files: [mine/values.yaml]" in (tmp_path / "deployments.yaml").read_text()
+    assert "values.yaml" not in {path.name for path in tmp_path.iterdir()}
+    assert run("check", "--strict")[0] == 0
+
+
+def test_values_elsewhere_are_kept_beside_it(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "odd, name: {x}.yaml").write_bytes(VALUES.read_bytes())
+    assert run("init", "new", "--cloud", "aws", "--yes", "--values", "odd, name: {x}.yaml")[0] == 0
+    assert (tmp_path / "new" / "odd, name: {x}.yaml").read_bytes() == VALUES.read_bytes()
+    assert run("check", "--strict", "--file", "new/deployments.yaml")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["README.md", "deployments.yaml", "main.py"])
+def test_values_of_a_name_that_is_written_are_refused(name: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(VALUES.read_bytes())
+    code, _, err = run("init", "new", "--cloud", "aws", "--yes", "--values", name)
+    assert code == 1
+    assert "that no file written here has" in err
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_names_in_the_values_become_settings(cloud: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "v.yaml").write_text(VALUES.read_text() + "namespace: data\nresourceNamePrefix: team\n")
+    assert run("init", "--cloud", cloud, "--yes", "--values", "v.yaml")[0] == 0
+    (deployment,) = read_deployments(tmp_path / "deployments.yaml").values()
+    assert (deployment.agent.namespace, deployment.agent.resource_name_prefix) == ("data", "team")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("agentToken: secret\n", "v.yaml: agentToken: would stand in Terraform's state in clear"),
+        ("xcomBackend: my.Backend\n", 'v.yaml: xcomBackend: "my.Backend" here'),
+        ("stateStoreBackend: my.Backend\n", "stateStoreBackend"),  # found when the stack is made
+        ("labels: {a: {b\n", "v.yaml: line"),
+        ("- a\n", "v.yaml: line"),
+    ],
+)
+def test_values_that_conflict_are_refused_as_usual(more: str, words: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "v.yaml").write_text(VALUES.read_text() + more)
+    code, out, err = run("init", "new", "--cloud", "azure", "--yes", "--values", "v.yaml")
+    assert (code, out) == (1, "")
+    assert words in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "new").exists()
+
+
+# ---- on a terminal
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_it_asks_and_asks_again(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = ["amazon", "aws", "data", "eu_west_1", "eu-west-1", "prod", "", "", ""]
+    monkeypatch.setattr("sys.stdin", Terminal("\n".join([*answers, ""])))
+    code, out, _ = run("init")
+    assert code == 0
+    assert "try aws" in out
+    assert "the AWS region" in out
+    assert "Made up" not in out
+    ((name, deployment),) = read_deployments(tmp_path / "deployments.yaml").items()
+    settings = deployment.model_dump()
+    assert (name, settings["region"], settings["cluster"]["name"]) == ("data", "eu-west-1", "prod")
+    assert re.fullmatch("data-xcom-[0-9a-f]{8}", settings["storage"]["bucket"])
+
+
+def test_on_a_terminal_nothing_that_is_known_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(""))
+    said = [part for each in questions("gcp") for part in ("--set", f"{each.key}={each.default(KNOWN)}")]
+    assert run("init", "--cloud", "gcp", *said)[0] == 0
+
+
+KNOWN = {"name": "data", "suffix": "1", "cluster.location": "europe-west1-b"}
+
+
+def test_somebody_who_leaves_gets_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal("aws\n"))
+    assert run("init")[0] == 130
+    assert not files(tmp_path)
+
+
+# ---- what is in the files
+
+
+@pytest.fixture
+def made(run: Run, tmp_path: Path) -> Path:
+    assert run("init", "--cloud", "gcp", "--yes")[0] == 0
+    return tmp_path
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_ci_runs_the_checks_and_a_plan(cloud: str, run: Run, tmp_path: Path) -> None:
+    assert run("init", "--cloud", cloud, "--yes")[0] == 0
+    text = (tmp_path / ".github" / "workflows" / "ci.yml").read_text()
+    jobs = yaml.safe_load(text)["jobs"]
+    steps = [step.get("run", "") for step in jobs["check"]["steps"]]
+    assert {"pipenv run astro-xcom check --strict", "pipenv run astro-xcom export terraform --check"} < set(steps)
+    (plan,) = [step["run"] for step in jobs["plan"]["steps"] if "terraform" in step.get("run", "")]
+    assert "plan -input=false" in plan
+    assert "--plan -" in plan
+    variable = re.fullmatch(r"vars\.(\w+) != ''", jobs["plan"]["if"])
+    assert variable
+    assert f"vars.{variable[1]} }}}}" in text
+    assert "<<" not in text
+
+
+def test_no_file_has_a_hole(made: Path) -> None:
+    for path in files(made):
+        if path.endswith((".md", ".yaml", ".yml", ".py", ".json", "Pipfile")):
+            assert not re.search(r"<<\w", (made / path).read_text()), path
+    assert json.loads((made / "cdktf.json").read_text())["app"] == "pipenv run python main.py"
+
+
+def test_terraform_files_are_committed_as_they_are_and_states_are_not(made: Path) -> None:
+    ignored = (made / ".gitignore").read_text().splitlines()
+    assert {"*.tfstate", "cdktf.out/", ".venv/", "*.tfplan"} < set(ignored)
+    assert (made / ".gitattributes").read_text() == "terraform/** -text\n"
+
+
+def test_the_wheel_in_it_is_the_package_that_wrote_it(made: Path) -> None:
+    (packed,) = (made / "packages").iterdir()
+    assert f'{{path = "packages/{packed.name}", extras = ["gcp", "agent", "node"]}}' in (made / "Pipfile").read_text()
+    assert packed.read_bytes() == wheel.own_wheel()[1]
+    package = PROJECT / "constructs" / "astro_xcom"
+    modules = {path.relative_to(package.parent).as_posix() for path in package.rglob("*") if path.is_file()}
+    with zipfile.ZipFile(packed) as archive:
+        names = set(archive.namelist())
+    assert {name for name in names if ".dist-info" not in name} == {
+        name for name in modules if "__pycache__" not in name
+    }
+
+
+def test_a_package_of_another_version_is_not_given_along(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("astro_xcom.__version__", "9.9.9")
+    assert "its files are of 9.9.9; try to install it again" in run("init", "--cloud", "aws", "--yes")[2]
+
+
+def test_what_is_made_up_is_known_again(made: Path) -> None:
+    values = yaml.safe_load((made / "agent-values.yaml").read_text())
+    assert made_up(Source(name="", values=values).values) == [
+        "astroDeploymentAPIURL",
+        "image",
+        "ASTRO_ORGANIZATION_ID",
+        "ASTRO_WORKSPACE_ID",
+        "ASTRO_DEPLOYMENT_ID",
+        "ASTRO_DEPLOYMENT_NAMESPACE",
+    ]
+    assert made_up({"commonEnv": [{"name": "A"}, "x"], "image": None}) == []
+    assert os.path.lexists(made / "main.py")
