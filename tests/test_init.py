@@ -8,6 +8,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -102,7 +103,7 @@ def test_what_is_set_is_what_is_written(run: Run, tmp_path: Path) -> None:
     settings = deployment.model_dump()
     found = {key: settings for key in said if key != "name"}
     for key in found:
-        value = settings
+        value: Any = settings
         for part in key.split("."):
             value = value[part]
         assert value == said[key], key
@@ -298,6 +299,19 @@ def test_terraform_files_are_committed_as_they_are_and_states_are_not(made: Path
     ignored = (made / ".gitignore").read_text().splitlines()
     assert {"*.tfstate", "cdktf.out/", ".venv/", "*.tfplan"} < set(ignored)
     assert (made / ".gitattributes").read_text() == "terraform/** -text\n"
+
+
+def test_the_commands_of_its_readme_are_understood(made: Path) -> None:
+    import typer.main
+
+    text = (made / "README.md").read_text()
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    ours = [found[1].split() for line in lines if (found := re.search(r"pipenv run astro-xcom (.*)", line))]
+    assert {words[0] for words in ours} == {"check", "doctor", "export", "synth"}
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    for name, *arguments in ours:
+        commands[name].make_context(name, arguments)
+    assert "astro-gcp" in text
 
 
 def test_the_wheel_in_it_is_the_package_that_wrote_it(made: Path) -> None:

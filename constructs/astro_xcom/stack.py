@@ -25,10 +25,8 @@ from astro_xcom.settings import AzurermState, Deployment, GcsState, HcpState, Lo
 from astro_xcom.settings.deployment import check_state_place
 from astro_xcom.settings.state import Backend
 from astro_xcom.terraform_text import from_stack, literal
+from astro_xcom.terraform_version import REQUIRED
 from astro_xcom.xcom import PodIdentity, XComLocation
-
-TERRAFORM = ">= 1.10"
-"""Terraform or OpenTofu: `removed` blocks that spare what they name, and S3's lock files."""
 
 
 class XComStack(TerraformStack):
@@ -40,7 +38,7 @@ class XComStack(TerraformStack):
         self.subjects = deployment.agent.subjects()
         """The Kubernetes service accounts to trust, as the `sub` of their tokens."""
         self._backend(deployment.backend())
-        self.add_override("terraform.required_version", TERRAFORM)
+        self.add_override("terraform.required_version", REQUIRED)
         self._forget(forgotten(deployment))
         self._import(import_blocks(id_, deployment))
 

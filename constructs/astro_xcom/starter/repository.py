@@ -12,6 +12,7 @@ import yaml
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.settings import AgentSettings
 from astro_xcom.starter.wheel import own_wheel
+from astro_xcom.terraform_version import LEAST
 from astro_xcom.yaml_files import parse
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -54,7 +55,7 @@ def repository(cloud: str, answers: Mapping[str, str], *, values: str | None) ->
         "wheel": f"{PACKAGES}/{wheel}",
         "values": values or VALUES,
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
-        "terraform": "1.10",
+        "terraform": ".".join(map(str, LEAST)),
         "variable": VARIABLES[cloud][0],
         "variables": " and ".join(VARIABLES[cloud]),
         "made_up": "" if values else MADE_UP,

@@ -1,0 +1,147 @@
+"""Azure: the login, the resource providers, the clusters and the credentials of an adopted identity."""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from astro_xcom.doctor.cloud import Cloud
+from astro_xcom.doctor.commands import Commands, Failed, Unanswered, at, printable
+from astro_xcom.doctor.model import Check, missing, ok, unknown
+from astro_xcom.names.azure import MOST_CREDENTIALS, federated_credential_name
+from astro_xcom.settings import AksCluster, AzureDeployment
+
+REGISTERED = ("Microsoft.Storage", "Microsoft.ManagedIdentity")
+NOT_FOUND = ("ResourceNotFound", "ResourceGroupNotFound", "was not found")
+
+
+@dataclass
+class Azure(Cloud):
+    """What the command az says."""
+
+    deployment: AzureDeployment
+    commands: Commands
+    endpoints: set[str] = field(default_factory=set)
+    issuers: dict[str, str] = field(default_factory=dict)
+    """Of the clusters by their keys, where they are known."""
+
+    def connect(self) -> str:
+        """The line that gives kubectl a context of the cluster."""
+        return shlex.join(["az", "aks", "get-credentials", *self._named(self.deployment.cluster)])
+
+    def checks(self) -> Iterator[Check]:
+        """The login first: without it nothing else is known."""
+        yield self._login()
+        for namespace in REGISTERED:
+            yield self._registered(namespace)
+        for number, cluster in enumerate(self.deployment.clusters):
+            if cluster.issuer:
+                self.issuers[cluster.key] = cluster.issuer
+            if cluster.name:
+                yield from self._cluster(cluster, own=not number)
+        if self.deployment.identity.existing:
+            yield self._credentials()
+
+    def _login(self) -> Check:
+        wanted = self.deployment.tenant_id
+        login = shlex.join(["az", "login", *([f"--tenant={wanted}"] if wanted else [])])
+        try:
+            account = self.commands.json("az", "account", "show", self._subscription, "--output=json")
+        except Failed as error:
+            return missing("login", None, str(error), login)
+        except Unanswered as error:
+            return unknown("login", None, str(error))
+        tenant = str(at(account, "tenantId"))
+        if wanted and tenant.lower() != wanted.lower():
+            return missing("login", None, f"the subscription is in tenant {printable(tenant)}, not in {wanted}", login)
+        return ok("login", None, f"az reaches the subscription {printable(str(at(account, 'name')))}")
+
+    def _registered(self, namespace: str) -> Check:
+        try:
+            found = self.commands.json(
+                "az", "provider", "show", f"--namespace={namespace}", self._subscription, "--output=json"
+            )
+        except Unanswered as error:
+            return unknown("resource provider", namespace, str(error))
+        if at(found, "registrationState") == "Registered":
+            return ok("resource provider", namespace, "is registered")
+        create = f"az provider register --namespace={namespace} {self._subscription}"
+        return missing("resource provider", namespace, "is not registered in the subscription", create)
+
+    def _cluster(self, cluster: AksCluster, *, own: bool) -> Iterator[Check]:
+        try:
+            found = self.commands.json("az", "aks", "show", *self._named(cluster), "--output=json")
+        except Unanswered as error:
+            if isinstance(error, Failed) and any(words in error.said for words in NOT_FOUND):
+                where = f"is not in the group {cluster.resource_group} of the subscription"
+                yield missing("cluster", cluster.name, where, f"az aks list {self._subscription} --output=table")
+            else:
+                yield unknown("cluster", cluster.name, str(error))
+            if not cluster.issuer:
+                yield unknown("OIDC issuer", cluster.name, "the cluster is not known")
+            return
+        state = printable(str(at(found, "provisioningState")))
+        yield ok("cluster", cluster.name, f"is there ({state})")
+        if own:
+            hosts = {at(found, name) for name in ("fqdn", "privateFqdn", "azurePortalFqdn")}
+            self.endpoints |= {host for host in hosts if isinstance(host, str) and host}
+        yield self._issuer(cluster, found)
+        if own and cluster.authentication == "certificate" and at(found, "disableLocalAccounts") is True:
+            rule = "has no local accounts, and so no certificate for Helm"
+            yield missing("cluster login", cluster.name, rule, "cluster.authentication: exec, and kubelogin")
+
+    def _issuer(self, cluster: AksCluster, found: object) -> Check:
+        issuer = at(found, "oidcIssuerProfile", "issuerUrl")
+        enable = ["az", "aks", "update", *self._named(cluster), "--enable-oidc-issuer", "--enable-workload-identity"]
+        if at(found, "oidcIssuerProfile", "enabled") is not True or not isinstance(issuer, str):
+            return missing("OIDC issuer", cluster.name, "the cluster has none", shlex.join(enable))
+        if at(found, "securityProfile", "workloadIdentity", "enabled") is not True:
+            rule = "is there, and nothing gives its tokens to pods: workload identity is off"
+            return missing("OIDC issuer", cluster.name, rule, shlex.join(enable))
+        if cluster.issuer and cluster.issuer != issuer:
+            rule = f"is {printable(issuer)}, and the settings say {cluster.issuer}"
+            return missing("OIDC issuer", cluster.name, rule, "cluster.issuer: as it is, to the letter")
+        self.issuers[cluster.key] = issuer
+        return ok("OIDC issuer", cluster.name, f"is {printable(issuer)}")
+
+    def _credentials(self) -> Check:
+        """Room in an identity that others may use too."""
+        identity = self.deployment.identity
+        group = identity.resource_group or self.deployment.resource_group.name
+        named = [f"--resource-group={group}", self._subscription]
+        try:
+            found = self.commands.json(
+                "az", "identity", "federated-credential", "list", f"--identity-name={identity.name}", *named,
+                "--output=json",
+            )  # fmt: skip
+        except Unanswered as error:
+            if isinstance(error, Failed) and any(words in error.said for words in NOT_FOUND):
+                create = shlex.join(["az", "identity", "create", f"--name={identity.name}", *named])
+                return missing("identity", identity.name, f"is not in the group {group}", create)
+            return unknown("identity", identity.name, str(error))
+        if not isinstance(found, list):
+            return unknown("identity", identity.name, "az answered with no list of credentials")
+        if not identity.federate:
+            return ok("identity", identity.name, f"is there, with {len(found)} federated credentials")
+        there = {str(at(each, "name")): (at(each, "issuer"), at(each, "subject")) for each in found}
+        ours = {
+            federated_credential_name(cluster.key, *subject.split(":")[2:]): (self.issuers.get(cluster.key), subject)
+            for cluster in self.deployment.clusters
+            for subject in self.deployment.agent.subjects()
+        }
+        taken = [name for name, pair in there.items() if name not in ours and pair in ours.values()]
+        if taken:
+            names = printable(", ".join(taken))
+            rule = f"has a credential of the same issuer and subject with another name, {names}; Azure takes no second"
+            return missing("identity", identity.name, rule, "identity.federate: false, or delete that credential")
+        after = len({*there, *ours})
+        says = f"has {len(there)} federated credentials and will have {after}; an identity holds {MOST_CREDENTIALS}"
+        if after > MOST_CREDENTIALS:
+            return missing("identity", identity.name, says, "another identity, or workers that share a service account")
+        return ok("identity", identity.name, says)
+
+    @property
+    def _subscription(self) -> str:
+        return f"--subscription={self.deployment.subscription_id}"
+
+    def _named(self, cluster: AksCluster) -> list[str]:
+        return [f"--name={cluster.name}", f"--resource-group={cluster.resource_group}", self._subscription]
