@@ -26,7 +26,7 @@ NEXT = ("check --strict", "doctor {name}")
 @app.command("init")
 def init_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write to; made if need be.")] = Path(),
-    cloud: Annotated[str | None, typer.Option(metavar="aws|azure|gcp", help="The cloud to begin with.")] = None,
+    cloud: Annotated[str | None, typer.Option(help="The cloud to begin with: aws, azure or gcp.")] = None,
     values: Annotated[
         Path | None,
         typer.Option(
