@@ -1,6 +1,7 @@
 """The package as other teams get it: built, installed into an empty environment with one extra alone, and used."""
 
 import ast
+import io
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from astro_xcom.starter.wheel import own_wheel
 from support import EXAMPLE, GOLDEN, PROJECT, Body
 
 PACKAGE = PROJECT / "constructs" / "astro_xcom"
@@ -271,6 +273,32 @@ def test_every_extra_has_been_tried(metadata: Message) -> None:
 @pytest.mark.slow
 def test_the_command_needs_no_extra(install: Install, tmp_path: Path) -> None:
     assert "astro-xcom" in run(install("").with_name("astro-xcom"), "--help", cwd=tmp_path)
+
+
+@pytest.mark.slow
+def test_the_wheel_that_init_gives_along_is_the_built_one(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as built, zipfile.ZipFile(io.BytesIO(own_wheel()[1])) as own:
+        assert set(own.namelist()) == set(built.namelist())
+        for name in own.namelist():
+            if not name.endswith(("/RECORD", "/WHEEL", "/METADATA")):  # the last is of the last make setup
+                assert own.read(name) == built.read(name), name
+
+
+@pytest.mark.slow
+def test_what_init_writes_works_with_nothing_else(tmp_path: Path) -> None:
+    start = "from astro_xcom.cli.app import main; main()"
+    run(sys.executable, "-c", start, "init", "--cloud", "aws", "--yes", cwd=tmp_path)
+    (packed,) = (tmp_path / "packages").iterdir()
+    python = tmp_path / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    uv("venv", "--python", sys.executable, tmp_path / ".venv", cwd=tmp_path)
+    wanted = f"cdktf-astro-xcom[aws,agent,node] @ {packed.as_uri()}"
+    locked = tmp_path / "locked.txt"
+    locked.write_text("\n".join(versions(free=[])))
+    uv("pip", "install", "--python", python, wanted, "--constraints", locked, cwd=tmp_path)
+    command = python.with_name("astro-xcom")
+    assert "1 stack, up to date" in run(command, "export", "terraform", "--check", cwd=tmp_path)
+    run(command, "check", "--strict", cwd=tmp_path)
+    assert "cdk.tf.json" in run(python, "main.py", cwd=tmp_path)
 
 
 @pytest.mark.slow
