@@ -496,7 +496,8 @@ def test_what_is_said_of_branches(settings: Yaml, says: list[str] | None, tmp_pa
 
 
 def test_no_warning_without_a_reason(tmp_path: Path) -> None:
-    values = {"secretBackend": "x", "astroDeploymentAPIURL": "https://x/y"}
+    needed = ("secretBackend", "astroDeploymentAPIURL", "image", "imagePullSecretName", "agentTokenSecretName")
+    values = dict.fromkeys(needed, "x")
     found = read(
         {"deployments": {"a": changed(xcom__retention_days=14, agent__values=values, state_store__path="state")}},
         tmp_path,

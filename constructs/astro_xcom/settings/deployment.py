@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from astro_xcom import kubernetes, names, user_values
 from astro_xcom.environment import doubtful
+from astro_xcom.likely_mistakes import likely_mistakes
 from astro_xcom.refusal import Refused, attempt
 from astro_xcom.settings.agent import AgentSettings, Kubeconfig
 from astro_xcom.settings.base import Flag, ObjectPath, Settings, together
@@ -20,7 +21,6 @@ from astro_xcom.xcom import Cloud
 SHORT_RETENTION_DAYS = 14
 SMALL = 1000
 """Bytes. What most branches and short circuits decided fits in, so that Airflow's scheduler can read it."""
-NEEDED_VALUES = ("astroDeploymentAPIURL", "secretBackend")
 
 
 def _import(value: Any) -> Any:
@@ -252,7 +252,7 @@ class Deployment(Settings):
         given = self.agent.user_values()
         found += [f"agent: {line}" for line in self._about_values(given)]
         if self.agent.release:
-            found += [f"agent: the chart needs a value for {key}" for key in NEEDED_VALUES if not given.get(key)]
+            found += [f"agent: {mistake}" for mistake in likely_mistakes(given)]
         return found
 
     def _about_values(self, values: Mapping[str, Any]) -> Iterator[str]:
