@@ -327,9 +327,18 @@ def test_the_wheel_in_it_is_the_package_that_wrote_it(made: Path) -> None:
     }
 
 
-def test_a_package_of_another_version_is_not_given_along(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wheel_has_the_version_of_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("astro_xcom.__version__", "9.9.9")
-    assert "its files are of 9.9.9; try to install it again" in run("init", "--cloud", "aws", "--yes")[2]
+    name, content = wheel.own_wheel()
+    assert name == "cdktf_astro_xcom-9.9.9-py3-none-any.whl"
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert "\nVersion: 9.9.9\n" in archive.read("cdktf_astro_xcom-9.9.9.dist-info/METADATA").decode()
+
+
+def test_a_package_that_was_never_installed_is_not_given_along(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wheel, "NAME", "cdktf-astro-xcom-elsewhere")
+    code, _, err = run("init", "--cloud", "aws", "--yes")
+    assert (code, "is not installed, so there is no wheel of it" in err) == (1, True)
 
 
 def test_what_is_made_up_is_known_again(made: Path) -> None:

@@ -33,11 +33,11 @@ class Azure(Cloud):
         yield self._login()
         for namespace in REGISTERED:
             yield self._registered(namespace)
-        for number, cluster in enumerate(self.deployment.clusters):
+        for key, cluster in zip(self.deployment.cluster_keys(), self.deployment.clusters, strict=True):
             if cluster.issuer:
-                self.issuers[cluster.key] = cluster.issuer
+                self.issuers[key] = cluster.issuer
             if cluster.name:
-                yield from self._cluster(cluster, own=not number)
+                yield from self._cluster(key, cluster, own=cluster is self.deployment.cluster)
         if self.deployment.identity.existing:
             yield self._credentials()
 
@@ -67,7 +67,7 @@ class Azure(Cloud):
         create = f"az provider register --namespace={namespace} {self._subscription}"
         return missing("resource provider", namespace, "is not registered in the subscription", create)
 
-    def _cluster(self, cluster: AksCluster, *, own: bool) -> Iterator[Check]:
+    def _cluster(self, key: str, cluster: AksCluster, *, own: bool) -> Iterator[Check]:
         try:
             found = self.commands.json("az", "aks", "show", *self._named(cluster), "--output=json")
         except Unanswered as error:
@@ -84,12 +84,12 @@ class Azure(Cloud):
         if own:
             hosts = {at(found, name) for name in ("fqdn", "privateFqdn", "azurePortalFqdn")}
             self.endpoints |= {host for host in hosts if isinstance(host, str) and host}
-        yield self._issuer(cluster, found)
+        yield self._issuer(key, cluster, found)
         if own and cluster.authentication == "certificate" and at(found, "disableLocalAccounts") is True:
             rule = "has no local accounts, and so no certificate for Helm"
             yield missing("cluster login", cluster.name, rule, "cluster.authentication: exec, and kubelogin")
 
-    def _issuer(self, cluster: AksCluster, found: object) -> Check:
+    def _issuer(self, key: str, cluster: AksCluster, found: object) -> Check:
         issuer = at(found, "oidcIssuerProfile", "issuerUrl")
         enable = ["az", "aks", "update", *self._named(cluster), "--enable-oidc-issuer", "--enable-workload-identity"]
         if at(found, "oidcIssuerProfile", "enabled") is not True or not isinstance(issuer, str):
@@ -100,7 +100,7 @@ class Azure(Cloud):
         if cluster.issuer and cluster.issuer != issuer:
             rule = f"is {printable(issuer)}, and the settings say {cluster.issuer}"
             return missing("OIDC issuer", cluster.name, rule, "cluster.issuer: as it is, to the letter")
-        self.issuers[cluster.key] = issuer
+        self.issuers[key] = issuer
         return ok("OIDC issuer", cluster.name, f"is {printable(issuer)}")
 
     def _credentials(self) -> Check:
@@ -124,8 +124,8 @@ class Azure(Cloud):
             return ok("identity", identity.name, f"is there, with {len(found)} federated credentials")
         there = {str(at(each, "name")): (at(each, "issuer"), at(each, "subject")) for each in found}
         ours = {
-            federated_credential_name(cluster.key, *subject.split(":")[2:]): (self.issuers.get(cluster.key), subject)
-            for cluster in self.deployment.clusters
+            federated_credential_name(key, *subject.split(":")[2:]): (self.issuers.get(key), subject)
+            for key in self.deployment.cluster_keys()
             for subject in self.deployment.agent.subjects()
         }
         taken = [name for name, pair in there.items() if name not in ours and pair in ours.values()]

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import re
 import zipfile
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
@@ -16,15 +17,12 @@ WHEEL = "Wheel-Version: 1.0\nGenerator: astro-xcom init\nRoot-Is-Purelib: true\n
 
 
 def own_wheel() -> tuple[str, bytes]:
-    """File name and content. Raises Refused where the package was not installed, or is of another version by now."""
+    """File name and content. Raises Refused where the package was not installed."""
     try:
         installed = distribution(NAME)
     except PackageNotFoundError:
         raise Refused(f"the package {NAME} is not installed, so there is no wheel of it to give along") from None
-    if installed.version != astro_xcom.__version__:
-        rule = f"{NAME} {installed.version} is installed, and its files are of {astro_xcom.__version__}"
-        raise Refused(rule, hint="to install it again (make setup)")
-    full = f"{NAME.replace('-', '_')}-{installed.version}"
+    full = f"{NAME.replace('-', '_')}-{astro_xcom.__version__}"
     files = {**_modules(), **_metadata(installed, f"{full}.dist-info")}
     record = f"{full}.dist-info/RECORD"
     lines = [f"{path},sha256={_digest(content)},{len(content)}" for path, content in files.items()]
@@ -43,7 +41,10 @@ def _modules() -> dict[str, bytes]:
 
 
 def _metadata(installed: Distribution, folder: str) -> dict[str, bytes]:
+    """What was installed with the package. Its version may have been raised since, where it is installed editable."""
     texts = {name: installed.read_text(name) for name in ("METADATA", "entry_points.txt", "licenses/LICENSE")}
+    version = f"Version: {astro_xcom.__version__}"
+    texts["METADATA"] = re.sub("^Version: .*$", version, texts["METADATA"] or "", count=1, flags=re.MULTILINE)
     return {f"{folder}/{name}": text.encode() for name, text in {**texts, "WHEEL": WHEEL}.items() if text}
 
 
