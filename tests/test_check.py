@@ -112,16 +112,65 @@ def test_what_the_pods_get_is_whole_before_the_first_apply(name: str, reports: d
 def test_permissions_and_trust_on_aws_are_those_of_the_golden(name: str, reports: dict[str, Report]) -> None:
     documents = golden(name)["data"]["aws_iam_policy_document"]
     (access,) = [document for key, document in documents.items() if "access" in key]
-    for permission, statement in zip(reports[name].permissions, access["statement"], strict=True):
+    beside = [statement for key, of in documents.items() if "permission" in key for statement in of["statement"]]
+    attached = list(golden(name)["resource"].get("aws_iam_role_policy_attachment", {}).values())
+    permissions = list(reports[name].permissions)
+    for one in reversed(attached):
+        assert permissions.pop().allowed == (f"what the policy {one['policy_arn']} allows",)
+    for permission, statement in zip(permissions, [*access["statement"], *beside], strict=True):
         assert list(permission.allowed) == sorted(statement["actions"])
-        assert all(map(agrees, permission.on, sorted(statement["resources"])))
+        on = [place.partition(" only if ")[0] for place in permission.on]
+        assert all(map(agrees, on, sorted(statement["resources"])))
+        assert all(place.endswith(" only if Bool aws:SecureTransport true and StringEquals aws:ResourceTag/team "
+                                  "${aws:PrincipalTag/team}, data") == bool(statement.get("condition"))
+                   for place in permission.on)  # fmt: skip
     trust = [statement for key, document in documents.items() if "trust" in key for statement in document["statement"]]
+    web = [statement for statement in trust if statement["actions"] == ["sts:AssumeRoleWithWebIdentity"]]
     for account in reports[name].service_accounts:
-        for through, statement in zip(account.trusted_through, trust, strict=True):
+        through_web = [through for through in account.trusted_through if "OIDC provider" in through]
+        for through, statement in zip(through_web, web, strict=True):
             conditions = {each["variable"].rpartition(":")[2]: each["values"] for each in statement["condition"]}
             assert account.subject in conditions["sub"]
             assert [through["audience"]] == conditions["aud"]
             assert agrees(through["OIDC provider"], statement["principals"][0]["identifiers"][0])
+
+
+def test_pod_identity_is_shown_for_each_cluster(reports: dict[str, Report]) -> None:
+    through = {account.subject: account.trusted_through for account in reports["aws-pod-identity"].service_accounts}
+    clusters = ("eu-west-1:111122223333:cluster/data-standby", "us-east-1:111122223333:cluster/data-pods")
+    assert len(through) == 6
+    for of in through.values():
+        assert list(of) == [{"EKS Pod Identity": f"arn:aws:eks:{cluster}"} for cluster in clusters]
+    assert reports["aws-pod-identity"].annotations == {}
+    assert [sorted(each) for each in reports["aws-both"].service_accounts[0].trusted_through] == [
+        ["OIDC provider", "audience"], ["EKS Pod Identity"],
+    ]  # fmt: skip
+    assert list(reports["aws-both"].annotations) == ["eks.amazonaws.com/role-arn"]
+
+
+def changed(body: Body, type_: str, **arguments: Any) -> Body:
+    """A stack with one resource of a type changed; without it, where nothing is given."""
+    body = copy.deepcopy(body)
+    address, one = next(iter(body["resource"][type_].items()))
+    if arguments:
+        one |= arguments
+    else:
+        del body["resource"][type_][address]
+    return body
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({}, {"association": "none"}),
+        ({"namespace": "other"}, {"association": "none"}),
+    ],
+)
+def test_what_lacks_an_association_is_not_called_trusted(arguments: Body, said: dict[str, str]) -> None:
+    deployment = read_deployments(FILES["aws-both"])["aws-both"]
+    report = check(deployment, changed(golden("aws-both"), "aws_eks_pod_identity_association", **arguments))
+    lacking = [each for one in report.service_accounts for each in one.trusted_through if said.items() <= each.items()]
+    assert len(lacking) == 1
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name.startswith("azure")])
@@ -139,18 +188,45 @@ def test_trust_and_role_on_azure_are_those_of_the_golden(name: str, reports: dic
             and [through["audience"]] == credential["audience"]
             for subject, through in shown
         )
-    (permission,) = reports[name].permissions
+    permission, *beside = reports[name].permissions
     assert permission.allowed == ("Storage Blob Data Contributor",)
     assert permission.on[0].startswith("/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/")
+    assignments = resources.get("azurerm_role_assignment", {}).items()
+    given = [each for key, each in assignments if "identity_permission" in key]
+    assert sorted((*each.allowed, *each.on) for each in beside) == sorted(
+        (each["role_definition_name"], each["scope"]) for each in given
+    )
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("gcp")])
+def test_direct_principals_are_shown_as_they_are_granted(reports: dict[str, Report]) -> None:
+    report, output = reports["gcp-direct"], golden("gcp-direct")["output"]["workload_identity_members"]["value"]
+    shown = [each["principal"] for account in report.service_accounts for each in account.trusted_through]
+    assert len(shown) == len(output) == 10
+    assert all(any(agrees(one, text) for text in output) for one in shown)
+    assert [f"{UNKNOWN}: number of acme-data)" in one for one in shown] == [True, False] * 5
+    assert [(*each.allowed, *each.on) for each in report.permissions] == [
+        ("roles/storage.legacyBucketReader", "acme-astro-xcom-direct"),
+        ("roles/storage.objectAdmin", "acme-astro-xcom-direct"),
+        ("roles/secretmanager.secretAccessor", "projects/acme-secrets"),
+    ]
+    assert report.annotations == {}
+
+
+def test_a_role_that_one_principal_lacks_is_shown_for_the_others(reports: dict[str, Report]) -> None:
+    deployment = read_deployments(FILES["gcp-direct"])["gcp-direct"]
+    report = check(deployment, changed(golden("gcp-direct"), "google_project_iam_member"))
+    lacking = [on for each in report.permissions for on in each.on if on.startswith("projects/acme-secrets for ")]
+    assert len(lacking) == 9
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("gcp") and name != "gcp-direct"])
 def test_members_and_roles_on_google_cloud_are_those_of_the_golden(name: str, reports: dict[str, Report]) -> None:
     resources, report = golden(name)["resource"], reports[name]
     members = [each["member"] for each in resources.get("google_service_account_iam_member", {}).values()]
     shown = [each["workloadIdentityUser"] for account in report.service_accounts for each in account.trusted_through]
     assert sorted(shown) == sorted(members)
-    roles = [each["role"] for each in resources["google_storage_bucket_iam_member"].values()]
+    kinds = ("google_storage_bucket_iam_member", "google_project_iam_member")
+    roles = [each["role"] for kind in kinds for each in resources.get(kind, {}).values()]
     assert sorted(role for permission in report.permissions for role in permission.allowed) == sorted(roles)
 
 
@@ -204,6 +280,11 @@ def test_the_state_backend_is_named_as_in_the_file(reports: dict[str, Report]) -
         ("azure-example", ["privatelink.blob.core.windows.net links it to the network of the agents"]),
         ("gcp-example", ["the bucket acme-access-logs-gcp lets cloud-storage-analytics@google.com create objects"]),
         ("aws-existing-role", ["access_policy", "trusted_subjects", "agent_values"]),
+        ("aws-pod-identity", ["add-on eks-pod-identity-agent", "iam:PassRole"]),
+        (
+            "aws-pod-identity-role",
+            ["pods.eks.amazonaws.com", "sts:TagSession", "kubernetes-service-account", "access_policy"],
+        ),
         ("aws-existing", ["owner of the bucket acme.shared", "namespace astro exists", "astro-pull-secret"]),
         ("aws-maximal", ["shared-triggerer is made in astro"]),
         ("azure-existing-identity", ["federated credential", "api://AzureADTokenExchange", "account acmeshared"]),
@@ -388,6 +469,7 @@ def test_text_fits_80_columns_and_never_cuts_what_people_copy(
         *(account.subject for account in report.service_accounts),
         *(text for account in report.service_accounts for each in account.trusted_through for text in each.values()),
         *(text for permission in report.permissions for text in (*permission.allowed, *permission.on)),
+        *(text for need in report.needs for text in (need.named, *need.by)),
         *report.identity.values(),
         *report.storage.values(),
         *report.environment["commonEnv"].values(),
@@ -405,7 +487,7 @@ def test_text_fits_80_columns_and_never_cuts_what_people_copy(
     assert "…" not in out
     assert "\x1b" not in out
     assert "TfToken" not in out
-    assert "${" not in out.replace("${HOME}", "")
+    assert "${" not in re.sub(r"\$\{(HOME|landing|aws:PrincipalTag/team)\}", "", out)  # what the settings have
 
 
 def test_every_section_is_there(run: Run) -> None:
@@ -417,6 +499,7 @@ def test_every_section_is_there(run: Run) -> None:
         "Agents",
         "Service accounts",
         "Identity",
+        "Beside XComs",
         "XComs",
         "State store",
         "Storage",

@@ -182,6 +182,10 @@ def settings_page() -> str:
     return "\n".join(parts)
 
 
+INNER = {"mapping": ".", "list of mappings": "[]."}
+"""Value -> how what is within it is named."""
+
+
 def settings(model: type[BaseModel], prefix: str = "") -> Iterator[Setting]:
     """The settings of a model, those within it after it; `cloud`, which chooses the model, is left out."""
     schema = model.model_json_schema()
@@ -193,14 +197,14 @@ def settings(model: type[BaseModel], prefix: str = "") -> Iterator[Setting]:
         shape = schema["properties"][name]
         within = _model(field.annotation) if "$ref" in str(shape) else None
         if within and "items" in shape:
-            like = next(other for other, one in model.model_fields.items() if one.annotation is within)
-            value = f"list of mappings, each like `{prefix}{like}`"
+            like = next((other for other, one in model.model_fields.items() if one.annotation is within), None)
+            value = f"list of mappings, each like `{prefix}{like}`" if like else "list of mappings"
         else:
             value = "mapping" if within else _value(shape)
         about = field.description or (_first_line(within) if within else next(_rules(field), ""))
         yield Setting(f"{prefix}{name}", value, _default(field), " ".join(about.split()))
-        if value == "mapping" and within:
-            yield from settings(within, f"{prefix}{name}.")
+        if value in INNER and within:
+            yield from settings(within, f"{prefix}{name}{INNER[value]}")
 
 
 def commands_page() -> str:

@@ -32,13 +32,17 @@ COMPRESSIONS = ("", "zip", "gzip", "bz2", "lzma", "xz")
 SUFFIXES = (".zip", ".gz", ".bz2", ".lzma", ".xz")
 MAGIC = {b"PK": "zip", b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ": "xz", b"]\x00": "lzma"}
 IDENTITY = {
-    "s3": ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
-    "abfs": ("AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"),
+    "s3": (
+        ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+    ),
+    "abfs": (("AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"),),
     "gs": (),
 }
-"""What the cloud's webhook puts into a pod; on GKE the metadata server is asked instead."""
+"""What the cloud's webhook puts into a pod, one of these (the second on AWS is EKS Pod Identity's); on GKE the metadata
+server is asked instead."""
 MARKS = {
-    "s3": "annotation eks.amazonaws.com/role-arn of its service account",
+    "s3": "annotation eks.amazonaws.com/role-arn, or the EKS Pod Identity association, of its service account",
     "abfs": "label azure.workload.identity/use of the pod, or the annotation azure.workload.identity/client-id of its "
     "service account,",
     "gs": "annotation iam.gke.io/gcp-service-account of its service account",
@@ -139,9 +143,10 @@ def wrong_settings() -> list[str]:
     compression = conf.get(SECTION, "xcom_objectstorage_compression", fallback="")
     if compression not in COMPRESSIONS:
         found.append(f"XCOM_OBJECTSTORAGE_COMPRESSION is {compression!r}: must be one of {', '.join(COMPRESSIONS[1:])}")
-    missing = [name for name in IDENTITY.get(scheme(), ()) if not os.environ.get(name)]
-    if missing:
-        found.append(f"{' and '.join(missing)} missing: the {MARKS[scheme()]} is missing, or the pod is older than it")
+    missing = [[name for name in way if not os.environ.get(name)] for way in IDENTITY.get(scheme(), ())]
+    if missing and all(missing):
+        names = " and ".join(min(missing, key=len))
+        found.append(f"{names} missing: the {MARKS[scheme()]} is missing, or the pod is older than it")
     return found
 
 

@@ -110,12 +110,13 @@ def _on_gcp(deployment: GcpDeployment) -> Iterator[str]:
         yield address("google_kms_crypto_key_iam_member", "storage", "key-grant")
     if not encrypted or not storage.kms_key_name or not storage.grant_kms_key:
         yield address("google_kms_crypto_key_iam_member", "storage", "given-key-grant")
-    if identity.existing_service_account:
+    direct = identity.mechanism == "direct"  # pods that run with the service account go on with it
+    if identity.existing_service_account or direct:
         yield address("google_service_account", "identity", "account")
-    if not identity.grant_storage:
+    if not identity.grant_storage or direct:
         yield address("google_storage_bucket_iam_member", "storage", "objects-identity")
         yield address("google_storage_bucket_iam_member", "storage", "bucket-identity")
-    if not identity.federate:
+    if not identity.federate or direct:
         for cluster in (deployment.cluster, *deployment.trusted_clusters):
             pool = cluster.workload_pool or f"{cluster.project or deployment.project}{gcp.POOL}"
             for namespace, account in _accounts(deployment):

@@ -3,11 +3,11 @@ import json
 import pytest
 from cdktf import TerraformStack, TerraformVariable, Testing
 
-from astro_xcom.aws import EksOidcProvider, IrsaRole
+from astro_xcom.aws import EksOidcProvider, IrsaRole, PolicyStatement
 from astro_xcom.names import aws as rules
 from astro_xcom.names import places
 from astro_xcom.refusal import Refused
-from support import only, resolved, synth
+from support import of_type, only, resolved, synth
 
 HOST = "oidc.eks.us-east-1.amazonaws.com/id/0123456789ABCDEF"
 PROVIDER = f"arn:aws:iam::111122223333:oidc-provider/{HOST}"
@@ -168,3 +168,90 @@ def test_a_cluster_that_is_looked_up_counts_as_much_as_a_written_one() -> None:
     assert len(places.oidc_provider_arn("ap-southeast-2")) == len(real)
     china = "arn:aws-cn:iam::111122223333:oidc-provider/oidc.eks.cn-north-1.amazonaws.com.cn/id/" + "A" * 32
     assert len(places.oidc_provider_arn("cn-north-1")) == len(china)
+
+
+# ---- permissions beside XComs
+
+POLICY = "arn:aws:iam::111122223333:policy/warehouse"
+
+
+def test_what_it_may_do_beside_xcoms_is_attached_and_an_inline_policy_of_its_own(stack: TerraformStack) -> None:
+    secret = TerraformVariable(stack, "secret", type="string").string_value
+    statement = PolicyStatement(
+        sid="Secrets",
+        actions=["secretsmanager:GetSecretValue"],
+        resources=[secret],
+        conditions={"StringEquals": {"aws:ResourceTag/team": ["data"]}},
+    )
+    role = irsa(stack, policy_arns=[POLICY], policy_statements=[statement])
+    body = synth(stack)
+    attachment, inline = only(body, "aws_iam_role_policy_attachment"), only(body, "aws_iam_role_policy")
+    assert attachment["policy_arn"] == POLICY
+    assert inline["name"] == "permissions"
+    assert attachment["role"] == inline["role"] == f"${{aws_iam_role.{role.resource.friendly_unique_id}.name}}"
+    (document,) = [
+        each for each in of_type(body, "aws_iam_policy_document", kind="data") if "sid" in each["statement"][0]
+    ]
+    assert document["statement"] == [
+        {
+            "sid": "Secrets",
+            "effect": "Allow",
+            "actions": ["secretsmanager:GetSecretValue"],
+            "resources": ["${var.secret}"],
+            "condition": [{"test": "StringEquals", "variable": "aws:ResourceTag/team", "values": ["data"]}],
+        }
+    ]
+    assert len(role.permissions) == 2
+    assert set(role.permissions) <= set(role.dependencies)
+
+
+def test_a_policy_keeps_its_address_when_another_comes_before_it(stack: TerraformStack) -> None:
+    irsa(stack, policy_arns=[POLICY])
+    other = TerraformStack(Testing.app(), "other")
+    irsa(other, policy_arns=["arn:aws:iam::aws:policy/a", POLICY])
+    (address,) = synth(stack)["resource"]["aws_iam_role_policy_attachment"]
+    assert address in synth(other)["resource"]["aws_iam_role_policy_attachment"]
+
+
+def test_without_permissions_nothing_more_is_made(stack: TerraformStack) -> None:
+    irsa(stack)
+    assert set(synth(stack)["resource"]) == {"aws_iam_role"}
+
+
+def statement(**changes: object) -> PolicyStatement:
+    return PolicyStatement(**{"actions": ["s3:GetObject"], "resources": ["*"], **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"actions": ["*:*"]}, "must name a service"),
+        ({"actions": []}, "at least one action"),
+        ({"actions": ["s3:*"]}, "every action of a service"),
+        ({"resources": ["bucket"]}, "must be an ARN"),
+        ({"sid": "my secrets"}, 'try "mysecrets"'),
+        ({"conditions": {"Equals": {}}}, "condition operator"),
+        ({"conditions": {"Bool": {"tls": ["true"]}}}, "condition key"),
+    ],
+)
+def test_a_statement_that_opens_too_much_or_nothing_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        statement(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"policy_arns": [POLICY, POLICY]}, "each policy once"),
+        ({"policy_arns": ["arn:aws:iam::aws:policy/AdministratorAccess"]}, "administrators"),
+        ({"policy_arns": ["${aws_iam_policy.mine.arn}"]}, "try an IamRolePolicyAttachment of your own"),
+        ({"policy_arns": [f"{POLICY}{n}" for n in range(26)]}, "at most 25"),
+        ({"policy_statements": [statement(sid="A"), statement(sid="A")]}, "each sid"),
+        ({"policy_statements": [statement(resources=[f"arn:aws:s3:::b/{'x' * 200}{n}" for n in range(60)])]}, "10240"),
+    ],
+)
+def test_permissions_that_iam_would_refuse_are_refused(
+    stack: TerraformStack, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(Refused, match=message):
+        irsa(stack, **changes)

@@ -2,6 +2,7 @@ import pytest
 from cdktf import TerraformStack, TerraformVariable, Testing
 
 from astro_xcom.azure import AksOidcIssuer, FederatedIdentity
+from astro_xcom.permissions import RoleOn
 from astro_xcom.refusal import Refused
 from support import Body, of_type, only, resolved, synth
 
@@ -215,3 +216,53 @@ def test_two_clusters_of_one_key_are_told_so(stack: TerraformStack) -> None:
     issuers = [AksOidcIssuer(stack, name, issuer=f"https://{name}.example.com/", key="prod") for name in ("a", "b")]
     with pytest.raises(Refused, match=r'each cluster needs a key of its own: .*; got "prod"'):
         federated(stack, issuers=issuers)
+
+
+# ---- permissions beside XComs
+
+VAULT = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/data/providers/Microsoft.KeyVault/vaults/acme"
+)
+
+
+def test_each_role_beside_xcoms_is_an_assignment_of_its_own(stack: TerraformStack) -> None:
+    made = federated(stack, roles=[RoleOn(role="Key Vault Secrets User", scope=VAULT)])
+    (assignment,) = of_type(synth(stack), "azurerm_role_assignment")
+    assert assignment == {
+        "scope": VAULT,
+        "role_definition_name": "Key Vault Secrets User",
+        "principal_id": assignment["principal_id"],
+        "principal_type": "ServicePrincipal",
+        "skip_service_principal_aad_check": True,
+    }
+    assert assignment["principal_id"] == resolved(stack, made.principal_id)
+    assert "azurerm_role_assignment" in {each.terraform_resource_type for each in made.dependencies}  # type: ignore[attr-defined]
+
+
+def test_the_address_of_a_role_does_not_depend_on_case_or_order(stack: TerraformStack) -> None:
+    role = RoleOn(role="Key Vault Secrets User", scope=VAULT)
+    federated(stack, roles=[RoleOn(role="Reader", scope=VAULT), role])
+    other = TerraformStack(Testing.app(), "other")
+    federated(other, roles=[RoleOn(role=role.role.lower(), scope=VAULT.replace("acme", "ACME"))])
+    (address,) = synth(other)["resource"]["azurerm_role_assignment"]
+    assert address in synth(stack)["resource"]["azurerm_role_assignment"]
+
+
+@pytest.mark.parametrize(
+    ("role", "scope", "message"),
+    [
+        ("Owner", VAULT, "administrators"),
+        ("Reader", "acme", "resource id"),
+        ("Reader", "${azurerm_key_vault.mine.id}", "a RoleAssignment of your own"),
+    ],
+)
+def test_a_role_that_cannot_be_assigned_or_opens_everything_is_refused(
+    stack: TerraformStack, role: str, scope: str, message: str
+) -> None:
+    with pytest.raises(Refused, match=message):
+        federated(stack, roles=[RoleOn(role=role, scope=scope)])
+
+
+def test_a_role_is_given_once_on_a_scope(stack: TerraformStack) -> None:
+    with pytest.raises(Refused, match="once on each scope"):
+        federated(stack, roles=[RoleOn(role="Reader", scope=VAULT), RoleOn(role="reader", scope=VAULT)])

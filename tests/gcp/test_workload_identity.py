@@ -1,7 +1,8 @@
 import pytest
 from cdktf import TerraformStack, TerraformVariable, Testing
 
-from astro_xcom.gcp import GkeWorkloadPool, WorkloadIdentity, XComBucket
+from astro_xcom.gcp import DirectPrincipals, GkeWorkloadPool, WorkloadIdentity, XComBucket
+from astro_xcom.permissions import RoleOn
 from astro_xcom.refusal import Refused
 from support import of_type, only, resolved, synth
 
@@ -149,3 +150,121 @@ def test_a_subject_filled_in_later_is_refused(stack: TerraformStack) -> None:
     subject = TerraformVariable(stack, "subject", type="string").string_value
     with pytest.raises(Refused, match="known when the JSON is written"):
         identity(stack, subjects=[f"system:serviceaccount:astro:{subject}"])
+
+
+# ---- permissions beside XComs
+
+MEMBER = "serviceAccount:astro-xcom@acme-data.iam.gserviceaccount.com"
+
+
+@pytest.mark.parametrize(
+    ("scope", "type_", "place"),
+    [
+        ("projects/acme-data", "google_project_iam_member", {"project": "acme-data"}),
+        (
+            "projects/acme-keys/secrets/warehouse",
+            "google_secret_manager_secret_iam_member",
+            {"project": "acme-keys", "secret_id": "warehouse"},
+        ),
+        ("projects/_/buckets/acme-logs", "google_storage_bucket_iam_member", {"bucket": "acme-logs"}),
+    ],
+)
+def test_a_role_beside_xcoms_is_a_member_of_its_scope(
+    stack: TerraformStack, scope: str, type_: str, place: dict[str, str]
+) -> None:
+    made = identity(stack, roles=[RoleOn(role="roles/secretmanager.secretAccessor", scope=scope)])
+    body = synth(stack)
+    member = only(body, type_)
+    assert member == {
+        "role": "roles/secretmanager.secretAccessor",
+        "member": MEMBER,
+        "depends_on": [f"google_service_account.{address}" for address in body["resource"]["google_service_account"]],
+        **place,
+    }
+    assert type_ in {dependency.terraform_resource_type for dependency in made.dependencies}  # type: ignore[attr-defined]
+
+
+def test_an_account_of_somebody_else_gets_roles_too(stack: TerraformStack) -> None:
+    made = WorkloadIdentity.from_email(stack, "identity", EMAIL)
+    made.grant_roles([RoleOn(role="roles/secretmanager.secretAccessor", scope="projects/acme-data")])
+    assert only(synth(stack), "google_project_iam_member")["member"] == f"serviceAccount:{EMAIL}"
+
+
+@pytest.mark.parametrize(
+    ("role", "scope", "message"),
+    [
+        ("roles/owner", "projects/acme-data", "basic role"),
+        ("roles/storage.admin", "projects/acme-data", "administrators"),
+        ("objectAdmin", "projects/acme-data", "must be a role"),
+        ("roles/secretmanager.secretAccessor", "acme-data", "must be projects/<project>"),
+        ("roles/secretmanager.secretAccessor", "${google_secret_manager_secret.mine.id}", "of your own"),
+    ],
+)
+def test_a_role_that_cannot_be_granted_or_opens_everything_is_refused(
+    stack: TerraformStack, role: str, scope: str, message: str
+) -> None:
+    with pytest.raises(Refused, match=message):
+        identity(stack, roles=[RoleOn(role=role, scope=scope)])
+
+
+# ---- direct grants
+
+FRONT = (
+    "principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/acme-data.svc.id.goog"
+)
+
+
+def direct(stack: TerraformStack, *pools: GkeWorkloadPool, subjects: list[str] = SUBJECTS) -> DirectPrincipals:
+    given = pools or [GkeWorkloadPool(stack, "pool", pool="acme-data.svc.id.goog", project_number="123456789012")]
+    return DirectPrincipals(stack, "identity", pools=given, subjects=subjects)
+
+
+def test_each_kubernetes_service_account_gets_each_role_on_the_bucket(stack: TerraformStack) -> None:
+    bucket = XComBucket(stack, "storage", name="acme-xcom", location="us-central1")
+    made = bucket.grant_read_write(direct(stack))
+    body = synth(stack)
+    found = {(each["role"], each["member"]) for each in of_type(body, "google_storage_bucket_iam_member")}
+    assert found == {
+        (role, f"{FRONT}/subject/ns/astro/sa/{account}")
+        for role in ("roles/storage.objectAdmin", "roles/storage.legacyBucketReader")
+        for account in ("worker", "triggerer")
+    }
+    assert set(body["resource"]) == {"google_storage_bucket", "google_storage_bucket_iam_member"}
+    assert set(made) <= set(bucket.dependencies)
+
+
+def test_a_principal_needs_no_annotation(stack: TerraformStack) -> None:
+    assert direct(stack).pod_identity.annotations == {}
+
+
+def test_the_number_of_a_project_is_looked_up_once(stack: TerraformStack) -> None:
+    pool = GkeWorkloadPool(stack, "pool", pool="acme-data.svc.id.goog")
+    assert len(direct(stack, pool).principals) == 2
+    ((address, project),) = synth(stack)["data"]["google_project"].items()
+    assert project == {"project_id": "acme-data"}
+    assert pool.project_number == pool.project_number
+    assert f"${{data.google_project.{address}.number}}" in resolved(stack, pool.principal("astro", "worker"))
+
+
+def test_clusters_of_one_project_are_one_pool(stack: TerraformStack) -> None:
+    pools = [GkeWorkloadPool(stack, name, pool="acme-data.svc.id.goog", project_number="123456789012") for name in "ab"]
+    assert len(direct(stack, *pools).principals) == 2
+
+
+def test_roles_beside_xcoms_are_for_each_principal(stack: TerraformStack) -> None:
+    made = direct(stack)
+    made.grant_roles([RoleOn(role="roles/secretmanager.secretAccessor", scope="projects/acme-data/secrets/a")])
+    members = of_type(synth(stack), "google_secret_manager_secret_iam_member")
+    assert {each["member"] for each in members} == set(made.principals.values())
+
+
+@pytest.mark.parametrize("subjects", [[], ["system:serviceaccount:astro:*"]])
+def test_a_principal_is_one_service_account(stack: TerraformStack, subjects: list[str]) -> None:
+    with pytest.raises(Refused):
+        direct(stack, subjects=subjects)
+
+
+@pytest.mark.parametrize("number", ["acme-data", "0123456", "12"])
+def test_a_number_is_one(stack: TerraformStack, number: str) -> None:
+    with pytest.raises(Refused, match="digits of a project's number"):
+        GkeWorkloadPool(stack, "pool", pool="acme-data.svc.id.goog", project_number=number)

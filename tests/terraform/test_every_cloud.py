@@ -149,6 +149,69 @@ def test_exactly_the_trusted_service_accounts_exist_and_are_annotated(
     )
 
 
+ANNOTATED = {
+    "aws-example": True,
+    "aws-both": True,
+    "aws-pod-identity": False,
+    "aws-pod-identity-role": False,
+    "gcp-example": True,
+    "gcp-direct": False,
+}
+"""Stack -> whether its mechanism is an annotation's."""
+
+
+@pytest.mark.parametrize("mechanism", ANNOTATED)
+def test_annotations_are_where_they_belong_and_nowhere_else(
+    mechanism: str, stacks: dict[str, Path], applied: Applied, helm: Path, tmp_path: Path
+) -> None:
+    run = applied(stacks[mechanism])
+    marked: dict[bool, set[str]] = {True: set(), False: set()}
+    for document in rendered(run, helm, tmp_path):
+        text = yaml.safe_dump(document)
+        marked[any(mark in text for mark in MARKS.values())].add(document["kind"])
+    accounts = ANNOTATED[mechanism]
+    assert ("ServiceAccount" in marked[True]) == accounts
+    assert ("ServiceAccount" in marked[False]) != accounts
+    assert bool(marked[True]) == accounts
+
+
+def test_every_service_account_of_pod_identity_has_an_association_that_the_role_trusts(
+    stacks: dict[str, Path], applied: Applied
+) -> None:
+    run = applied(stacks["aws-pod-identity"])
+    trusted = set()
+    for statement in json.loads(run.one("aws_iam_role")["assume_role_policy"])["Statement"]:
+        assert statement["Principal"] == {"Service": "pods.eks.amazonaws.com"}
+        assert set(statement["Action"]) == {"sts:AssumeRole", "sts:TagSession"}
+        tags = {key.rpartition("/")[2]: value for key, value in statement["Condition"]["StringEquals"].items()}
+        clusters, namespaces, accounts = (
+            tags[tag] if isinstance(tags[tag], list) else [tags[tag]]
+            for tag in ("eks-cluster-arn", "kubernetes-namespace", "kubernetes-service-account")
+        )
+        trusted |= {(c.rpartition("/")[2], n, a) for c in clusters for n in namespaces for a in accounts}
+    associations = list(run.resources("aws_eks_pod_identity_association"))
+    assert {(each["cluster_name"], each["namespace"], each["service_account"]) for each in associations} == trusted
+    assert {each["role_arn"] for each in associations} == {run.one("aws_iam_role")["arn"]}
+    wanted = {f"system:serviceaccount:{namespace}:{account}" for _, namespace, account in trusted}
+    assert set(run.output("trusted_subjects")) == wanted
+
+
+def test_every_kubernetes_service_account_itself_has_each_role(stacks: dict[str, Path], applied: Applied) -> None:
+    run = applied(stacks["gcp-direct"])
+    assert not [*run.resources("google_service_account"), *run.resources("google_service_account_iam_member")]
+    (project,) = run.data("google_project")
+    wanted = {
+        f"principal://iam.googleapis.com/projects/{number}/locations/global/workloadIdentityPools/{pool}.svc.id.goog"
+        f"/subject/ns/astro/sa/{subject.rpartition(':')[2]}"
+        for number, pool in ((project["number"], "acme-data"), ("123456789012", "acme-fleet"))
+        for subject in run.output("trusted_subjects")
+    }
+    for role in ("roles/storage.objectAdmin", "roles/storage.legacyBucketReader"):
+        members = [each["member"] for each in run.resources("google_storage_bucket_iam_member") if each["role"] == role]
+        assert sorted(members) == sorted(wanted)
+    assert {each["member"] for each in run.resources("google_project_iam_member")} == wanted
+
+
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_protected_storage_cannot_be_destroyed(
     example: str, shared: Path, stacks: dict[str, Path], tmp_path: Path

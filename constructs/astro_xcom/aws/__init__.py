@@ -3,13 +3,25 @@
 from typing import TYPE_CHECKING
 
 from astro_xcom.aws.bucket import XComBucket, XComBucketRef
-from astro_xcom.aws.eks import EksOidcProvider
+from astro_xcom.aws.eks import EksOidcProvider, EksPodIdentityCluster
 from astro_xcom.aws.irsa import IrsaRole, IrsaRoleRef
+from astro_xcom.aws.permissions import PolicyStatement
+from astro_xcom.aws.pod_identity import PodIdentityAssociations
 
 if TYPE_CHECKING:
     from astro_xcom.aws.stack import AwsXComStack
 
-__all__ = ["AwsXComStack", "EksOidcProvider", "IrsaRole", "IrsaRoleRef", "XComBucket", "XComBucketRef"]
+__all__ = [
+    "AwsXComStack",
+    "EksOidcProvider",
+    "EksPodIdentityCluster",
+    "IrsaRole",
+    "IrsaRoleRef",
+    "PodIdentityAssociations",
+    "PolicyStatement",
+    "XComBucket",
+    "XComBucketRef",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""The IAM role that agents assume with their Kubernetes service accounts (IRSA)."""
+"""The IAM role that agents assume with their Kubernetes service accounts (IRSA, or EKS Pod Identity)."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,9 @@ from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
 from cdktf_cdktf_provider_aws.iam_role import IamRole
 from constructs import Construct
 
-from astro_xcom.aws.eks import EksOidcProvider
+from astro_xcom.aws.eks import EksOidcProvider, EksPodIdentityCluster
+from astro_xcom.aws.permissions import PolicyStatement, attach, check_permissions
+from astro_xcom.aws.pod_identity import trust as pod_identity_trust
 from astro_xcom.lifecycle import NEW_FIRST
 from astro_xcom.names import apart, places
 from astro_xcom.names import aws as rules
@@ -33,9 +35,19 @@ class IrsaRoleRef(Construct):
     managed = False
     """Whether its policies are ours to write."""
 
-    def __init__(self, scope: Construct, id_: str, *, name: str, path: str = "/", arn: str | None = None) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        path: str = "/",
+        arn: str | None = None,
+        annotate: bool = True,
+    ) -> None:
         super().__init__(scope, id_)
         self.name = name
+        self.annotate = annotate
         if arn is None:
             # Built from parts that a plan knows, so that the agents' values can be read in the plan.
             partition = DataAwsPartition(self, "partition")
@@ -53,16 +65,22 @@ class IrsaRoleRef(Construct):
 
     @property
     def pod_identity(self) -> PodIdentity:
-        """What the agents' service accounts carry. Pods get the role's credentials through the account."""
-        return PodIdentity(annotations={ANNOTATION: self.arn})
+        """What the agents' service accounts carry: the annotation of IRSA, unless `annotate` is off.
+
+        With it pods use IRSA even where EKS Pod Identity is there too: AWS's client asks for it first.
+        """
+        return PodIdentity(annotations={ANNOTATION: self.arn} if self.annotate else {})
 
 
 class IrsaRole(IrsaRoleRef):
     """A role that exactly the given service accounts of the given clusters can assume.
 
-    The trust compares `sub` and `aud` by StringEquals; there are no wildcards. `max_session_duration` is in seconds.
-    Raises Refused for names IAM refuses, for ARNs of two accounts and for a trust policy over its size limit. Changing
-    name or path replaces the role.
+    Clusters trusted by IRSA are `oidc_providers`, those by EKS Pod Identity `pod_identity_clusters`, which need
+    PodIdentityAssociations too; `annotate` says which of the two pods use. The trust compares `sub` and `aud`, or the
+    session's tags, by StringEquals; there are no wildcards. `max_session_duration` is in seconds.
+    `policy_arns` and `policy_statements` are what it may do beside XComs: managed policies, and an inline policy of its
+    own. Raises Refused for names IAM refuses, for ARNs of two accounts and for a trust policy over its size limit.
+    Changing name or path replaces the role.
     """
 
     managed = True
@@ -73,27 +91,39 @@ class IrsaRole(IrsaRoleRef):
         id_: str,
         *,
         name: str,
-        oidc_providers: Sequence[EksOidcProvider],
         subjects: Sequence[str],
+        oidc_providers: Sequence[EksOidcProvider] = (),
+        pod_identity_clusters: Sequence[EksPodIdentityCluster] = (),
+        annotate: bool | None = None,
         path: str = "/",
         permissions_boundary: str | None = None,
         max_session_duration: int = 3600,
         description: str = "XComs of Astro Remote Execution Agents",
+        policy_arns: Sequence[str] = (),
+        policy_statements: Sequence[PolicyStatement] = (),
     ) -> None:
         check(rules.iam_role, name)
         check(rules.iam_path, path)
         check(rules.iam_policy_arn, permissions_boundary)
-        if not oidc_providers or not subjects:
-            raise Refused("a role needs at least one OIDC provider and one subject, else nobody could assume it")
+        if not (oidc_providers or pod_identity_clusters) or not subjects:
+            raise Refused(
+                "a role needs at least one OIDC provider, or one cluster with EKS Pod Identity, and at least one "
+                "subject, else nobody could assume it"
+            )
+        annotate = bool(oidc_providers) if annotate is None else annotate
+        if annotate and not oidc_providers:
+            raise Refused("annotate needs oidc_providers: pods with the annotation ask for web identity alone")
         for subject in subjects:
             if is_known(subject) and ("*" in subject or "?" in subject):
                 raise Refused("must name one service account: StringEquals takes a star literally", got=subject)
-        _check_providers(oidc_providers, permissions_boundary, subjects)
-        super().__init__(scope, id_, name=name, path=path)
+        _check_providers(oidc_providers, pod_identity_clusters, permissions_boundary, subjects)
+        check_permissions(policy_arns, policy_statements)
+        super().__init__(scope, id_, name=name, path=path, annotate=annotate)
         self.subjects = tuple(subjects)
-        self.trust_policy = DataAwsIamPolicyDocument(
-            self, "trust", statement=[_trust(provider, subjects) for provider in oidc_providers]
-        )
+        statements = [_trust(provider, subjects) for provider in oidc_providers]
+        if pod_identity_clusters:
+            statements += pod_identity_trust(pod_identity_clusters, subjects)
+        self.trust_policy = DataAwsIamPolicyDocument(self, "trust", statement=statements)
         self.resource = IamRole(
             self,
             "role",
@@ -107,19 +137,22 @@ class IrsaRole(IrsaRoleRef):
         )
         self.name = self.resource.name  # a reference, so whoever uses it waits for the role
         self.dependencies.append(self.resource)
+        self.permissions = attach(self, name=self.name, policy_arns=policy_arns, statements=policy_statements)
+        """What lets it do more than XComs."""
+        self.dependencies += self.permissions
 
     @staticmethod
-    def from_name(scope: Construct, id_: str, name: str, *, path: str = "/") -> IrsaRoleRef:
+    def from_name(scope: Construct, id_: str, name: str, *, path: str = "/", annotate: bool = True) -> IrsaRoleRef:
         """Use a role of this account that already exists, trust and policies included. Makes no resource."""
         check(rules.iam_role, name)
-        return IrsaRoleRef(scope, id_, name=name, path=path)
+        return IrsaRoleRef(scope, id_, name=name, path=path, annotate=annotate)
 
     @staticmethod
-    def from_arn(scope: Construct, id_: str, arn: str) -> IrsaRoleRef:
+    def from_arn(scope: Construct, id_: str, arn: str, *, annotate: bool = True) -> IrsaRoleRef:
         """Use a role that already exists, trust and policies included, of any account. Makes no resource."""
         check(rules.iam_role_arn, arn)
         name = arn.rpartition("/")[2] if is_known(arn) else arn
-        return IrsaRoleRef(scope, id_, name=name, arn=arn)
+        return IrsaRoleRef(scope, id_, name=name, arn=arn, annotate=annotate)
 
 
 def _trust(provider: EksOidcProvider, subjects: Sequence[str]) -> DataAwsIamPolicyDocumentStatement:
@@ -136,7 +169,12 @@ def _trust(provider: EksOidcProvider, subjects: Sequence[str]) -> DataAwsIamPoli
     )
 
 
-def _check_providers(providers: Sequence[EksOidcProvider], boundary: str | None, subjects: Sequence[str]) -> None:
+def _check_providers(
+    providers: Sequence[EksOidcProvider],
+    clusters: Sequence[EksPodIdentityCluster],
+    boundary: str | None,
+    subjects: Sequence[str],
+) -> None:
     """What is known of the ARNs is of one account, and the trust policy is short enough."""
     arns = {f"oidc_providers[{position}]": provider.arn for position, provider in enumerate(providers)}
     given = {**arns, **({"permissions_boundary": boundary} if boundary is not None else {})}
@@ -146,4 +184,5 @@ def _check_providers(providers: Sequence[EksOidcProvider], boundary: str | None,
     rules.check_trust_policy_size(
         [known.get(argument, USUAL_PROVIDER) for argument in arns],
         [subject for subject in subjects if is_known(subject)],
+        [rules.usual_cluster_arn(cluster.region, cluster.name) for cluster in clusters],
     )

@@ -1,6 +1,6 @@
 """One deployment on AWS: storage, identity and agents in one Terraform stack."""
 
-from cdktf import Fn
+from cdktf import Fn, ITerraformDependable
 from cdktf_cdktf_provider_aws.data_aws_eks_cluster import DataAwsEksCluster
 from cdktf_cdktf_provider_aws.data_aws_eks_cluster_auth import DataAwsEksClusterAuth
 from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderDefaultTags
@@ -9,8 +9,10 @@ from constructs import Construct
 
 from astro_xcom.agent.cluster import from_kubeconfig
 from astro_xcom.aws.bucket import XComBucket, XComBucketRef
-from astro_xcom.aws.eks import EksOidcProvider
+from astro_xcom.aws.eks import EksOidcProvider, EksPodIdentityCluster
 from astro_xcom.aws.irsa import IrsaRole, IrsaRoleRef
+from astro_xcom.aws.permissions import PolicyStatement
+from astro_xcom.aws.pod_identity import PodIdentityAssociations
 from astro_xcom.names import apart
 from astro_xcom.settings import AwsDeployment, EksCluster
 from astro_xcom.stack import XComStack
@@ -34,9 +36,12 @@ class AwsXComStack(XComStack):
             default_tags=[AwsProviderDefaultTags(tags=literal(deployment.tags))] if deployment.tags else None,
         )
         self.oidc_providers: list[EksOidcProvider] = []
-        """Of every trusted cluster, unless the role exists already."""
+        """Of every cluster that is trusted by IRSA, unless the role exists already."""
+        self.pod_identity_clusters = self._pod_identity_clusters(deployment)
+        """Every cluster that is trusted by EKS Pod Identity."""
         self.storage = self._storage(deployment)
         self.identity = self._identity(deployment)
+        associations = self._associations()
         access = self.storage.grant_read_write(self.identity, policy_name=deployment.identity.policy_name)
         self.output("bucket", self.storage.name, "The bucket that holds the XComs")
         self.output("role_arn", self.identity.arn, "The role the agents assume")
@@ -45,7 +50,7 @@ class AwsXComStack(XComStack):
         self.add_agents(
             location=self.storage.location,
             pod_identity=self.identity.pod_identity,
-            dependencies=[*self.storage.dependencies, *self.identity.dependencies],
+            dependencies=[*self.storage.dependencies, *self.identity.dependencies, *associations],
             kubernetes=lambda: self._kubernetes(deployment.cluster, deployment.region),
         )
 
@@ -82,23 +87,58 @@ class AwsXComStack(XComStack):
 
     def _identity(self, deployment: AwsDeployment) -> IrsaRoleRef:
         identity = deployment.identity
+        annotate = identity.mechanism != "pod_identity"
         if identity.existing_role:
             existing = IrsaRole.from_arn if identity.existing_role.startswith("arn:") else IrsaRole.from_name
-            return existing(self, "identity", identity.existing_role)
-        keys = apart((self._key(cluster), cluster.said) for cluster in deployment.clusters)
-        self.oidc_providers = [
-            self._oidc_provider(f"oidc-{key}", cluster) for key, cluster in zip(keys, deployment.clusters, strict=True)
-        ]
+            return existing(self, "identity", identity.existing_role, annotate=annotate)
+        if identity.web_identity:
+            keys = apart((self._key(cluster), cluster.said) for cluster in deployment.clusters)
+            self.oidc_providers = [
+                self._oidc_provider(f"oidc-{key}", cluster)
+                for key, cluster in zip(keys, deployment.clusters, strict=True)
+            ]
         return IrsaRole(
             self,
             "identity",
             name=identity.role_name or f"{self.node.id}-xcom",
-            oidc_providers=self.oidc_providers,
             subjects=self.subjects,
+            oidc_providers=self.oidc_providers,
+            pod_identity_clusters=self.pod_identity_clusters,
+            annotate=annotate,
             path=identity.path,
             permissions_boundary=identity.permissions_boundary,
             max_session_duration=identity.max_session_duration_seconds,
+            policy_arns=identity.policy_arns,
+            policy_statements=[
+                PolicyStatement(
+                    sid=each.sid,
+                    actions=each.actions,
+                    resources=literal(each.resources),
+                    conditions=literal(each.conditions),
+                )
+                for each in identity.policy_statements
+            ],
         )
+
+    def _pod_identity_clusters(self, deployment: AwsDeployment) -> list[EksPodIdentityCluster]:
+        if not deployment.identity.pod_identity:
+            return []
+        regions = [(cluster, cluster.region or deployment.region) for cluster in deployment.clusters]
+        return [
+            # The settings ask for the name.
+            EksPodIdentityCluster(self, f"eks-{region}.{cluster.name}", name=str(cluster.name), region=region)
+            for cluster, region in regions
+        ]
+
+    def _associations(self) -> list[ITerraformDependable]:
+        if not self.pod_identity_clusters:
+            return []
+        # A reference to a role that is created here, so that associations wait for it.
+        arn = self.identity.resource.arn if isinstance(self.identity, IrsaRole) else self.identity.arn
+        associations = PodIdentityAssociations(
+            self, "pod-identity", role_arn=arn, clusters=self.pod_identity_clusters, subjects=self.subjects
+        )
+        return associations.dependencies
 
     def _key(self, cluster: EksCluster) -> str:
         if cluster.oidc_provider_arn:

@@ -6,6 +6,7 @@ from astro_xcom.azure.account import XComAccount, XComAccountRef
 from astro_xcom.azure.aks import AksOidcIssuer
 from astro_xcom.azure.container import XComContainer, XComContainerRef
 from astro_xcom.azure.federation import FederatedIdentity, FederatedIdentityRef
+from astro_xcom.permissions import RoleOn
 
 if TYPE_CHECKING:
     from astro_xcom.azure.stack import AzureXComStack
@@ -15,6 +16,7 @@ __all__ = [
     "AzureXComStack",
     "FederatedIdentity",
     "FederatedIdentityRef",
+    "RoleOn",
     "XComAccount",
     "XComAccountRef",
     "XComContainer",

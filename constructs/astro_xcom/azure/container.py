@@ -27,7 +27,7 @@ from astro_xcom.refusal import Refused
 from astro_xcom.tokens import check, is_known
 from astro_xcom.xcom import XComLocation, object_url, recovery_days
 
-ROLE = "Storage Blob Data Contributor"
+ROLE = rules.STORAGE_ROLE
 FOLDER_NAME = 48  # as on the other clouds
 
 

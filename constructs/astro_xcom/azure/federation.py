@@ -9,10 +9,12 @@ from cdktf_cdktf_provider_azurerm.role_assignment import RoleAssignment
 from cdktf_cdktf_provider_azurerm.user_assigned_identity import UserAssignedIdentity
 from constructs import Construct
 
+from astro_xcom import names
 from astro_xcom.azure.aks import AksOidcIssuer
 from astro_xcom.lifecycle import NEW_FIRST
 from astro_xcom.names import azure as rules
 from astro_xcom.names import places
+from astro_xcom.permissions import RoleOn
 from astro_xcom.refusal import Refused
 from astro_xcom.tokens import check, is_known
 from astro_xcom.xcom import PodIdentity
@@ -67,6 +69,24 @@ class FederatedIdentityRef(Construct):
         self.principal_id: str = self.resource.principal_id
         self.tenant_id: str = self.resource.tenant_id if tenant_id is None else tenant_id
 
+    def assign_roles(self, roles: Sequence[RoleOn]) -> list[RoleAssignment]:
+        """Let it do more than XComs."""
+        _check_roles(roles)
+        made = [
+            RoleAssignment(
+                self,
+                f"permission-{rules.role_key(given.role, given.scope)}",
+                scope=given.scope,
+                role_definition_name=given.role,
+                principal_id=self.principal_id,
+                principal_type="ServicePrincipal",  # as for the XComs
+                skip_service_principal_aad_check=True,
+            )
+            for given in roles
+        ]
+        self.dependencies += made
+        return made
+
     @property
     def pod_identity(self) -> PodIdentity:
         """What the agents' service accounts and pods carry. A pod without the label gets no token."""
@@ -77,10 +97,11 @@ class FederatedIdentity(FederatedIdentityRef):
     """A user-assigned identity that exactly the given service accounts of the given clusters can use.
 
     Makes one federated credential for each, one after another, since Azure refuses concurrent ones. Makes the identity
-    in `location`; without one, credentials are added to an identity that exists. Without `grantable` its roles are
-    somebody else's to assign. Raises Refused for names Azure refuses, for two credentials of the same tokens, for
-    issuers of another environment, and for more credentials than an identity holds. Changing the name or the location
-    replaces the identity. `credential_names` names credentials otherwise, by the name that each would have.
+    in `location`; without one, credentials are added to an identity that exists. `roles` are what it gets beside its
+    role on XComs, which without `grantable` is somebody else's to assign. Raises Refused for names Azure refuses, for
+    two credentials of the same tokens, for issuers of another environment, and for more credentials than an identity
+    holds. Changing the name or the location replaces the identity. `credential_names` names credentials otherwise, by
+    the name that each would have.
     """
 
     managed = True
@@ -100,8 +121,10 @@ class FederatedIdentity(FederatedIdentityRef):
         tags: Mapping[str, str] | None = None,
         grantable: bool = True,
         credential_names: Mapping[str, str] | None = None,
+        roles: Sequence[RoleOn] = (),
     ) -> None:
         check(rules.audience, audience)
+        _check_roles(roles)
         given = {} if credential_names is None else credential_names
         credentials = _credentials(issuers, subjects)
         of_issuers = {
@@ -138,6 +161,7 @@ class FederatedIdentity(FederatedIdentityRef):
                 )
             )
         self.dependencies += self.credentials
+        self.assign_roles(roles)
 
     @staticmethod
     def from_name(
@@ -157,6 +181,18 @@ class FederatedIdentity(FederatedIdentityRef):
     def _owner(self) -> dict[str, str]:
         """How a credential names its identity: azurerm 5 replaces both by `user_assigned_identity_id`."""
         return {"resource_group_name": self.resource.resource_group_name, "parent_id": self.resource.id}
+
+
+def _check_roles(roles: Sequence[RoleOn]) -> None:
+    for given in roles:
+        if not is_known([given.role, given.scope]):
+            raise Refused(
+                "roles must be known when the JSON is written: they are part of addresses",
+                hint="a RoleAssignment of your own, with principal_id=identity.principal_id",
+            )
+        rules.role(given.role)
+        rules.role_scope(given.scope)
+    names.roles_once([(given.role, given.scope) for given in roles])
 
 
 def _credentials(issuers: Sequence[AksOidcIssuer], subjects: Sequence[str]) -> dict[str, tuple[AksOidcIssuer, str]]:

@@ -17,6 +17,7 @@ from astro_xcom.azure.aks import AksOidcIssuer
 from astro_xcom.azure.container import ROLE, XComContainer, XComContainerRef
 from astro_xcom.azure.federation import AUDIENCE, FederatedIdentity, FederatedIdentityRef
 from astro_xcom.lifecycle import protected
+from astro_xcom.permissions import RoleOn
 from astro_xcom.settings import AksCluster, AzureDeployment
 from astro_xcom.stack import XComStack
 from astro_xcom.terraform_text import literal
@@ -72,6 +73,7 @@ class AzureXComStack(XComStack):
         self.oidc_issuers: list[AksOidcIssuer] = []
         """Of every trusted cluster, where credentials are made."""
         self.identity = self._identity(deployment)
+        self.identity.assign_roles([RoleOn(role=each.role, scope=each.scope) for each in deployment.identity.roles])
         self.account = self._account(deployment)
         self.storage = self._storage(deployment)
         self.storage.grant_read_write(self.identity)

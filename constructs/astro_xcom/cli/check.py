@@ -136,6 +136,7 @@ def _sections(report: Report) -> Iterator[tuple[str, list[str]]]:
         ("Agents", _agents(report)),
         ("Service accounts", _service_accounts(report)),
         ("Identity", _identity(report)),
+        ("Beside XComs", _needs(report)),
         ("XComs", _store(report.xcom)),
         ("State store", _store(report.state_store) if report.state_store else ()),
         ("Storage", _storage(report)),
@@ -222,6 +223,18 @@ def _identity(report: Report) -> Iterator[str]:
             yield f"    {action}"
         for place in permission.on:
             yield f"      on {place}"
+
+
+def _needs(report: Report) -> Iterator[str]:
+    for need in report.needs:
+        yield from _row(need.what, need.named)
+        for permission in need.permissions:
+            yield f"    needs {', '.join(permission.allowed)}"
+            for place in permission.on:
+                yield f"      on {place}"
+        yield f"    granted {need.granted}" if need.granted != "not needed" else "    asks the cloud for nothing"
+        for text in need.by:
+            yield f"      {text}"
 
 
 def _store(store: Store) -> Iterator[str]:

@@ -4,14 +4,17 @@ from typing import TYPE_CHECKING
 
 from astro_xcom.gcp.bucket import XComBucket, XComBucketRef
 from astro_xcom.gcp.gke import GkeWorkloadPool
-from astro_xcom.gcp.workload_identity import WorkloadIdentity, WorkloadIdentityRef
+from astro_xcom.gcp.workload_identity import DirectPrincipals, WorkloadIdentity, WorkloadIdentityRef
+from astro_xcom.permissions import RoleOn
 
 if TYPE_CHECKING:
     from astro_xcom.gcp.stack import GcpXComStack
 
 __all__ = [
+    "DirectPrincipals",
     "GcpXComStack",
     "GkeWorkloadPool",
+    "RoleOn",
     "WorkloadIdentity",
     "WorkloadIdentityRef",
     "XComBucket",

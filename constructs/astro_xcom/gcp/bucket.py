@@ -25,16 +25,13 @@ from constructs import Construct
 
 from astro_xcom import names
 from astro_xcom.environment import GCSFS
-from astro_xcom.gcp.workload_identity import WorkloadIdentityRef
+from astro_xcom.gcp.workload_identity import Principals
 from astro_xcom.lifecycle import NEW_FIRST, protected
 from astro_xcom.names import gcp as rules
 from astro_xcom.refusal import Refused
 from astro_xcom.tokens import check, is_known
 from astro_xcom.xcom import XComLocation, object_url, recovery_days
 
-OBJECT_ROLE = "roles/storage.objectAdmin"
-# The client asks for the bucket itself before it writes into an empty one, and objectAdmin does not let it.
-BUCKET_ROLE = "roles/storage.legacyBucketReader"
 KEY_ROLE = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
 FORMER_KEY_ROLE = "roles/cloudkms.cryptoKeyDecrypter"
 ABORT_UPLOADS_AFTER_DAYS = 7
@@ -78,7 +75,7 @@ class XComBucketRef(Construct):
         """What has to exist before an agent starts."""
         self._bucket = name
         self._as_the_bucket: TerraformResourceLifecycle | None = None
-        self._grants: dict[WorkloadIdentityRef, Sequence[StorageBucketIamMember]] = {}
+        self._grants: dict[Principals, Sequence[StorageBucketIamMember]] = {}
 
     def folder(self, name: str) -> "XComBucketRef":
         """The folder `<path>/<name>`, for agents of their own. Keeps values apart, not rights: those are the bucket's.
@@ -87,10 +84,10 @@ class XComBucketRef(Construct):
         """
         return _XComFolder(self, name)
 
-    def grant_read_write(self, identity: WorkloadIdentityRef) -> Sequence[StorageBucketIamMember]:
-        """Let a service account read, write and delete objects of the bucket, and see the bucket. Adds members only.
+    def grant_read_write(self, identity: Principals) -> Sequence[StorageBucketIamMember]:
+        """Let an identity read, write and delete objects of the bucket, and see the bucket. Adds members only.
 
-        Granting twice is granting once. Raises Refused for two accounts of the same id: it is part of addresses.
+        Granting twice is granting once. Raises Refused for two identities of the same id: it is part of addresses.
         """
         if identity not in self._grants:
             if any(identity.node.id == other.node.id for other in self._grants):
@@ -98,7 +95,7 @@ class XComBucketRef(Construct):
             self._grants[identity] = self._grant(identity)
         return self._grants[identity]
 
-    def _grant(self, identity: WorkloadIdentityRef) -> Sequence[StorageBucketIamMember]:
+    def _grant(self, identity: Principals) -> Sequence[StorageBucketIamMember]:
         if self._bucket in identity.grants:
             grants = identity.grants[self._bucket]
             self.dependencies += grants
@@ -106,14 +103,15 @@ class XComBucketRef(Construct):
         grants = identity.grants[self._bucket] = [
             StorageBucketIamMember(
                 self,
-                f"{kind}-{identity.node.id}",
+                "-".join(filter(None, (kind, identity.node.id, key))),
                 bucket=self._bucket,
                 role=role,
-                member=identity.member,
+                member=member,
                 depends_on=[identity.resource] if identity.resource else None,
                 lifecycle=self._as_the_bucket,
             )
-            for kind, role in (("objects", OBJECT_ROLE), ("bucket", BUCKET_ROLE))
+            for kind, role in rules.STORAGE_ROLES.items()
+            for key, member in identity.principals.items()
         ]
         self.dependencies += grants
         return grants
@@ -135,7 +133,7 @@ class _XComFolder(XComBucketRef):
         self.bucket = bucket
         self.dependencies += bucket.dependencies
 
-    def _grant(self, identity: WorkloadIdentityRef) -> Sequence[StorageBucketIamMember]:
+    def _grant(self, identity: Principals) -> Sequence[StorageBucketIamMember]:
         grants = self.bucket.grant_read_write(identity)
         self.dependencies += grants
         return grants

@@ -1,12 +1,13 @@
 """GKE clusters: whom to trust, and how Helm reaches them."""
 
-from cdktf import Postcondition, TerraformResourceLifecycle
+from cdktf import Fn, Postcondition, TerraformResourceLifecycle
 from cdktf_cdktf_provider_google.data_google_container_cluster import DataGoogleContainerCluster
+from cdktf_cdktf_provider_google.data_google_project import DataGoogleProject
 from constructs import Construct
 
 from astro_xcom.names import gcp as rules
 from astro_xcom.refusal import Refused
-from astro_xcom.tokens import check
+from astro_xcom.tokens import check, is_known
 
 
 class GkeWorkloadPool(Construct):
@@ -15,6 +16,7 @@ class GkeWorkloadPool(Construct):
     Give `pool`, or `cluster_name` with its location and project to have the cluster looked up: the plan then refuses a
     cluster without that pool, on which no pod could get credentials. The pool is `<project>.svc.id.goog` by default,
     not what the cluster says, because the clusters of a project share one and each member may be made only once.
+    `project_number` is that of the pool's project, for principals; by default it is looked up.
     """
 
     def __init__(
@@ -26,17 +28,20 @@ class GkeWorkloadPool(Construct):
         location: str | None = None,
         project: str | None = None,
         pool: str | None = None,
+        project_number: str | None = None,
     ) -> None:
         check(rules.gke_cluster, cluster_name)
         check(rules.gke_location, location)
         check(rules.project_id, project)
         check(rules.workload_pool, pool)
+        check(rules.project_number, project_number)
         if cluster_name is None and pool is None:
             raise Refused("give either cluster_name with location and project, or pool")
         if cluster_name is not None and (location is None or project is None):
             raise Refused("a cluster_name needs its location and project")
         super().__init__(scope, id_)
         self.name = pool if pool is not None else f"{project}{rules.POOL}"
+        self._project_number = project_number
         self.cluster: DataGoogleContainerCluster | None = None
         """The cluster's data source, when it is looked up by name."""
         if cluster_name is not None:
@@ -60,3 +65,18 @@ class GkeWorkloadPool(Construct):
                     ]
                 ),
             )
+
+    @property
+    def project_number(self) -> str:
+        """The number of the pool's project. Looks it up once, unless it was given."""
+        if self._project_number is None:
+            project = (
+                self.name.removesuffix(rules.POOL) if is_known(self.name) else Fn.trimsuffix(self.name, rules.POOL)
+            )
+            self._project_number = DataGoogleProject(self, "project", project_id=project).number
+        return self._project_number
+
+    def principal(self, namespace: str, name: str) -> str:
+        """A Kubernetes service account of the pool, as IAM names it."""
+        pool = f"projects/{self.project_number}/locations/global/workloadIdentityPools/{self.name}"
+        return f"principal://iam.googleapis.com/{pool}/subject/ns/{namespace}/sa/{name}"

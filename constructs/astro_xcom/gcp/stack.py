@@ -12,8 +12,15 @@ from constructs import Construct
 from astro_xcom.agent.cluster import from_kubeconfig
 from astro_xcom.gcp.bucket import XComBucket, XComBucketRef
 from astro_xcom.gcp.gke import GkeWorkloadPool
-from astro_xcom.gcp.workload_identity import WorkloadIdentity, WorkloadIdentityRef, members
+from astro_xcom.gcp.workload_identity import (
+    DirectPrincipals,
+    Principals,
+    WorkloadIdentity,
+    WorkloadIdentityRef,
+    members,
+)
 from astro_xcom.names import apart
+from astro_xcom.permissions import RoleOn
 from astro_xcom.settings import GcpDeployment, GkeCluster
 from astro_xcom.stack import XComStack
 from astro_xcom.terraform_text import literal
@@ -23,7 +30,8 @@ class GcpXComStack(XComStack):
     """Everything one deployment on Google Cloud needs: bucket, service account, members, agents, backend and outputs.
 
     Outputs: `bucket`, `service_account_email`, `workload_identity_members`, `xcom_path`, `annotations`,
-    `trusted_subjects`, `agent_values`; `state_store_path` when there is a state store.
+    `trusted_subjects`, `agent_values`; `state_store_path` when there is a state store. With direct grants there is no
+    `service_account_email`.
     """
 
     def __init__(self, scope: Construct, id_: str, deployment: GcpDeployment) -> None:
@@ -35,15 +43,23 @@ class GcpXComStack(XComStack):
         self.pools = self._pools(deployment)
         self.storage = self._storage(deployment)
         self.identity = self._identity(deployment)
+        self.identity.grant_roles([RoleOn(role=each.role, scope=each.scope) for each in deployment.identity.roles])
         if deployment.identity.grant_storage:
             self.storage.grant_read_write(self.identity)
         self.output("bucket", self.storage.name, "The bucket that holds the XComs")
-        self.output("service_account_email", self.identity.email, "The service account the agents use")
-        self.output(
-            "workload_identity_members",
-            list(members(self.pools, self.subjects).values()),
-            "The members of the service account with roles/iam.workloadIdentityUser",
-        )
+        if isinstance(self.identity, WorkloadIdentityRef):
+            self.output("service_account_email", self.identity.email, "The service account the agents use")
+            self.output(
+                "workload_identity_members",
+                list(members(self.pools, self.subjects).values()),
+                "The members of the service account with roles/iam.workloadIdentityUser",
+            )
+        else:
+            self.output(
+                "workload_identity_members",
+                list(self.identity.principals.values()),
+                "The members that roles are granted to: the agents' Kubernetes service accounts",
+            )
         self.add_agents(
             location=self.storage.location,
             pod_identity=self.identity.pod_identity,
@@ -85,8 +101,10 @@ class GcpXComStack(XComStack):
             force_destroy=storage.force_destroy,
         )
 
-    def _identity(self, deployment: GcpDeployment) -> WorkloadIdentityRef:
+    def _identity(self, deployment: GcpDeployment) -> Principals:
         identity = deployment.identity
+        if identity.mechanism == "direct":
+            return DirectPrincipals(self, "identity", pools=self.pools, subjects=self.subjects)
         existing = identity.existing_service_account
         if existing and not identity.federate:
             return WorkloadIdentity.from_email(self, "identity", existing)
@@ -115,7 +133,7 @@ class GcpXComStack(XComStack):
 
     def _pool(self, id_: str, cluster: GkeCluster, project: str) -> GkeWorkloadPool:
         if cluster.name is None:
-            return GkeWorkloadPool(self, id_, pool=cluster.workload_pool)
+            return GkeWorkloadPool(self, id_, pool=cluster.workload_pool, project_number=cluster.project_number)
         return GkeWorkloadPool(
             self,
             id_,
@@ -123,6 +141,7 @@ class GcpXComStack(XComStack):
             location=cluster.location,
             project=cluster.project or project,
             pool=cluster.workload_pool,
+            project_number=cluster.project_number,
         )
 
     def _kubernetes(self, cluster: GkeCluster) -> HelmProviderKubernetes:

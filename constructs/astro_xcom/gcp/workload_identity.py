@@ -1,6 +1,6 @@
 """The service account that agents use with their Kubernetes service accounts (Workload Identity Federation for GKE)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cdktf import ITerraformDependable
 from cdktf_cdktf_provider_google.service_account import ServiceAccount
@@ -9,8 +9,10 @@ from cdktf_cdktf_provider_google.storage_bucket_iam_member import StorageBucketI
 from constructs import Construct
 
 from astro_xcom.gcp.gke import GkeWorkloadPool
+from astro_xcom.gcp.permissions import check_roles, grant
 from astro_xcom.lifecycle import NEW_FIRST
 from astro_xcom.names import gcp as rules
+from astro_xcom.permissions import RoleOn
 from astro_xcom.refusal import Refused
 from astro_xcom.tokens import check, is_known
 from astro_xcom.xcom import PodIdentity
@@ -20,22 +22,65 @@ USER_ROLE = "roles/iam.workloadIdentityUser"
 SUBJECT = "system:serviceaccount:"
 
 
-class WorkloadIdentityRef(Construct):
+class Principals(Construct):
+    """Whom the agents' roles are granted to."""
+
+    def __init__(self, scope: Construct, id_: str, *, principals: Mapping[str, str]) -> None:
+        super().__init__(scope, id_)
+        self.principals = dict(principals)
+        """Key of an address -> member of a role."""
+        self.resource: ServiceAccount | None = None
+        """The service account, when it is made here."""
+        self.dependencies: list[ITerraformDependable] = []
+        """What has to exist before an agent starts."""
+        self.grants: dict[str, Sequence[StorageBucketIamMember]] = {}
+        """Their members of buckets, by bucket: the same ones again would be one and the same."""
+
+    def grant_roles(self, roles: Sequence[RoleOn]) -> list[ITerraformDependable]:
+        """Let them do more than XComs, by members of roles. Adds members only."""
+        check_roles(roles)
+        made = grant(self, roles, self.principals, depends_on=[self.resource] if self.resource else ())
+        self.dependencies += made
+        return made
+
+    @property
+    def pod_identity(self) -> PodIdentity:
+        """What the agents' service accounts carry: nothing, since pods act as these."""
+        return PodIdentity()
+
+
+class DirectPrincipals(Principals):
+    """The Kubernetes service accounts themselves, without a service account of Google Cloud, and without annotation.
+
+    Grants are for each Kubernetes service account and pool. A bucket needs uniform access, and pods on the host's
+    network get nothing. Makes no resource, but looks up the numbers of the pools' projects that are not given.
+    """
+
+    def __init__(
+        self, scope: Construct, id_: str, *, pools: Sequence[GkeWorkloadPool], subjects: Sequence[str]
+    ) -> None:
+        if not pools or not subjects:
+            raise Refused("needs at least one workload pool and one subject, else nobody would get a role")
+        found: dict[str, str] = {}
+        for pool in pools:
+            for namespace, name in map(_namespace_and_name, subjects):
+                key = _key(pool, namespace, name)
+                if key not in found:
+                    found[key] = pool.principal(namespace, name)
+        super().__init__(scope, id_, principals=found)
+        self.subjects = tuple(subjects)
+
+
+class WorkloadIdentityRef(Principals):
     """A service account the agents use, whoever made it."""
 
     managed = False
     """Whether its members are ours to add."""
 
     def __init__(self, scope: Construct, id_: str, *, email: str) -> None:
-        super().__init__(scope, id_)
         self.email = email
         self.member = f"serviceAccount:{email}"
-        self.resource: ServiceAccount | None = None
-        """The service account, when it is made here."""
-        self.dependencies: list[ITerraformDependable] = []
-        """What has to exist before an agent starts."""
-        self.grants: dict[str, Sequence[StorageBucketIamMember]] = {}
-        """Its members of buckets, by bucket: the same ones again would be one and the same."""
+        super().__init__(scope, id_, principals={"": self.member})
 
     @property
     def pod_identity(self) -> PodIdentity:
@@ -47,8 +92,9 @@ class WorkloadIdentity(WorkloadIdentityRef):
     """A service account that exactly the given Kubernetes service accounts of the given pools can use.
 
     Makes a service account `account_id` in `project`, or uses the one with `email`; adds a member of
-    roles/iam.workloadIdentityUser for each Kubernetes service account and pool, and removes no other. Raises Refused
-    for ids IAM refuses. Changing the id or project replaces the account; a new account of an old name has none of the
+    roles/iam.workloadIdentityUser for each Kubernetes service account and pool, and removes no other. `roles` are what
+    it gets beside its roles on XComs. Raises Refused for ids IAM refuses. Changing the id or project replaces the
+    account; a new account of an old name has none of the
     old one's grants.
     """
 
@@ -65,7 +111,9 @@ class WorkloadIdentity(WorkloadIdentityRef):
         project: str | None = None,
         email: str | None = None,
         display_name: str = "XComs of Astro Remote Execution Agents",
+        roles: Sequence[RoleOn] = (),
     ) -> None:
+        check_roles(roles)
         check(rules.service_account_id, account_id)
         check(rules.project_id, project)
         check(rules.service_account_email, email)
@@ -103,6 +151,7 @@ class WorkloadIdentity(WorkloadIdentityRef):
                     lifecycle=NEW_FIRST if self.resource else None,
                 )
             )
+        self.grant_roles(roles)
 
     @staticmethod
     def from_email(scope: Construct, id_: str, email: str) -> WorkloadIdentityRef:
@@ -117,8 +166,12 @@ def members(pools: Sequence[GkeWorkloadPool], subjects: Sequence[str]) -> dict[s
 
 
 def _member(pool: GkeWorkloadPool, namespace: str, name: str) -> tuple[str, str]:
-    key = pool.name.removesuffix(rules.POOL) if is_known(pool.name) else pool.node.id
-    return f"{key}_{namespace}_{name}", f"serviceAccount:{pool.name}[{namespace}/{name}]"
+    return _key(pool, namespace, name), f"serviceAccount:{pool.name}[{namespace}/{name}]"
+
+
+def _key(pool: GkeWorkloadPool, namespace: str, name: str) -> str:
+    front = pool.name.removesuffix(rules.POOL) if is_known(pool.name) else pool.node.id
+    return f"{front}_{namespace}_{name}"
 
 
 def _namespace_and_name(subject: str) -> tuple[str, str]:

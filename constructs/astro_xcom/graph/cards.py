@@ -7,7 +7,13 @@ from astro_xcom.graph.references import Block, blocks, needs, not_implied, reach
 from astro_xcom.graph.words import kind, name, short
 from astro_xcom.report.terraform import Body
 
-GROUPS = {"agent": "Agents", "identity": "Identity", "storage": "Storage", "storage-account": "Storage"}
+GROUPS = {
+    "agent": "Agents",
+    "identity": "Identity",
+    "pod-identity": "Identity",
+    "storage": "Storage",
+    "storage-account": "Storage",
+}
 """First part of the construct's path -> heading. All others stand alone."""
 
 

@@ -176,6 +176,16 @@ def retention_days(value: int) -> int:
     return value
 
 
+def roles_once(roles: Sequence[tuple[str, str]]) -> None:
+    """Refuse a role that is given twice on the same: (role, scope) of each. Clouds do not care for its case."""
+    seen: set[tuple[str, str]] = set()
+    for role, scope in roles:
+        key = (role.lower(), scope.lower())
+        if key in seen:
+            raise Refused("each role is given once on each scope", got=f"{role} on {scope}")
+        seen.add(key)
+
+
 def connection_id(value: str) -> str:
     """An Airflow connection id, as it can stand in front of `@` in an object-storage URL."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", value):

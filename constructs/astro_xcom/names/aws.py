@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from astro_xcom.names import bare_bucket, limits, places, slug, try_instead
 from astro_xcom.refusal import Refused
@@ -268,39 +268,179 @@ def one_region(arns: Mapping[str, str], *, region: str | None = None) -> Iterabl
 # ---- the trust policy
 
 
-def trust_policy(oidc_provider_arns: Sequence[str], subjects: Sequence[str]) -> dict[str, object]:
+POD_IDENTITY_SERVICE = "pods.eks.amazonaws.com"
+POD_IDENTITY_ACTIONS = ("sts:AssumeRole", "sts:TagSession")
+POD_IDENTITY_TAGS = ("eks-cluster-arn", "kubernetes-namespace", "kubernetes-service-account")
+"""Of the session tags that EKS sends, those that tell one service account of one cluster."""
+
+
+def usual_cluster_arn(region: str | None, name: str) -> str:
+    """The ARN of an EKS cluster of some account, as long as the real one."""
+    region = region or "ap-southeast-2"
+    return f"arn:{places.partition(region)}:eks:{region}:111122223333:cluster/{name}"
+
+
+def trust_policy(
+    oidc_provider_arns: Sequence[str], subjects: Sequence[str], pod_identity_clusters: Sequence[str] = ()
+) -> dict[str, object]:
     """The trust policy that is made of these, as IAM gets it."""
     return {
         "Version": "2012-10-17",
         "Statement": [
-            {
-                "Effect": "Allow",
-                "Action": "sts:AssumeRoleWithWebIdentity",
-                "Principal": {"Federated": arn},
-                "Condition": {
-                    "StringEquals": {
-                        f"{arn.partition(':oidc-provider/')[2]}:sub": subjects[0] if len(subjects) == 1 else subjects,
-                        f"{arn.partition(':oidc-provider/')[2]}:aud": "sts.amazonaws.com",
-                    }
-                },
-            }
-            for arn in oidc_provider_arns
+            *_pod_identity_trust(pod_identity_clusters, subjects),
+            *(
+                {
+                    "Effect": "Allow",
+                    "Action": "sts:AssumeRoleWithWebIdentity",
+                    "Principal": {"Federated": arn},
+                    "Condition": {
+                        "StringEquals": {
+                            f"{arn.partition(':oidc-provider/')[2]}:sub": subjects[0]
+                            if len(subjects) == 1
+                            else subjects,
+                            f"{arn.partition(':oidc-provider/')[2]}:aud": "sts.amazonaws.com",
+                        }
+                    },
+                }
+                for arn in oidc_provider_arns
+            ),
         ],
     }
 
 
-def trust_policy_size(oidc_provider_arns: Sequence[str], subjects: Sequence[str]) -> int:
+def _pod_identity_trust(clusters: Sequence[str], subjects: Sequence[str]) -> Iterator[dict[str, object]]:
+    """A statement for each namespace."""
+    accounts: dict[str, list[str]] = {}
+    for subject in subjects:
+        accounts.setdefault(subject.split(":")[-2], []).append(subject.split(":")[-1])
+    for namespace, names in accounts.items() if clusters else ():
+        values = [clusters, [namespace], names]
+        tags = {
+            f"aws:RequestTag/{tag}": of[0] if len(of) == 1 else list(of)
+            for tag, of in zip(POD_IDENTITY_TAGS, values, strict=True)
+        }
+        yield {
+            "Effect": "Allow",
+            "Action": list(POD_IDENTITY_ACTIONS),
+            "Principal": {"Service": POD_IDENTITY_SERVICE},
+            "Condition": {"StringEquals": tags},
+        }
+
+
+def trust_policy_size(
+    oidc_provider_arns: Sequence[str], subjects: Sequence[str], pod_identity_clusters: Sequence[str] = ()
+) -> int:
     """How many characters IAM counts in a role's trust policy: all but the blanks."""
-    return len(json.dumps(trust_policy(oidc_provider_arns, subjects), separators=(",", ":")))
+    return len(json.dumps(trust_policy(oidc_provider_arns, subjects, pod_identity_clusters), separators=(",", ":")))
 
 
-def check_trust_policy_size(oidc_provider_arns: Sequence[str], subjects: Sequence[str]) -> int:
+def check_trust_policy_size(
+    oidc_provider_arns: Sequence[str], subjects: Sequence[str], pod_identity_clusters: Sequence[str] = ()
+) -> int:
     """Its size, if IAM takes it at all."""
-    size = trust_policy_size(oidc_provider_arns, subjects)
+    size = trust_policy_size(oidc_provider_arns, subjects, pod_identity_clusters)
+    clusters = max(len(oidc_provider_arns), len(pod_identity_clusters))
     if size > limits.RAISED_TRUST_POLICY.most:
         raise Refused(
             f"the trust policy would have {size} characters; IAM allows {limits.RAISED_TRUST_POLICY.most} at most",
-            got=f"{len(subjects)} service accounts of {len(oidc_provider_arns)} clusters",
+            got=f"{len(subjects)} service accounts of {clusters} clusters",
             hint="a role for each cluster, or workers that share a service account",
         )
     return size
+
+
+# ---- permissions beside XComs
+
+BESIDE = "permissions"
+"""Name of the inline policy with what agents may do beside XComs."""
+ADMINISTRATORS = ("AdministratorAccess", "IAMFullAccess", "PowerUserAccess")
+USUAL_ATTACHED, MOST_ATTACHED = 10, 25  # IAM's quota, and what it can be raised to
+LONGEST_INLINE_POLICY = 10240
+ALL_SERVICES = "must name a service: a role of agents does not get every action of every service"
+
+
+def attached_policy_arn(value: str) -> str:
+    """The ARN of a managed policy that agents may have."""
+    if iam_policy_arn(value).partition(":policy/")[2] in ADMINISTRATORS and ":iam::aws:" in value:
+        raise Refused(
+            "is a policy of administrators: agents could open everything of the account",
+            got=value,
+            hint="a policy that lists what they need",
+        )
+    return value
+
+
+def policy_key(arn: str) -> str:
+    """A managed policy's own part of an address: its account and its name with the path."""
+    account, name = arn.split(":", 5)[4:]
+    return f"{account}.{name.removeprefix('policy/').replace('/', '.')}"
+
+
+def iam_action(value: str) -> str:
+    """An action that a policy allows: of one service, stars in its name allowed."""
+    if value in ("*", "*:*"):
+        raise Refused(ALL_SERVICES, got=value, hint='"secretsmanager:GetSecretValue"')
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*:[A-Za-z0-9*?]+", value):
+        raise Refused("must be a service and an action of it", got=value, hint='"secretsmanager:GetSecretValue"')
+    return value
+
+
+def iam_resource(value: str) -> str:
+    """What a policy allows actions on: an ARN, in which stars are allowed, or a star alone."""
+    if value == "*" or re.fullmatch(
+        r"arn:(aws(-[a-z]+)*|\*):[a-z0-9-]+:[a-z0-9*-]*:([0-9]{12}|aws|\*)?:[!-~]+", value, re.ASCII
+    ):
+        return value
+    raise Refused(
+        'must be an ARN with the name of a service, or "*"',
+        got=value,
+        hint='"arn:aws:secretsmanager:us-east-1:111122223333:secret:airflow/*"',
+    )
+
+
+def statement_id(value: str) -> str:
+    """The Sid of a statement."""
+    if not re.fullmatch(r"[A-Za-z0-9]{1,64}", value):
+        raise Refused(
+            "must be 1-64 letters and digits",
+            got=value,
+            hint=try_instead(statement_id, value, re.sub(r"[^A-Za-z0-9]", "", value), "Secrets"),
+        )
+    return value
+
+
+def condition_operator(value: str) -> str:
+    """How a condition compares."""
+    if not re.fullmatch(
+        r"(ForAllValues:|ForAnyValue:)?(String|Numeric|Date|Bool|Binary|IpAddress|NotIpAddress|Arn|Null)[A-Za-z]*",
+        value,
+    ):
+        raise Refused("must be a condition operator of IAM", got=value, hint='"StringEquals"')
+    return value
+
+
+def condition_key(value: str) -> str:
+    """What a condition compares."""
+    if not re.fullmatch(r"[a-z0-9-]+:[!-~]+", value):
+        raise Refused("must be a condition key of IAM", got=value, hint='"aws:ResourceTag/team"')
+    return value
+
+
+def not_everything(actions: Sequence[str], resources: Sequence[str]) -> None:
+    """Refuse every action of a service on everything that is of it."""
+    whole = next((action for action in actions if action.partition(":")[2].strip("*") == ""), None)
+    if whole and "*" in resources:
+        raise Refused(
+            'allows every action of a service on "*": name the actions, or the resources',
+            got=whole,
+            hint=f'"{whole.partition(":")[0]}:Get*"',
+        )
+
+
+def inline_policy_size(size: int) -> None:
+    """What the statements of a role may take together, blanks not counted."""
+    if size > LONGEST_INLINE_POLICY:
+        raise Refused(
+            f"the statements would have about {size} characters; IAM allows {LONGEST_INLINE_POLICY} for all of a role",
+            hint="a managed policy, in policy_arns",
+        )

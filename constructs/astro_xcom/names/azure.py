@@ -365,3 +365,47 @@ def key_fits_vault(key_id: str, vault_id: str) -> str:
     if host.partition(".")[0] != vault.lower():
         raise Refused(f"must be a key of the vault {vault}", got=key_id)
     return key_id
+
+
+# ---- permissions
+
+STORAGE_ROLE = "Storage Blob Data Contributor"
+"""What agents get on container or account."""
+ADMINISTRATORS = (
+    "contributor",
+    "owner",
+    "role based access control administrator",
+    "user access administrator",
+)
+"""Built-in roles that open everything, or let their holder open it."""
+
+
+def role(value: str) -> str:
+    """A role that agents may have, built-in or custom, by its name."""
+    if not re.fullmatch(r"[A-Za-z0-9]([ -.0-~]{0,510}[!-.0-~])?", value):
+        raise Refused("must be a role's name, not its id", got=value, hint='"Key Vault Secrets User"')
+    if value.lower() in ADMINISTRATORS:
+        raise Refused(
+            "is a role of administrators: agents could open everything in its scope",
+            got=value,
+            hint="a role that lists what they need",
+        )
+    return value
+
+
+def role_scope(value: str) -> str:
+    """What a role is on: a subscription, a resource group, a resource or a part of one."""
+    group = rf"/subscriptions/{GUID}(/resourceGroups/{RESOURCE_GROUP}(/providers/[A-Za-z0-9.]+(/[^/\s]+/[^/\s]+)+)?)?"
+    if not re.fullmatch(group, value):
+        raise Refused(
+            "must be the resource id of a subscription, a resource group or a resource",
+            got=value,
+            hint=f'"{EXAMPLE}/providers/Microsoft.KeyVault/vaults/acme-secrets"',
+        )
+    return value
+
+
+def role_key(role: str, scope: str) -> str:
+    """A role assignment's own part of an address. Azure does not tell upper from lower case."""
+    text = f"{role} {scope}".lower()
+    return f"{slug(role, longest=60)}-{slug(scope.rpartition('/')[2], longest=60)}-{digest(text)}"

@@ -225,6 +225,13 @@ def labels(values: Mapping[str, str]) -> Mapping[str, str]:
     return values
 
 
+def project_number(value: str) -> str:
+    """A project's number, which Google gives it; not its id."""
+    if not re.fullmatch(r"[1-9][0-9]{5,18}", value, re.ASCII):
+        raise Refused("must be the digits of a project's number, in quotes", got=value, hint='"123456789012"')
+    return value
+
+
 def label_key(value: str) -> str:
     """The key of a label. Letters of any script; those that start with goog are Google's own."""
     if not re.fullmatch(r"(?!goog)[^\W\d_][\w-]{0,62}", value) or value != value.lower():
@@ -246,3 +253,63 @@ def label_value(value: str) -> str:
             hint=try_instead(label_value, value, slug(value, longest=63)),
         )
     return value
+
+
+# ---- permissions
+
+STORAGE_ROLES = {"objects": "roles/storage.objectAdmin", "bucket": "roles/storage.legacyBucketReader"}
+"""What agents get on the bucket. The client asks for the bucket itself before it writes into an empty one, and
+objectAdmin does not let it."""
+ADMINISTRATORS = {
+    **dict.fromkeys(("roles/owner", "roles/editor", "roles/viewer"), "is a basic role, which opens every service"),
+    **dict.fromkeys(
+        (
+            "roles/iam.securityAdmin",
+            "roles/iam.serviceAccountAdmin",
+            "roles/iam.serviceAccountKeyAdmin",
+            "roles/iam.serviceAccountTokenCreator",
+            "roles/iam.serviceAccountUser",
+            "roles/iam.workloadIdentityUser",
+            "roles/resourcemanager.projectIamAdmin",
+            "roles/secretmanager.admin",
+            "roles/storage.admin",
+        ),
+        "is a role of administrators, or lets agents act as others",
+    ),
+}
+"""Role -> why agents do not get it."""
+
+
+def role(value: str) -> str:
+    """A role that agents may have."""
+    if not re.fullmatch(
+        rf"(roles|projects/{PROJECT}/roles|organizations/[0-9]+/roles)/[A-Za-z0-9_.]+", value, re.ASCII
+    ):
+        raise Refused(
+            "must be a role with what it is of: roles/..., projects/<project>/roles/... or "
+            "organizations/<number>/roles/...",
+            got=value,
+            hint='"roles/secretmanager.secretAccessor"',
+        )
+    if value in ADMINISTRATORS:
+        raise Refused(ADMINISTRATORS[value], got=value, hint="a role that lists what they need")
+    return value
+
+
+def role_scope(value: str) -> str:
+    """What a role is on: a project, a secret or a bucket."""
+    bucket_name = value.removeprefix("projects/_/buckets/")
+    if bucket_name != value:
+        existing_bucket(bucket_name)
+    elif not re.fullmatch(rf"projects/{PROJECT}(/secrets/[A-Za-z0-9_-]{{1,255}})?", value, re.ASCII):
+        raise Refused(
+            "must be projects/<project>, projects/<project>/secrets/<secret> or projects/_/buckets/<bucket>",
+            got=value,
+            hint='"projects/acme-data/secrets/airflow-connections-warehouse"',
+        )
+    return value
+
+
+def role_key(role: str, scope: str) -> str:
+    """A member's own part of an address."""
+    return f"{role.removeprefix('roles/')}-on-{scope}".replace("/", ".")

@@ -94,6 +94,7 @@ RULES: tuple[Callable[[Deployment, Plan], Iterator[Effect]], ...] = (
     release.changes,
     identity.trust,
     identity.identities,
+    identity.permissions,
     identity.equals,
     network.changes,
     expiry.changes,

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 
 import yaml
 
-from astro_xcom.plan.document import Body, Plan, texts
+from astro_xcom.plan.document import Body, Change, Plan, texts
 from astro_xcom.plan.effect import Effect, lines
 from astro_xcom.plan.release import DRAIN_SECONDS
-from astro_xcom.plan.types import GRANTS, IDENTITIES, SAME, TRUST
+from astro_xcom.plan.types import BESIDE, GRANTS, IDENTITIES, PERMISSIONS, SAME, TRUST
 from astro_xcom.report.terraform import block
 from astro_xcom.service_accounts import service_accounts
 from astro_xcom.settings import AwsDeployment, Deployment
+
+MECHANISMS = {"irsa": "the annotation of IRSA", "pod_identity": "EKS Pod Identity"}
 
 
 def trust(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
@@ -38,7 +40,19 @@ def trust(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
                 dict.fromkeys((*deployment.agent.former_service_accounts, *accounts)),
             ),
         )
-    for through in _clusters_dropped(plan, after):
+    moved = isinstance(deployment, AwsDeployment) and _mechanism_dropped(deployment.identity.mechanism, plan)
+    if moved:
+        yield Effect(
+            kind="QUIET",
+            code="mechanism-dropped",
+            what=f"Pods that started with {MECHANISMS[moved]} lose access before Helm replaces them, for up to "
+            f"{deployment.agent.timeout_seconds + DRAIN_SECONDS} seconds.",
+            instead="This line keeps them trusted; remove it with the next apply, once those pods are gone:"
+            if moved == "irsa"
+            else "Apply mechanism: both first, which lets new pods use IRSA while the old ones are still trusted.",
+            paste="identity:\n  former_mechanism: irsa\n" if moved == "irsa" else None,
+        )
+    for through in _clusters_dropped(deployment, plan, after):
         yield Effect(
             kind="QUIET",
             code="cluster-dropped",
@@ -60,12 +74,28 @@ def _running(plan: Plan) -> Iterator[str]:
         yield from dict.fromkeys(account.subject for account in found)
 
 
-def _clusters_dropped(plan: Plan, subjects: list[str]) -> Iterator[str]:
+def _mechanism_dropped(mechanism: str, plan: Plan) -> str | None:
+    """By what the pods that run now get the role, if the role no longer trusts that."""
+    before = plan.outputs.get("annotations", (None, None))[0]
+    runs_with = "irsa" if before else "pod_identity"
     for role in plan.of("aws_iam_role"):
         old, new = (each.get("assume_role_policy") for each in (role.before, role.after))
-        if old and new and not role.destroys:
-            yield from sorted(_federated(old) - _federated(new))
-    changes = list(plan.of(*TRUST))
+        if before is None or not old or not new or role.destroys:
+            continue
+        kind = "Federated" if runs_with == "irsa" else "Service"
+        if _principals(old, kind) and not _principals(new, kind) and mechanism != runs_with:
+            return runs_with
+    return None
+
+
+def _clusters_dropped(deployment: Deployment, plan: Plan, subjects: list[str]) -> Iterator[str]:
+    mechanism = deployment.identity.mechanism if isinstance(deployment, AwsDeployment) else None
+    for role in plan.of("aws_iam_role"):
+        old, new = (each.get("assume_role_policy") for each in (role.before, role.after))
+        if old and new and not role.destroys and mechanism != "pod_identity":
+            yield from sorted(_principals(old, "Federated") - _principals(new, "Federated"))
+    # Without any association no pod was to use one: that is another mechanism, not another cluster.
+    changes = [each for each in plan.of(*TRUST) if mechanism != "irsa"]
     created = [_through(each.after) for each in changes if "create" in each.actions]
     kept = [_through(each.before) for each in changes if not each.destroys and each.before]
     for change in changes:
@@ -76,19 +106,23 @@ def _clusters_dropped(plan: Plan, subjects: list[str]) -> Iterator[str]:
             yield f"{issuer} ({subject})"
 
 
-def _federated(policy: str) -> set[str]:
+def _principals(policy: str, kind: str) -> set[str]:
+    statements = json.loads(policy)["Statement"]
     return {
         each
-        for statement in json.loads(policy)["Statement"]
-        for each in texts(block(statement.get("Principal")).get("Federated"))
+        for statement in (statements if isinstance(statements, list) else [statements])
+        for each in texts(block(statement.get("Principal")).get(kind))
     }
 
 
 def _through(values: Body) -> tuple[str | None, str | None]:
-    """(issuer or pool, subject) of a credential or a member."""
+    """(issuer, pool or cluster, subject) of a credential, a member or an association."""
     if "member" in values:
         pool, _, account = str(values["member"]).removeprefix("serviceAccount:").removesuffix("]").partition("[")
         return pool, "system:serviceaccount:" + account.replace("/", ":")
+    if "service_account" in values:
+        cluster = f"EKS Pod Identity of {values['cluster_name']}"
+        return cluster, f"system:serviceaccount:{values['namespace']}:{values['service_account']}"
     return values.get("issuer"), values.get("subject")
 
 
@@ -109,7 +143,7 @@ def identities(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
                 instead="Keep its name; or apply while no task runs.",
             )
     for change in plan.of(*GRANTS):
-        if change.destroys and "_key-grant" not in change.address:
+        if change.destroys and "_key-grant" not in change.address and BESIDE not in change.address:
             first = change.actions[0] == "delete"
             if first or not change.replaces:
                 yield Effect(
@@ -141,6 +175,33 @@ def identities(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
                 "refused for about a minute.",
                 instead="Apply while no task runs.",
             )
+
+
+def permissions(_: Deployment, plan: Plan) -> Iterator[Effect]:
+    """What agents may no longer do beside XComs."""
+    for change in plan.of(*PERMISSIONS):
+        if BESIDE not in change.address:
+            continue
+        deleted = change.destroys and change.actions != ("create", "delete")
+        if deleted or _narrower(change):
+            yield Effect(
+                kind="QUIET",
+                code="permission-dropped",
+                what=f"{change.address} is {'deleted' if deleted else 'changed'}: what it alone allowed beside XComs, "
+                "such as the secrets backend, is refused from this apply on.",
+                instead="Apply while no task runs, or let another grant allow it first.",
+            )
+
+
+def _narrower(change: Change) -> bool:
+    """Whether a policy loses a statement."""
+    old, new = (each.get("policy") for each in (change.before, change.after))
+    if not old or not new:
+        return False
+    now = json.loads(new)["Statement"]
+    now = now if isinstance(now, list) else [now]
+    before = json.loads(old)["Statement"]
+    return any(statement not in now for statement in (before if isinstance(before, list) else [before]))
 
 
 def equals(_: Deployment, plan: Plan) -> Iterator[Effect]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from astro_xcom.plan.document import Plan, texts
 from astro_xcom.plan.effect import Effect, lines
+from astro_xcom.plan.types import BESIDE
 from astro_xcom.settings import AwsDeployment, Deployment, GcpDeployment
 
 ENCRYPTS = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
@@ -16,7 +17,9 @@ def of_aws(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
     if not isinstance(deployment, AwsDeployment):
         return
     storage = deployment.storage
-    policies = [change.before.get("policy") for change in plan.of("aws_iam_role_policy")]
+    policies = [
+        change.before.get("policy") for change in plan.of("aws_iam_role_policy") if BESIDE not in change.address
+    ]
     before = {key: writes for policy in [*policies, plan.outputs.get("access_policy", (None,))[0]] if policy
               for key, writes in _decrypts(policy)}  # fmt: skip
     writes_after = {storage.kms_key_arn}

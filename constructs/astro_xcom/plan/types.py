@@ -17,8 +17,17 @@ IDENTITIES = {
     "azurerm_user_assigned_identity": "managed identity",
     "google_service_account": "service account",
 }
-TRUST = ("azurerm_federated_identity_credential", "google_service_account_iam_member")
+TRUST = (
+    "aws_eks_pod_identity_association",
+    "azurerm_federated_identity_credential",
+    "google_service_account_iam_member",
+)
 GRANTS = ("aws_iam_role_policy", "azurerm_role_assignment", "google_storage_bucket_iam_member")
+PERMISSIONS = (
+    *GRANTS, "aws_iam_role_policy_attachment", "google_project_iam_member", "google_secret_manager_secret_iam_member",
+)  # fmt: skip
+BESIDE = "identity_permission"
+"""In the address of each of these that is not of the XComs."""
 LOGS = ("azurerm_monitor_diagnostic_setting", "aws_s3_bucket_logging", "aws_s3_bucket_notification")
 PARTS = {
     "aws_kms_alias",
@@ -30,16 +39,20 @@ PARTS = {
     )),
 }  # fmt: skip
 """What is deleted with the bucket, account or key that it is a part of, which is said of that."""
-KNOWN = {*HOLDS, *KEYS, *IDENTITIES, *TRUST, *GRANTS, *LOGS, *PARTS, "helm_release", "azurerm_private_endpoint"}
+KNOWN = {*HOLDS, *KEYS, *IDENTITIES, *TRUST, *PERMISSIONS, *LOGS, *PARTS, "helm_release", "azurerm_private_endpoint"}
 """Each of these is spoken of when it is deleted."""
 
 SAME = {
+    "aws_eks_pod_identity_association": ("cluster_name", "region", "namespace", "service_account"),
     "aws_iam_role": ("name",),
     "aws_iam_role_policy": ("role", "name"),
+    "aws_iam_role_policy_attachment": ("role", "policy_arn"),
     "azurerm_federated_identity_credential": ("parent_id", "name"),
     "azurerm_role_assignment": ("scope", "role_definition_name", "principal_id"),
     "azurerm_user_assigned_identity": ("resource_group_name", "name"),
     "google_kms_crypto_key_iam_member": ("crypto_key_id", "role", "member"),
+    "google_project_iam_member": ("project", "role", "member"),
+    "google_secret_manager_secret_iam_member": ("secret_id", "role", "member"),
     "google_service_account": ("project", "account_id"),
     "google_service_account_iam_member": ("service_account_id", "role", "member"),
     "google_storage_bucket_iam_member": ("bucket", "role", "member"),

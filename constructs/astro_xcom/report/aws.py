@@ -1,17 +1,22 @@
 """What an AWS stack comes to."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from astro_xcom.names import places
+from astro_xcom.names.aws import BESIDE, POD_IDENTITY_ACTIONS, POD_IDENTITY_SERVICE, POD_IDENTITY_TAGS
 from astro_xcom.report.model import CloudFacts, Lifecycle, Permission, Trust
+from astro_xcom.report.needs import POLICY
 from astro_xcom.report.terraform import Body, Computed, Stack, block
 
 OUTPUTS = ("bucket", "role_arn")
 ASSUME = "sts:AssumeRoleWithWebIdentity"
+ANNOTATED = "Pods without the annotation, or started before it, reach S3 anonymously and are refused (403)."
+ASSOCIATED = (
+    "Pods that started before their association, and pods on Fargate, reach S3 without the role and are refused (403)."
+)
 ALWAYS = (
-    "Pods without the annotation, or started before it, reach S3 anonymously and are refused (403).",
     "A new role or trust takes seconds to minutes until it works everywhere.",
     "The agents' image needs apache-airflow-providers-amazon[s3fs]; with plain s3fs pip installs one that cannot work.",
 )
@@ -32,14 +37,30 @@ def facts(stack: Stack) -> CloudFacts:
     """Role, trust, policy and bucket."""
     provider = stack.providers.get("aws", {})
     bucket, arn = stack.outputs["bucket"], stack.outputs["role_arn"]
-    role, grant = stack.one("aws_iam_role"), stack.one("aws_iam_role_policy")
+    role, policies = stack.one("aws_iam_role"), stack.all("aws_iam_role_policy")
+    grant = next((each for each in policies if each["name"] != BESIDE), {})
     policy = grant.get("policy") or stack.outputs.get("access_policy")
     made = bool(stack.one("aws_s3_bucket"))
+    associations, annotated = stack.all("aws_eks_pod_identity_association"), bool(stack.outputs.get("annotations"))
     for_others = []
     if not role:
+        trusted = []
+        if annotated:
+            trusted.append("with the audience sts.amazonaws.com, of the OIDC provider of every cluster")
+        if associations:
+            trusted.append(
+                f"as {POD_IDENTITY_SERVICE} asks for them, {' and '.join(POD_IDENTITY_ACTIONS)}, by the request tags "
+                f"{', '.join(POD_IDENTITY_TAGS)}"
+            )
         for_others.append(
             f"The owner of the role {arn} attaches the output access_policy, and trusts exactly the output "
-            "trusted_subjects, with the audience sts.amazonaws.com, of the OIDC provider of every cluster."
+            f"trusted_subjects, {'; and '.join(trusted)}."
+        )
+    if associations:
+        for_others.append(
+            "The owner of each cluster has the add-on eks-pod-identity-agent on its nodes (EKS Auto Mode has it built "
+            "in). Who applies this may make associations (eks:CreatePodIdentityAssociation) and pass the role to them "
+            "(iam:PassRole)."
         )
     if not made:
         for_others.append(
@@ -67,8 +88,8 @@ def facts(stack: Stack) -> CloudFacts:
         storage_made=made,
         identity={"role": arn},
         identity_made=bool(role),
-        trust=tuple(_trust(role["assume_role_policy"])) if role else (),
-        permissions=tuple(_permissions(policy)) if policy else (),
+        trust=tuple(_joined(_trust(role["assume_role_policy"]), associations)) if role else (),
+        permissions=(*(_permissions(policy) if policy else ()), *_beside(stack)),
         permissions_made=bool(grant),
         lifecycle=_lifecycle(stack.one("aws_s3_bucket_lifecycle_configuration")) if made else None,
         clusters=tuple(
@@ -76,7 +97,7 @@ def facts(stack: Stack) -> CloudFacts:
             for cluster in stack.data.get("aws_eks_cluster", [])
         ),
         for_others=tuple(for_others),
-        always=ALWAYS,
+        always=(ANNOTATED if annotated or not associations else ASSOCIATED, *ALWAYS),
     )
 
 
@@ -112,6 +133,9 @@ def _list(value: Any) -> list[str]:
 
 def _trust(policy: str) -> Iterator[Trust]:
     for statement in _statements(policy):
+        if _service(statement) == [POD_IDENTITY_SERVICE]:
+            yield from _pod_identity(statement)
+            continue
         claims: dict[str, list[str]] = {"aud": [], "sub": []}
         others = []
         for test, key, values in _conditions(statement):
@@ -133,6 +157,60 @@ def _trust(policy: str) -> Iterator[Trust]:
                 )
 
 
+POD_IDENTITY = "EKS Pod Identity"
+
+
+def _service(statement: Body) -> list[str]:
+    """The service that a statement trusts, if it trusts nobody else."""
+    principal = statement.get("Principal", {})
+    return _list(principal["Service"]) if isinstance(principal, dict) and principal.keys() == {"Service"} else []
+
+
+def _pod_identity(statement: Body) -> Iterator[Trust]:
+    tags: dict[str, list[str]] = {f"aws:RequestTag/{tag}": [] for tag in POD_IDENTITY_TAGS}
+    others = []
+    for test, key, values in _conditions(statement):
+        if test == "StringEquals" and key in tags:
+            tags[key] = values
+        else:
+            others.append(f"{test} {key} {', '.join(values)}")
+    clusters, namespaces, accounts = tags.values()
+    for cluster in clusters or ["any cluster"]:
+        for namespace in namespaces or ["any namespace"]:
+            for account in accounts or ["any service account"]:
+                yield Trust(
+                    subject=f"system:serviceaccount:{namespace}:{account}",
+                    through={
+                        POD_IDENTITY: cluster,
+                        **_unusual(statement, sorted(POD_IDENTITY_ACTIONS)),
+                        **({"only if": " and ".join(others)} if others else {}),
+                    },
+                )
+
+
+def _joined(trust: Iterable[Trust], associations: list[Body]) -> Iterator[Trust]:
+    """A service account gets the role where it has both, the role's trust and an association."""
+    missing = {
+        (f":eks:{each['region']}:", f":cluster/{each['cluster_name']}",
+         f"system:serviceaccount:{each['namespace']}:{each['service_account']}"): each
+        for each in associations
+    }  # fmt: skip
+    for one in trust:
+        arn = one.through.get(POD_IDENTITY)
+        if arn is None:
+            yield one
+            continue
+        key = next((key for key in missing if key[0] in arn and arn.endswith(key[1]) and key[2] == one.subject), None)
+        if key is None:
+            yield Trust(subject=one.subject, through={**one.through, "association": "none"})
+        else:
+            del missing[key]
+            yield one
+    for (_, _, subject), each in missing.items():
+        place = f"{each['cluster_name']} in {each['region']}"
+        yield Trust(subject=subject, through={POD_IDENTITY: place, "trust of the role": "none"})
+
+
 def _conditions(statement: Body) -> Iterator[tuple[str, str, list[str]]]:
     """(test, key, values) of each, in an order of their own."""
     for test, of in sorted(statement.get("Condition", {}).items()):
@@ -152,9 +230,9 @@ def _principals(statement: Body) -> list[str]:
     ]
 
 
-def _unusual(statement: Body) -> dict[str, str]:
+def _unusual(statement: Body, actions: Sequence[str] = (ASSUME,)) -> dict[str, str]:
     """What a statement of trust has but should not, in the policy's own words."""
-    usual = {"Effect": ["Allow"], "Action": [ASSUME]}
+    usual = {"Effect": ["Allow"], "Action": [*actions]}
     found = {
         key: _list(statement[key]) for key in ("Effect", "Action", "NotAction", "NotPrincipal") if key in statement
     }
@@ -181,6 +259,15 @@ def _permissions(policy: str) -> Iterator[Permission]:
             allowed=tuple(front + action for action in _all_or_all_but(statement, "Action")),
             on=tuple(resource + back for resource in _all_or_all_but(statement, "Resource")),
         )
+
+
+def _beside(stack: Stack) -> Iterator[Permission]:
+    """What the role may do beside XComs."""
+    for policy in stack.all("aws_iam_role_policy"):
+        if policy["name"] == BESIDE:
+            yield from _permissions(policy["policy"])
+    for attached in stack.all("aws_iam_role_policy_attachment"):
+        yield Permission(allowed=(f"{POLICY}{attached['policy_arn']} allows",), on=())
 
 
 def _all_or_all_but(statement: Body, key: str) -> list[str]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from astro_xcom.azure.federation import AUDIENCE
+from astro_xcom.names.azure import STORAGE_ROLE
 from astro_xcom.report.model import CloudFacts, Lifecycle, Permission, Trust
 from astro_xcom.report.terraform import Body, Computed, Stack, block
 
@@ -106,11 +107,12 @@ def _location(stack: Stack) -> dict[str, str]:
 
 
 def _roles(stack: Stack, principal_id: str) -> list[Body]:
-    return [
+    found = [
         {"role": grant["role_definition_name"], "scope": grant["scope"]}
         for grant in stack.all("azurerm_role_assignment")
         if grant["principal_id"] == principal_id
     ]
+    return sorted(found, key=lambda grant: grant["role"] != STORAGE_ROLE)  # that of the XComs first
 
 
 def _lifecycle(stack: Stack) -> Lifecycle:

@@ -198,7 +198,12 @@ def _trust(facts: CloudFacts) -> list[str]:
 
 
 def _permissions(facts: CloudFacts) -> list[str]:
-    return [f"{action} on {on}" for each in facts.permissions for action in each.allowed for on in each.on]
+    return [
+        text
+        for each in facts.permissions
+        for action in each.allowed
+        for text in ([f"{action} on {on}" for on in each.on] or [action])
+    ]
 
 
 def _lifecycle(facts: CloudFacts) -> Flat:

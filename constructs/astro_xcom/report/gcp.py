@@ -1,15 +1,16 @@
 """What a Google Cloud stack comes to."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
-from astro_xcom.gcp.bucket import BUCKET_ROLE, OBJECT_ROLE
+from astro_xcom.names.gcp import STORAGE_ROLES
 from astro_xcom.report.model import CloudFacts, Lifecycle, Permission, Trust
 from astro_xcom.report.terraform import Body, Computed, Stack, block
 
-OUTPUTS = ("bucket", "service_account_email", "workload_identity_members")
+OUTPUTS = ("bucket", "workload_identity_members")
 SECONDS_OF_A_DAY = 86400
-ROLES = (OBJECT_ROLE, BUCKET_ROLE)
+ROLES = tuple(STORAGE_ROLES.values())
 ALWAYS = (
     "The clusters of a project have one workload identity pool: the same namespace and account name in any of them is "
     "trusted.",
@@ -26,12 +27,16 @@ def computed(_: Body) -> Computed:
 def facts(stack: Stack) -> CloudFacts:
     """Service account, members and bucket."""
     outputs, bucket = stack.outputs, stack.one("google_storage_bucket")
-    email = outputs["service_account_email"]
-    granted = stack.all("google_storage_bucket_iam_member")
+    granted = any(
+        grant["role"] in ROLES and grant["bucket"].removeprefix("b/") == outputs["bucket"]
+        for grant in stack.all("google_storage_bucket_iam_member")
+    )
+    email = outputs.get("service_account_email")
+    holders = [f"serviceAccount:{email}"] if email else outputs["workload_identity_members"]
     members = [each["member"] for each in stack.all("google_service_account_iam_member")]
     key = block(bucket.get("encryption")).get("default_kms_key_name")
     for_others = []
-    if not members:
+    if not members and email:
         for_others.append(
             f"The owner of the service account {email} gives roles/iam.workloadIdentityUser on it to "
             f"{', '.join(outputs['workload_identity_members'])}."
@@ -41,7 +46,11 @@ def facts(stack: Stack) -> CloudFacts:
     if not granted:
         for_others.append(
             f"The owner of the bucket {outputs['bucket']} grants {' and '.join(ROLES)} on it to "
-            f"serviceAccount:{email}, unless another deployment of the same account does."
+            f"{', '.join(holders)}, unless another deployment of the same account does."
+        )
+    if not bucket and not email:
+        for_others.append(
+            f"The owner of the bucket {outputs['bucket']} keeps uniform bucket-level access on: principals need it."
         )
     if key and not stack.all("google_kms_crypto_key_iam_member"):
         for_others.append(
@@ -55,7 +64,7 @@ def facts(stack: Stack) -> CloudFacts:
                 f"The owner of the key {grant['crypto_key_id']} lets whoever applies this grant it, or grants it, with "
                 "storage.grant_kms_key: false."
             )
-    if members and own and not email.endswith(f"@{own}.iam.gserviceaccount.com"):
+    if members and own and email and not email.endswith(f"@{own}.iam.gserviceaccount.com"):
         for_others.append(
             f"The owner of the service account {email} lets whoever applies this add members to it, or adds them, with "
             "identity.federate: false."
@@ -72,15 +81,16 @@ def facts(stack: Stack) -> CloudFacts:
         },
         storage={"bucket": outputs["bucket"]},
         storage_made=bool(bucket),
-        identity={"service account": email},
-        identity_made=bool(stack.one("google_service_account")),
-        trust=tuple(Trust(subject=_subject(member), through={"workloadIdentityUser": member}) for member in members),
-        permissions=tuple(
-            # In a state the bucket is the provider's id of it: b/<name>.
-            Permission(allowed=(grant["role"],), on=(grant["bucket"].removeprefix("b/") + _unusual(grant, email),))
-            for grant in granted
-        )
-        or tuple(Permission(allowed=(role,), on=(outputs["bucket"],)) for role in ROLES),
+        identity={"service account": email} if email else {"principals": "each Kubernetes service account itself"},
+        identity_made=not email or bool(stack.one("google_service_account")),
+        trust=tuple(
+            Trust(subject=_subject(member), through={"workloadIdentityUser" if email else "principal": member})
+            for member in (members if email else holders)
+        ),
+        permissions=(
+            *(() if granted else (Permission(allowed=(role,), on=(outputs["bucket"],)) for role in ROLES)),
+            *_permissions(stack, holders),
+        ),
         permissions_made=bool(granted),
         lifecycle=_lifecycle(bucket) if bucket else None,
         clusters=tuple(
@@ -92,17 +102,36 @@ def facts(stack: Stack) -> CloudFacts:
     )
 
 
+def _grants(stack: Stack) -> Iterator[tuple[str, Body]]:
+    """Where a role is granted, and the member of it. A state may have the long name of each."""
+    for grant in stack.all("google_storage_bucket_iam_member"):
+        yield grant["bucket"].removeprefix("b/"), grant
+    for grant in stack.all("google_project_iam_member"):
+        yield f"projects/{grant['project'].removeprefix('projects/')}", grant
+    for grant in stack.all("google_secret_manager_secret_iam_member"):
+        yield f"projects/{grant['project']}/secrets/{grant['secret_id'].rpartition('/')[2]}", grant
+
+
+def _permissions(stack: Stack, holders: list[str]) -> Iterator[Permission]:
+    """Roles of all the agents, once; and what others have, or not all of them."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for place, grant in _grants(stack):
+        condition = block(grant.get("condition")).get("expression")
+        on = place + (f" only if {condition}" if condition else "")
+        found.setdefault((grant["role"], on), []).append(grant["member"])
+    for (role, on), members in found.items():
+        whole = set(holders) <= set(members)
+        if whole:
+            yield Permission(allowed=(role,), on=(on,))
+        for member in members:
+            if not whole or member not in holders:
+                yield Permission(allowed=(role,), on=(f"{on} for {member}",))
+
+
 def _subject(member: str) -> str:
-    """`serviceAccount:<pool>[<namespace>/<name>]` -> the subject it stands for; anything else as it is."""
-    match = re.fullmatch(r"serviceAccount:[^\[]+\[([^/]+)/(.+)\]", member)
-    return f"system:serviceaccount:{match[1]}:{match[2]}" if match else member
-
-
-def _unusual(grant: Body, email: str) -> str:
-    """What a grant has but should not: another holder than the agents' service account, or a condition."""
-    holder = "" if grant["member"] == f"serviceAccount:{email}" else f" for {grant['member']}"
-    condition = block(grant.get("condition")).get("expression")
-    return holder + (f" only if {condition}" if condition else "")
+    """`serviceAccount:<pool>[<namespace>/<name>]`, or a principal -> the subject it stands for; else as it is."""
+    match = re.fullmatch(r"serviceAccount:[^\[]+\[([^/]+)/(.+)\]|principal://.+/subject/ns/([^/]+)/sa/([^/]+)", member)
+    return ":".join(("system:serviceaccount", *filter(None, match.groups()))) if match else member
 
 
 def _lifecycle(bucket: Body) -> Lifecycle:

@@ -29,6 +29,19 @@ class Permission(Model):
     """ARNs, a resource id or a bucket."""
 
 
+class Need(Model):
+    """What the agents' identity needs beside XComs, as the chart's values say."""
+
+    what: Literal["secrets backend", "remote logs"]
+    named: str
+    """The class, or where the logs go."""
+    permissions: tuple[Permission, ...]
+    """The least that does. Empty where the cloud is not asked, or this project does not know the class."""
+    granted: Literal["here", "here in part", "not here", "not known here", "not needed"]
+    by: tuple[str, ...] = ()
+    """What grants it here, or might."""
+
+
 class Lifecycle(Model):
     """When values go. None: by no rule of this deployment."""
 
@@ -147,6 +160,8 @@ class Report(Model):
     permissions: tuple[Permission, ...]
     permissions_made: bool
     """Whether this deployment grants them; else somebody else has to."""
+    needs: tuple[Need, ...] = ()
+    """Of the secrets backend and of remote logs."""
     storage: dict[str, str]
     storage_made: bool
     xcom: Store

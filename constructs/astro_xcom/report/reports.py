@@ -14,6 +14,7 @@ from astro_xcom.refusal import Refused
 from astro_xcom.report.agents import environment, secret_names, service_accounts, state_store, xcom_store
 from astro_xcom.report.compare import compare
 from astro_xcom.report.model import CloudFacts, Finding, Release, Report, ServiceAccount
+from astro_xcom.report.needs import needs, sentence
 from astro_xcom.report.state import State
 from astro_xcom.report.terraform import Body, Known, Stack, planned
 from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
@@ -46,6 +47,7 @@ def check(deployment: Deployment, body: Body, state: State | None = None) -> Rep
     values = stack.agent_values
     accounts = tuple(service_accounts(stack, facts))
     release = Release(**stack.release) if stack.release else None
+    beside = tuple(needs(cloud, values, facts))
     return Report(
         cloud=cloud,
         place=facts.place,
@@ -57,6 +59,7 @@ def check(deployment: Deployment, body: Body, state: State | None = None) -> Rep
         identity_made=facts.identity_made,
         permissions=facts.permissions,
         permissions_made=facts.permissions_made,
+        needs=beside,
         storage=facts.storage,
         storage_made=facts.storage_made,
         xcom=xcom_store(values),
@@ -65,7 +68,12 @@ def check(deployment: Deployment, body: Body, state: State | None = None) -> Rep
         environment=environment(values),
         annotations=values.get("annotations") or {},
         labels=values.get("labels") or {},
-        for_others=(*facts.for_others, *_not_looked_up(deployment), *_for_others(stack, accounts, release)),
+        for_others=(
+            *facts.for_others,
+            *_not_looked_up(deployment),
+            *filter(None, (sentence(need, cloud, facts) for need in beside)),
+            *_for_others(stack, accounts, release),
+        ),
         always=(*_always(deployment, expires=facts.lifecycle is not None), *facts.always),
         warnings=tuple(deployment.warnings()),
         findings=tuple(_compared(of_cloud, stack, facts, state)) if state else (),

@@ -125,7 +125,7 @@ class _Planned:
 
 def _unknown(attribute: str, type_: str, arguments: Body) -> str:
     """Text for a value that only Terraform will know, which says whose it is."""
-    name, region = arguments.get("name"), arguments.get("region")
+    name, region = arguments.get("name", arguments.get("project_id")), arguments.get("region")
     inner = UNKNOWN.search(json.dumps(arguments, ensure_ascii=False))
     if isinstance(name, str):
         owner = f"{name} in {region}" if region else name

@@ -15,6 +15,7 @@ from astro_xcom.settings.azure import (
 from astro_xcom.settings.base import Settings
 from astro_xcom.settings.deployment import Deployment
 from astro_xcom.settings.gcp import GcpDeployment, GcpIdentity, GcpStorage, GkeCluster
+from astro_xcom.settings.permissions import AwsPolicyStatement, AzureRole, GcpRole
 from astro_xcom.settings.state import AzurermState, GcsState, HcpState, LocalState, RemoteState, S3State, State
 from astro_xcom.settings.xcom import StateStoreSettings, XComSettings
 
@@ -23,12 +24,14 @@ __all__ = [
     "AksCluster",
     "AwsDeployment",
     "AwsIdentity",
+    "AwsPolicyStatement",
     "AwsStorage",
     "AzureDeployment",
     "AzureIdentity",
     "AzureNetwork",
     "AzurePrivateEndpoint",
     "AzureResourceGroup",
+    "AzureRole",
     "AzureStorage",
     "AzurermState",
     "CustomerManagedKey",
@@ -36,6 +39,7 @@ __all__ = [
     "EksCluster",
     "GcpDeployment",
     "GcpIdentity",
+    "GcpRole",
     "GcpStorage",
     "GcsState",
     "GkeCluster",

@@ -10,9 +10,13 @@ from astro_xcom.names import aws as rules
 from astro_xcom.names import limits, places
 from astro_xcom.refusal import Refused, attempt
 from astro_xcom.settings.base import AwsRegion, Count, Flag, Settings, Tags, together
-from astro_xcom.settings.claims import Claim, Identity
+from astro_xcom.settings.claims import Claim, Identity, grant
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage, check_force_destroy
+from astro_xcom.settings.permissions import AwsPolicyStatement
 from astro_xcom.settings.state import Backend, S3State
+
+# What is said of an existing role, too.
+OF_ANY_ROLE = {"existing_role", "mechanism"}
 
 
 class EksCluster(Cluster):
@@ -119,18 +123,69 @@ class AwsIdentity(Settings):
     permissions_boundary: Annotated[str, AfterValidator(rules.iam_policy_arn)] | None = None
     max_session_duration_seconds: Annotated[Count, Field(ge=3600, le=43200)] = 3600
     """The longest that credentials of the role may last. Those of a pod are renewed in time."""
+    mechanism: Literal["irsa", "pod_identity", "both"] = "irsa"
+    """irsa: the cluster's OIDC provider and an annotation; pod_identity: an EKS Pod Identity association for each
+    service account, and no annotation; both: for a move. Pods then use IRSA, which AWS's client asks first while the
+    annotation is there."""
+    former_mechanism: Literal["irsa"] | None = None
+    """Still trusted beside pod_identity: pods that started with the annotation run on for minutes. Remove the line once
+    they are gone."""
+    policy_arns: tuple[Annotated[str, AfterValidator(rules.attached_policy_arn)], ...] = ()
+    """Managed policies that the role gets beside its own for the XComs: for the secrets backend, remote logs, tasks."""
+    policy_statements: tuple[AwsPolicyStatement, ...] = ()
+    """What an inline policy of its own allows the role beside XComs."""
+
+    @property
+    def pod_identity(self) -> bool:
+        """Whether service accounts get the role by EKS Pod Identity."""
+        return self.mechanism != "irsa"
+
+    @property
+    def web_identity(self) -> bool:
+        """Whether the role trusts OIDC providers."""
+        return self.mechanism != "pod_identity" or self.former_mechanism is not None
+
+    @field_validator("policy_arns")
+    @classmethod
+    def _each_policy_once(cls, arns: tuple[str, ...]) -> tuple[str, ...]:
+        for arn in arns:
+            if arns.count(arn) > 1:
+                raise Refused("must name each policy once", got=arn)
+        if len(arns) > rules.MOST_ATTACHED:
+            raise Refused(f"a role has at most {rules.MOST_ATTACHED} managed policies", got=len(arns))
+        return arns
+
+    @field_validator("policy_statements")
+    @classmethod
+    def _each_sid_once(cls, statements: tuple[AwsPolicyStatement, ...]) -> tuple[AwsPolicyStatement, ...]:
+        sids = [statement.sid for statement in statements if statement.sid is not None]
+        for sid in sids:
+            if sids.count(sid) > 1:
+                raise Refused("each sid must be there once", got=sid)
+        rules.inline_policy_size(sum(len(statement.model_dump_json(exclude_none=True)) for statement in statements))
+        return statements
 
     @together
     def _made_or_existing(self) -> Iterator[str | Refused]:
-        unused = sorted(self.model_fields_set - {"existing_role"})
+        unused = sorted(self.model_fields_set - OF_ANY_ROLE)
         if self.existing_role and unused:
+            rule = f"is used as it is: remove {', '.join(unused)}"
+            if self.policy_arns:
+                rule += f"; its owner attaches {', '.join(self.policy_arns)}"
+            if self.policy_statements:
+                actions = dict.fromkeys(action for each in self.policy_statements for action in each.actions)
+                rule += f"; its owner allows it {', '.join(actions)}"
+            yield Refused(rule, got=self.existing_role, field="existing_role")
+        if self.former_mechanism and self.mechanism != "pod_identity":
             yield Refused(
-                f"is used as it is: remove {', '.join(unused)}", got=self.existing_role, field="existing_role"
+                "only with mechanism: pod_identity; the others trust IRSA anyway",
+                got=self.former_mechanism,
+                field="former_mechanism",
             )
 
 
 class AwsDeployment(Deployment):
-    """XComs in S3, for agents on EKS that assume an IAM role (IRSA)."""
+    """XComs in S3, for agents on EKS that assume an IAM role (IRSA, or EKS Pod Identity)."""
 
     cloud: Literal["aws"] = "aws"
     region: AwsRegion
@@ -193,6 +248,16 @@ class AwsDeployment(Deployment):
                 else "a name of its own, or account_id in both if they are of two accounts",
             )
 
+        for cluster in self.clusters if self.identity.pod_identity and not self.agent.release else ():
+            # A release claims its service accounts by its prefix.
+            for subject in self.agent.subjects():
+                region = cluster.region or self.region
+                yield grant(
+                    "association", self.partition, self.account or "", region, str(cluster.name), subject,
+                    setting="identity.mechanism", shown=f"{subject} of {cluster.name}",
+                    way_out="another namespace or resource_name_prefix",
+                )  # fmt: skip
+
     def contradictions(self) -> Iterator[Refused]:
         """Settings that are right each alone, and not together."""
         yield from super().contradictions()
@@ -216,6 +281,7 @@ class AwsDeployment(Deployment):
         if not storage.existing:
             yield from rules.one_region(keys, region=self.region)
         yield from self._regions_fit()
+        yield from self._pod_identity_fits()
         place = places.bucket_place(storage.access_log_bucket or "")
         if place and place != (self.account_id or place[0], self.region):
             yield Refused(
@@ -225,7 +291,7 @@ class AwsDeployment(Deployment):
             )
         if not identity.existing_role:
             try:
-                rules.check_trust_policy_size(self._providers(), self.agent.subjects())
+                rules.check_trust_policy_size(self._providers(), self.agent.subjects(), self._pod_identity_clusters())
             except Refused as error:
                 yield Refused(error.rule, got=error.got, hint=error.hint, field="identity")
 
@@ -238,6 +304,8 @@ class AwsDeployment(Deployment):
                 yield f"{field}.oidc_provider_arn", cluster.oidc_provider_arn
         if self.identity.permissions_boundary:
             yield "identity.permissions_boundary", self.identity.permissions_boundary
+        for position, arn in enumerate(self.identity.policy_arns):
+            yield f"identity.policy_arns[{position}]", arn
 
     def _keys(self) -> Iterator[tuple[str, str]]:
         """(field, ARN) of the keys of the storage."""
@@ -273,8 +341,37 @@ class AwsDeployment(Deployment):
         """The OIDC providers that the role trusts; of clusters that are looked up, of the same length."""
         return [
             cluster.oidc_provider_arn or places.oidc_provider_arn(cluster.region or self.region)
-            for cluster in self.clusters
+            for cluster in (self.clusters if self.identity.web_identity else ())
         ]
+
+    def _pod_identity_clusters(self) -> list[str]:
+        """The clusters that the role trusts by EKS Pod Identity, by ARNs of the same length."""
+        return [
+            rules.usual_cluster_arn(cluster.region or self.region, str(cluster.name))
+            for cluster in (self.clusters if self.identity.pod_identity else ())
+        ]
+
+    def _pod_identity_fits(self) -> Iterator[Refused]:
+        identity = self.identity
+        for field, cluster in self._named_clusters() if identity.pod_identity else ():
+            if cluster.name is None:
+                yield Refused(
+                    "needs a name: an association of EKS Pod Identity is made in the cluster of that name", field=field
+                )
+            if cluster.name and cluster.oidc_provider_arn and not identity.web_identity:
+                yield Refused(
+                    "is not used with identity.mechanism: pod_identity: remove it",
+                    got=cluster.oidc_provider_arn,
+                    field=f"{field}.oidc_provider_arn",
+                )
+        role = identity.existing_role or ""
+        account = places.arn(role).account if role.startswith("arn:") else self.account_id
+        if identity.pod_identity and self.account_id and account != self.account_id:
+            yield Refused(
+                f"must be a role of the clusters' own account, {self.account_id}: EKS Pod Identity takes no other",
+                got=role,
+                field="identity.existing_role",
+            )
 
     def writable(self, name: str, backend: Backend, state: str) -> str | None:
         """Where the agents of this deployment, `name`, may write and delete, if this backend keeps a state there."""
@@ -290,7 +387,7 @@ class AwsDeployment(Deployment):
         """What is allowed and likely to surprise, as `setting: what happens`."""
         found = super().warnings()
         if not self.identity.existing_role:
-            size = rules.trust_policy_size(self._providers(), self.agent.subjects())
+            size = rules.trust_policy_size(self._providers(), self.agent.subjects(), self._pod_identity_clusters())
             if size > limits.TRUST_POLICY.most:
                 found.append(
                     f"identity: the trust policy will have {size} characters; IAM allows {limits.TRUST_POLICY.most} "
@@ -306,6 +403,17 @@ class AwsDeployment(Deployment):
         if isinstance(self.backend(), S3State) and cast(S3State, self.backend()).partition != self.partition:
             found.append(
                 f"state.s3.region: is in another partition than region {self.region}: no credentials are good for both"
+            )
+        if self.identity.former_mechanism:
+            found.append(
+                "identity.former_mechanism: remove the line once no pod runs that started with the annotation: until "
+                "then the role trusts OIDC providers, too"
+            )
+        attached = len(self.identity.policy_arns)
+        if attached > rules.USUAL_ATTACHED:
+            found.append(
+                f"identity.policy_arns: the role will have {attached} managed policies; IAM allows "
+                f"{rules.USUAL_ATTACHED} unless the account's quota was raised"
             )
         return found
 

@@ -8,12 +8,13 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from typing_extensions import Self
 
 from astro_xcom import names, vendor_values
-from astro_xcom.names import apart, places
+from astro_xcom.names import apart, places, roles_once
 from astro_xcom.names import azure as rules
 from astro_xcom.refusal import Refused, attempt
 from astro_xcom.settings.base import Flag, Settings, Tags, together
 from astro_xcom.settings.claims import Claim, Identity, grant
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage
+from astro_xcom.settings.permissions import AzureRole
 from astro_xcom.settings.state import AzurermState, Backend
 
 CLIENT_ID = "azure.workload.identity/client-id"
@@ -213,6 +214,14 @@ class AzureIdentity(Settings):
     audience: Annotated[str, AfterValidator(rules.audience)] | None = None
     """Audience of the exchanged tokens. Default: `api://AzureADTokenExchange`, which the workload identity webhook asks
     for in every environment."""
+    roles: tuple[AzureRole, ...] = ()
+    """What the identity gets beside its role on the XComs: for the secrets backend, remote logs, tasks."""
+
+    @field_validator("roles")
+    @classmethod
+    def _each_role_once(cls, roles: tuple[AzureRole, ...]) -> tuple[AzureRole, ...]:
+        roles_once([(each.role, each.scope) for each in roles])
+        return roles
 
     @field_validator("name")
     @classmethod
@@ -234,6 +243,9 @@ class AzureIdentity(Settings):
             yield Refused("is not used with federate: false: remove it", got=self.audience, field="audience")
         if not self.existing and not self.federate:
             yield Refused("only for an existing identity", got=False, hint="true", field="federate")
+        if self.roles and not self.granted:
+            given = ", ".join(f"{each.role} on {each.scope}" for each in self.roles)
+            yield Refused(f"the identity gets no role here: remove them; its owner assigns {given}", field="roles")
 
     @property
     def granted(self) -> bool:
@@ -315,6 +327,11 @@ class AzureDeployment(Deployment):
                 f"{self.identity.name or 'that it creates'}, which `terraform output client_id` shows"
                 for client in sorted(filter(None, given))
             ]
+        found += [
+            f"identity.roles: {each.role} is on all of the subscription"
+            for each in self.identity.roles
+            if each.scope.count("/") == 2
+        ]
         for cluster in self.clusters:
             if cluster.issuer and ".oic." in cluster.issuer and not cluster.issuer.endswith("/"):
                 found.append(f"cluster: the issuer {cluster.issuer} has no closing '/': the issuers of AKS have one")
@@ -410,11 +427,19 @@ class AzureDeployment(Deployment):
             said = f"{shown} on {'/'.join(scope[1:])}"
             yield grant("role", *identity.name, *scope, setting="identity.grant_storage", shown=said, way_out=hint)
 
+        for each in own.roles:
+            yield grant(
+                "role", *identity.name, each.role.lower(), each.scope.lower(),
+                setting="identity.roles", shown=f"{each.role} on {each.scope} for {shown}",
+                way_out="to name it in one of the two, or an identity of its own",
+            )  # fmt: skip
+
     def contradictions(self) -> Iterator[Refused]:
         """Settings that are right each alone, and not together."""
         yield from super().contradictions()
         yield from self._other_environments()
         yield from self._not_there_yet()
+        yield from self._roles_are_others()
         if self.identity.grant_storage is False and not (self.identity.existing or self.storage.existing):
             yield Refused(
                 "only with an existing identity or existing storage: nobody else knows these to grant it",
@@ -441,6 +466,21 @@ class AzureDeployment(Deployment):
                 yield Refused(rule, got=account, hint=near[0] if near else None, field=field)
         if len({name.lower() for name in given.values()}) < len(given):
             yield Refused("must differ", got=list(given.values()), field=field)
+
+    def _roles_are_others(self) -> Iterator[Refused]:
+        """Azure refuses the same role on the same a second time, and what is of this file is not there yet."""
+        own = self.storage
+        group = (own.resource_group or self.resource_group.name) if own.existing else self.resource_group.name
+        front = f"/subscriptions/{self.subscription_id}/resourceGroups/{group}/providers/Microsoft.Storage"
+        of_container = "" if own.role_scope == "account" else f"/blobServices/default/containers/{own.container}"
+        scope = f"{front}/storageAccounts/{own.account}{of_container}"
+        for position, each in enumerate(self.identity.roles):
+            if (each.role.lower(), each.scope.lower()) == (rules.STORAGE_ROLE.lower(), scope.lower()):
+                yield Refused(
+                    "is what the identity gets for the XComs: Azure refuses the same role a second time; remove it",
+                    got=f"{each.role} on {each.scope}",
+                    field=f"identity.roles[{position}]",
+                )
 
     def _other_environments(self) -> Iterator[Refused]:
         """Nothing of one environment of Azure is reached from another one."""

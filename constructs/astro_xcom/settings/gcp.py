@@ -6,11 +6,13 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
+from astro_xcom import names
 from astro_xcom.names import gcp as rules
 from astro_xcom.refusal import Refused, attempt
 from astro_xcom.settings.base import Count, Flag, Settings, Tags, together
 from astro_xcom.settings.claims import Claim, Identity, grant
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage, check_force_destroy
+from astro_xcom.settings.permissions import GcpRole
 from astro_xcom.settings.state import Backend, GcsState
 
 ProjectId = Annotated[str, AfterValidator(rules.project_id)]
@@ -40,6 +42,8 @@ class GkeCluster(Cluster):
     """Project of the cluster `name`. Default: the deployment's."""
     workload_pool: Annotated[str, AfterValidator(rules.workload_pool)] | None = None
     """The pool to trust. Default: the one of the cluster's project, `<project>.svc.id.goog`."""
+    project_number: Annotated[str, AfterValidator(rules.project_number)] | None = None
+    """Number of the pool's project, for `identity.mechanism: direct`. Default: looked up."""
     authentication: Literal["token", "exec"] = "token"
     """token: the plan's own access token (an hour), kept in the state; exec: `gke-gcloud-auth-plugin` on the machine
     that runs Terraform."""
@@ -184,6 +188,11 @@ class GcpIdentity(Settings):
     false: the bucket's owner, or another deployment of the same account and bucket, grants them. Only with an existing
     account or an existing bucket.
     """
+    mechanism: Literal["service_account", "direct"] = "service_account"
+    """service_account: pods use a service account, by an annotation; direct: roles are granted to each Kubernetes
+    service account itself, with no service account and no annotation."""
+    roles: tuple[GcpRole, ...] = ()
+    """What the agents get beside their roles on the XComs: for the secrets backend, remote logs, tasks."""
 
     def account_id(self, deployment: str) -> str:
         """The id of the service account to make for the deployment of this name."""
@@ -193,8 +202,21 @@ class GcpIdentity(Settings):
         """The e-mail of the service account of the deployment of this name, made in this project or existing."""
         return self.existing_service_account or f"{self.account_id(deployment)}@{project}.iam.gserviceaccount.com"
 
+    @field_validator("roles")
+    @classmethod
+    def _each_role_once(cls, roles: tuple[GcpRole, ...]) -> tuple[GcpRole, ...]:
+        names.roles_once([(each.role, each.scope) for each in roles])
+        return roles
+
     @together
     def _made_or_existing(self) -> Iterator[str | Refused]:
+        for field in ("service_account_id", "existing_service_account"):
+            if self.mechanism == "direct" and getattr(self, field):
+                yield Refused(
+                    "is not used with mechanism: direct, which has no service account: remove it",
+                    got=getattr(self, field),
+                    field=field,
+                )
         if self.existing_service_account and self.service_account_id:
             yield Refused(
                 "is there already: remove service_account_id",
@@ -211,7 +233,7 @@ class GcpIdentity(Settings):
 
 
 class GcpDeployment(Deployment):
-    """XComs in Cloud Storage, for agents on GKE that use a service account (Workload Identity Federation for GKE)."""
+    """XComs in Cloud Storage, for agents on GKE (Workload Identity Federation for GKE)."""
 
     cloud: Literal["gcp"] = "gcp"
     project: ProjectId
@@ -253,10 +275,11 @@ class GcpDeployment(Deployment):
         email = identity.email(name, self.project)
         if not storage.existing:
             yield Claim(what=self.storage_is(name), setting="storage.bucket", shown=storage.bucket)
-        if not identity.existing_service_account:
+        direct = identity.mechanism == "direct"
+        if not identity.existing_service_account and not direct:
             what = Identity("service account", (email,))
             yield Claim(what=what, setting="identity.service_account_id", shown=email)
-        if identity.federate:
+        if identity.federate and not direct:
             hint = "identity.federate: false in one of the two, or another namespace or resource_name_prefix"
             for pool in dict.fromkeys(cluster.pool(self.project) for cluster in self.clusters):
                 for subject in self.agent.subjects():
@@ -264,11 +287,19 @@ class GcpDeployment(Deployment):
                     yield grant(
                         "member", email, pool, subject, setting="identity.federate", shown=said, way_out=hint
                     )  # fmt: skip
-        if identity.grant_storage:
-            hint = "identity.grant_storage: false in one of the two, or a service account of its own"
-            said = f"{email} on {storage.bucket}"
-            setting = "identity.grant_storage"
-            yield grant("bucket", email, storage.bucket, setting=setting, shown=said, way_out=hint)
+        pools = dict.fromkeys(cluster.pool(self.project) for cluster in self.clusters)
+        principals = [f"{subject} of {pool}" for pool in pools for subject in self.agent.subjects()]
+        for holder in principals if direct else [email]:
+            if identity.grant_storage:
+                hint = "identity.grant_storage: false in one of the two, or a service account of its own"
+                said = f"{holder} on {storage.bucket}"
+                setting = "identity.grant_storage"
+                yield grant("bucket", holder, storage.bucket, setting=setting, shown=said, way_out=hint)
+            for each in identity.roles:
+                hint = "to name it in one of the two, or a service account of its own"
+                said = f"{each.role} on {each.scope} for {holder}"
+                name_ = (holder, each.role, each.scope)
+                yield grant("role", *name_, setting="identity.roles", shown=said, way_out=hint)
         if storage.kms_key_name and storage.grant_kms_key:
             hint = "storage.grant_kms_key: false in one of the two, or a key of its own"
             key, setting = storage.kms_key_name, "storage.kms_key_name"
@@ -288,6 +319,21 @@ class GcpDeployment(Deployment):
                 hint="true",
                 field="identity.grant_storage",
             )
+        for position, each in enumerate(self.identity.roles):
+            if each.role in rules.STORAGE_ROLES.values() and each.scope == f"projects/_/buckets/{self.storage.bucket}":
+                yield Refused(
+                    "is what agents get for the XComs: remove it, or destroying one of the two takes both",
+                    got=f"{each.role} on {each.scope}",
+                    field=f"identity.roles[{position}]",
+                )
+        numbers: dict[str, str] = {}
+        for position, cluster in enumerate(self.clusters):
+            number, pool = cluster.project_number, cluster.pool(self.project)
+            field = f"{f'trusted_clusters[{position - 1}]' if position else 'cluster'}.project_number"
+            if number and self.identity.mechanism != "direct":
+                yield Refused("only for identity.mechanism: direct: remove it", got=number, field=field)
+            elif number and numbers.setdefault(pool, number) != number:
+                yield Refused(f"must be the same for each cluster of {pool}", got=number, field=field)
 
     def _clusters_differ(self) -> Iterator[Refused]:
         yield from super()._clusters_differ()
@@ -320,6 +366,11 @@ class GcpDeployment(Deployment):
                 f"xcom.connection_id: the Airflow connection {self.xcom.connection_id} must exist, or every write and "
                 "read of an XCom fails; without connection_id the pods' own identity is used"
             )
+        found += [
+            f"identity.roles: {each.role} is on all of the project {each.scope.removeprefix('projects/')}"
+            for each in self.identity.roles
+            if each.scope.count("/") == 1
+        ]
         return found
 
     @field_validator("labels")
@@ -331,7 +382,7 @@ class GcpDeployment(Deployment):
     @model_validator(mode="after")
     def _account_id_fits(self, info: ValidationInfo) -> Self:
         name = (info.context or {}).get("name")
-        if name is None or self.identity.existing_service_account:
+        if name is None or self.identity.existing_service_account or self.identity.mechanism == "direct":
             return self
         try:
             rules.service_account_id(self.identity.account_id(name))

@@ -1,0 +1,100 @@
+"""EKS Pod Identity: which service accounts of which clusters get a role, and what the role has to trust for that."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from cdktf import ITerraformDependable
+from cdktf_cdktf_provider_aws.data_aws_iam_policy_document import (
+    DataAwsIamPolicyDocumentStatement,
+    DataAwsIamPolicyDocumentStatementCondition,
+    DataAwsIamPolicyDocumentStatementPrincipals,
+)
+from cdktf_cdktf_provider_aws.eks_pod_identity_association import EksPodIdentityAssociation
+from constructs import Construct
+
+from astro_xcom.aws.eks import EksPodIdentityCluster
+from astro_xcom.lifecycle import NEW_FIRST
+from astro_xcom.names.aws import POD_IDENTITY_ACTIONS, POD_IDENTITY_SERVICE, POD_IDENTITY_TAGS
+from astro_xcom.refusal import Refused
+from astro_xcom.tokens import is_known
+
+SUBJECT = "system:serviceaccount:"
+
+
+class PodIdentityAssociations(Construct):
+    """An association for each service account and cluster: its pods get the role's credentials, without an annotation.
+
+    EKS takes one association for a service account, and a role of the cluster's own account. A pod gets the credentials
+    when it starts. Raises Refused for subjects that are not known when the JSON is written: they are part of addresses.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        role_arn: str,
+        clusters: Sequence[EksPodIdentityCluster],
+        subjects: Sequence[str],
+    ) -> None:
+        if not clusters or not subjects:
+            raise Refused("needs at least one cluster and one subject, else no pod would get the role")
+        accounts = [namespace_and_name(subject) for subject in subjects]
+        super().__init__(scope, id_)
+        self.resources = [
+            EksPodIdentityAssociation(
+                self,
+                f"{cluster.node.id}_{namespace}_{name}",
+                cluster_name=cluster.name,
+                region=cluster.region,
+                namespace=namespace,
+                service_account=name,
+                role_arn=role_arn,
+                lifecycle=NEW_FIRST,
+            )
+            for cluster in clusters
+            for namespace, name in accounts
+        ]
+        self.dependencies: list[ITerraformDependable] = [*self.resources]
+        """What has to exist before an agent starts."""
+
+
+def namespace_and_name(subject: str) -> tuple[str, str]:
+    """What an association names of a subject."""
+    namespace, _, name = subject.removeprefix(SUBJECT).partition(":")
+    if not is_known(subject) or not subject.startswith(SUBJECT) or not namespace or not name or "*" in subject:
+        raise Refused(
+            "must name one Kubernetes service account, known when the JSON is written",
+            got=subject,
+            hint=f'"{SUBJECT}astro:prod-triggerer"',
+        )
+    return namespace, name
+
+
+def trust(
+    clusters: Sequence[EksPodIdentityCluster], subjects: Sequence[str]
+) -> list[DataAwsIamPolicyDocumentStatement]:
+    """A statement for each namespace: exactly these service accounts of these clusters, by the tags of the session."""
+
+    def equals(tag: str, values: Sequence[str]) -> DataAwsIamPolicyDocumentStatementCondition:
+        return DataAwsIamPolicyDocumentStatementCondition(
+            test="StringEquals", variable=f"aws:RequestTag/{tag}", values=[*values]
+        )
+
+    accounts = sorted((namespace_and_name(subject) for subject in subjects), key=lambda account: account[0])
+    cluster_arn, in_namespace, service_account = POD_IDENTITY_TAGS
+    return [
+        DataAwsIamPolicyDocumentStatement(
+            effect="Allow",
+            actions=[*POD_IDENTITY_ACTIONS],
+            principals=[
+                DataAwsIamPolicyDocumentStatementPrincipals(type="Service", identifiers=[POD_IDENTITY_SERVICE])
+            ],
+            condition=[
+                equals(cluster_arn, [cluster.arn for cluster in clusters]),
+                equals(in_namespace, [namespace]),
+                equals(service_account, [name for _, name in of]),
+            ],
+        )
+        for namespace, of in groupby(accounts, key=lambda account: account[0])
+    ]

@@ -1,0 +1,59 @@
+"""What the agents' identity may do beside XComs."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+from typing_extensions import Self
+
+from astro_xcom.names import aws, azure, gcp
+from astro_xcom.refusal import Refused
+from astro_xcom.settings.base import Settings
+
+Action = Annotated[str, AfterValidator(aws.iam_action)]
+Resource = Annotated[str, AfterValidator(aws.iam_resource)]
+Operator = Annotated[str, AfterValidator(aws.condition_operator)]
+ConditionKey = Annotated[str, AfterValidator(aws.condition_key)]
+
+
+class AwsPolicyStatement(Settings):
+    """Actions that the role's own policy allows."""
+
+    sid: Annotated[str, AfterValidator(aws.statement_id)] | None = None
+    """A name for people, each once."""
+    effect: Literal["Allow"] = "Allow"
+    actions: tuple[Action, ...]
+    """As `service:Action`; not every action of every service."""
+    resources: tuple[Resource, ...]
+    """ARNs, in which stars are allowed."""
+    conditions: dict[Operator, dict[ConditionKey, tuple[str, ...]]] = Field(default_factory=dict)
+    """Operator, condition key, list of values: as IAM writes them."""
+
+    @field_validator("actions", "resources")
+    @classmethod
+    def _not_nothing(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        if not values:
+            raise Refused("must hold at least one", got=[])
+        return values
+
+    @model_validator(mode="after")
+    def _not_everything(self) -> Self:
+        aws.not_everything(self.actions, self.resources)
+        return self
+
+
+class AzureRole(Settings):
+    """A role that the identity gets on something."""
+
+    role: Annotated[str, AfterValidator(azure.role)]
+    """The name of a role, built-in or custom."""
+    scope: Annotated[str, AfterValidator(azure.role_scope)]
+    """A resource id: of a resource, a resource group or a subscription."""
+
+
+class GcpRole(Settings):
+    """A role that the agents get on something."""
+
+    role: Annotated[str, AfterValidator(gcp.role)]
+    """A predefined role, or a custom one of a project or an organization."""
+    scope: Annotated[str, AfterValidator(gcp.role_scope)]
+    """`projects/<project>`, `projects/<project>/secrets/<secret>` or `projects/_/buckets/<bucket>`."""
