@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cli synth test test-more test-slow test-terraform test-transitions test-posture fuzz e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock update newest oldest terraform validate diff deploy destroy export push stack clean
+.PHONY: help setup cli synth test test-more test-slow test-terraform test-transitions test-posture fuzz e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock update newest oldest terraform validate diff deploy destroy probe export push stack clean
 
 PYTHON ?= python3
 LOCK_PYTHON ?= python3.10
@@ -145,6 +145,12 @@ deploy: stack synth terraform cli ## Say what an apply does, then apply it: make
 
 destroy: stack synth terraform cli ## Destroy one deployment; fails while its storage is protected from destroy
 	@pipenv run python tools/deploy.py --destroy "$(STACK)" $(foreach code,$(ALLOW),--allow=$(code))
+
+probe: stack terraform .venv/.ready ## Show with Jobs in the cluster that XComs work: make probe STACK=aws-example
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; probe=(pipenv run astro-xcom probe "$(STACK)" --state "$$folder/state.json"); \
+	terraform -chdir="cdktf.out/stacks/$(STACK)" show -json > "$$folder/state.json"; \
+	"$${probe[@]}" --output "$$folder/probe.yaml"; eval "$$("$${probe[@]}" --delete)"; kubectl apply -f "$$folder/probe.yaml"; \
+	status=0; "$${probe[@]}" --kubectl || status=$$?; eval "$$("$${probe[@]}" --delete)"; exit $$status
 
 export: .venv/.ready ## Write the Terraform JSON to commit to terraform/
 	@pipenv run astro-xcom export terraform

@@ -44,6 +44,8 @@ NOT_RUN = {
     "make diff": "needs a cloud; tests/terraform/test_cli.py runs cdktf diff",
     "make deploy": "needs a cloud; tests/terraform/test_cli.py runs tools/deploy.py and cdktf deploy",
     "kubectl": "needs a cluster",
+    "make probe": "needs a cluster",
+    "astro-xcom probe": "needs a state; tests/test_probe.py runs it",
     "pip install './constructs": "tests/test_package.py installs every extra",
     "terraform login": "needs an account",
     "terraform -chdir": "needs the providers; tests/hcp and tests/posture plan and show so",
@@ -250,10 +252,14 @@ def test_settings_that_are_named_exist(page: Path) -> None:
             assert re.split(r"[:,\s]", word)[0] in known, word
 
 
-@pytest.mark.parametrize("page", ["changes", "settings", "commands", "variables"])
+@pytest.mark.parametrize("page", ["changes", "settings", "commands", "variables", "troubleshooting"])
 def test_a_reference_is_up_to_date(page: str) -> None:
     made = getattr(reference, f"{page}_page")()
     assert (PROJECT / "docs" / f"{page}.md").read_text(encoding="utf-8") == made, "run python tools/reference.py"
+
+
+def test_the_dag_has_the_causes_of_the_probe() -> None:
+    assert reference.DAG.read_text(encoding="utf-8") == reference.dag(), "run python tools/reference.py"
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)

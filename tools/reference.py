@@ -1,7 +1,8 @@
 """Write the generated pages of docs/: python tools/reference.py.
 
 settings.md comes from the settings, commands.md from the commands' help, changes.md from the edits that tests apply,
-variables.md from the tables of variables.
+variables.md from the tables of variables. The causes of probe/in_pod/xcom_causes.py are written into troubleshooting.md
+and into the DAG that users copy.
 """
 
 import importlib
@@ -25,9 +26,12 @@ from astro_xcom.cli.plan import EXIT
 from astro_xcom.deployments import CLOUDS
 from astro_xcom.environment import OVERRIDES, OWNED
 from astro_xcom.plan import KINDS
+from astro_xcom.probe.in_pod import xcom_causes
 
 PROJECT = Path(__file__).resolve().parent.parent
 DOCS = PROJECT / "docs"
+TROUBLESHOOTING = DOCS / "troubleshooting.md"
+DAG = PROJECT / "agent" / "dags" / "xcom_check.py"
 TITLES = {"aws": "AWS", "azure": "Azure", "gcp": "Google Cloud"}
 TYPES = {"string": "text", "integer": "whole number", "boolean": "`true` or `false`", "object": "mapping"}
 
@@ -334,8 +338,45 @@ def _given(parameter: Any) -> str:
     return "" if default in (None, False, []) else f"`{default}`"
 
 
+CLOUD_OF = {"s3": "AWS", "abfs": "Azure", "gs": "Google Cloud", "": "any"}
+ROWS = ("<!-- causes: tools/reference.py writes these rows -->\n", "<!-- until here -->\n")
+COPY = (
+    "# ----- from here on the same as in astro-xcom's probe: do not change it here -----\n",
+    "# ----- until here -----\n",
+)
+SHARED = "# ----- what agent/dags/xcom_check.py has too -----\n"
+
+
+def causes_rows() -> str:
+    """The table of causes."""
+    rows = ["| cloud | it says | what to do | an error that tells it has |", "|---|---|---|---|"]
+    for cause in xcom_causes.CAUSES.values():
+        says = cause.says.format(mark="label or annotation").replace("`", "")
+        marks = ", ".join(f"`{mark}`" for mark in cause.marks) or "no error: reading back tells it"
+        rows.append(f"| {CLOUD_OF[cause.scheme]} | *{says}* | {_plain(cause.remedy)} | {marks} |")
+    return "\n".join(rows) + "\n"
+
+
+def troubleshooting_page() -> str:
+    """The page as it is, with the causes of now."""
+    return _between(TROUBLESHOOTING, ROWS, causes_rows())
+
+
+def dag() -> str:
+    """The DAG as it is, with what it has in common with the probe."""
+    source = Path(str(xcom_causes.__file__)).read_text(encoding="utf-8")
+    return _between(DAG, COPY, source.partition(SHARED)[2].strip("\n") + "\n\n\n")
+
+
+def _between(file: Path, lines: tuple[str, str], text: str) -> str:
+    before, start, rest = file.read_text(encoding="utf-8").partition(lines[0])
+    return f"{before}{start}\n{text}{''.join(rest.partition(lines[1])[1:])}"
+
+
 def main() -> None:
     """Write the pages."""
+    TROUBLESHOOTING.write_text(troubleshooting_page(), encoding="utf-8", newline="\n")
+    DAG.write_text(dag(), encoding="utf-8", newline="\n")
     (DOCS / "changes.md").write_text(changes_page(), encoding="utf-8", newline="\n")
     (DOCS / "variables.md").write_text(variables_page(), encoding="utf-8", newline="\n")
     (DOCS / "settings.md").write_text(settings_page(), encoding="utf-8", newline="\n")

@@ -37,7 +37,20 @@ def main() -> None:
 
 
 def _command() -> object:
-    from astro_xcom.cli import bundle, check, doctor, export, graph, imports, init, posture, push, synth, take_over  # noqa: F401 - each makes its command, and needs this module
+    from astro_xcom.cli import (
+        bundle,
+        check,
+        doctor,
+        export,
+        graph,
+        imports,
+        init,
+        posture,
+        probe,
+        push,
+        synth,
+        take_over,
+    )  # noqa: F401 - each makes its command, and needs this module
 
     try:
         return app(standalone_mode=False)

@@ -1,0 +1,360 @@
+"""One pod of the probe: writes XComs as this service account, reads what every other pod wrote, and purges its own.
+
+It runs in the agents' image with the agents' environment, without Airflow's database: on the class that Airflow itself
+uses. The pods find each other's objects below the XCom path. The last line on stdout is JSON, for
+`astro-xcom probe NAME --report`; the same in sentences goes to stderr.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property, partial
+from types import SimpleNamespace
+from typing import Any
+
+from xcom_causes import (
+    CAUSES,
+    LARGEST,
+    SECTION,
+    base_path,
+    cause,
+    is_path,
+    problem,
+    reason,
+    said,
+    scheme,
+    setting,
+    unreported,
+    values,
+    why_a_path,
+    wrong_settings,
+)
+
+DAG_ID = "xcom_probe"
+HAND_OVER = "return_value"
+"""The value of a process that ends at once, as a task's does: only that shows whether an upload outlives it."""
+STATE_PATH = f"{SECTION}.state_store_objectstorage_path"
+STATE = {"cursor": 7, "unicode": "grüße"}
+
+
+class TimeUp(BaseException):
+    """No Exception: some clients catch those, and go on."""
+
+
+class Probe:
+    """What one pod does."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.me, self.others = options.account, [each for each in options.accounts if each != options.account]
+        self.run, self.old, self.pause = options.run, options.old, options.pause
+        self.until = time.monotonic() + options.minutes * 60
+        self.options = options
+        self.stored: dict[str, Any] = {}
+        self.state: Any = None
+        self.problems: dict[str, list[str]] = {}
+        self.read = 0
+        self.purged = 0
+        self.left: list[str] = []
+
+    # ----- writing and reading -----
+
+    @cached_property
+    def xcom(self) -> Any:
+        """The class that Airflow would use."""
+        from airflow.sdk.execution_time.xcom import resolve_xcom_backend
+
+        return resolve_xcom_backend()
+
+    def write(self, name: str, value: Any) -> Any:
+        """What Airflow would keep in its database."""
+        where = {"dag_id": DAG_ID, "run_id": self.run, "task_id": f"{self.me}.{name}"}
+        stored = self.xcom.serialize_value(value, key=name, map_index=-1, **where)
+        self.stored[name] = stored
+        return stored
+
+    def pull(self, stored: Any) -> Any:
+        """What a task would receive."""
+        return self.xcom.deserialize_value(SimpleNamespace(value=stored))
+
+    def found(self, account: str, name: str) -> str | None:
+        """The object of another pod, if it is there yet."""
+        folder = self.folder() / f"{account}.{name}"
+        folder.fs.invalidate_cache()
+        with suppress(FileNotFoundError):
+            return next((str(each) for each in sorted(folder.iterdir()) if each.name), None)
+        return None
+
+    def folder(self) -> Any:
+        """Where the objects of this run are."""
+        from airflow.sdk import ObjectStoragePath
+
+        return ObjectStoragePath(base_path()) / DAG_ID / self.run
+
+    # ----- one after the other -----
+
+    def probe(self) -> None:
+        """Everything but purging."""
+        wrong = wrong_settings()
+        for line in wrong:
+            self.add("settings", line)
+        if any("THRESHOLD" in line or "XCOM_BACKEND" in line or "PATH is" in line for line in wrong):
+            return  # nothing would be stored, and nobody could be met
+        self.push()
+        self.keep_state()
+        if self.old:
+            with self.problems_of("the old object", "read"):
+                if self.pull(self.old) == self.old:
+                    self.add("the old object", f"{why_a_path(self.old, seen=True)}; path {self.old}")
+        if not self.announced("index", {"stored": dict(self.stored), "state": self.state}):
+            return
+        met = [account for account in self.others if self.meet(account)]
+        if self.announced("done", True):
+            for account in met:
+                self.wait(partial(self.is_through, account))
+
+    def is_through(self, account: str) -> bool:
+        """Whether another pod has read everything: it says so, or has purged what it wrote."""
+        return self.found(account, "done") is not None or self.found(account, "index") is None
+
+    def push(self) -> None:
+        """Write every value, and read it back."""
+        self.hand_over()
+        for name, value in values().items():
+            with self.problems_of(name, "pushed"):
+                with unreported() as errors:
+                    got = self.pull(self.write(name, value))
+                if is_path(got) and errors:
+                    hidden = cause(reason(RuntimeError(errors[0])), scheme())
+                    self.add(name, f"its upload failed, and Airflow said nothing: {hidden}")
+                elif wrong := problem(name, got, value, seen=False):
+                    self.add(name, wrong.partition(": ")[2])
+
+    def hand_over(self) -> None:
+        """Let a process that ends at once write a value."""
+        command = [sys.executable, __file__, *sys.argv[1:], "--hand-over"]
+        limit = max(1, self.until - time.monotonic())
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit)  # noqa: S603 - this very file
+        answer = last_json(done.stdout)
+        if "stored" not in answer:
+            self.add(HAND_OVER, f"cannot be pushed: {answer.get('error') or done.stderr[-600:]}")
+            return
+        stored = self.stored[HAND_OVER] = answer["stored"]
+        with self.problems_of(HAND_OVER, "pulled"):
+            if wrong := problem(HAND_OVER, self.pull(stored), LARGEST, seen=False):
+                self.add(HAND_OVER, wrong.partition(": ")[2])
+
+    def keep_state(self) -> None:
+        """The same with the state store, if there is one."""
+        if not setting(STATE_PATH):
+            return
+        with self.problems_of("state store", "written"):
+            with unreported() as errors:
+                self.state = self.store().serialize_task_state_store_to_ref(
+                    value=STATE, key="probe", scope=self.scope(self.me)
+                )
+                got = self.store().deserialize_task_state_store_from_ref(self.state)
+            if errors:
+                self.add("state store", f"its upload failed, and Airflow said nothing: {cause(errors[0], scheme())}")
+            elif got != STATE:
+                self.add("state store", f"another value came back: {str(got)[:80]!r}")
+
+    def store(self) -> Any:
+        """The state store's class, made."""
+        from airflow.sdk.configuration import conf
+
+        made = conf.getimport("workers", "state_store_backend")
+        if made is None:
+            raise RuntimeError("AIRFLOW__WORKERS__STATE_STORE_BACKEND is not set: set stateStoreBackend")
+        return made()
+
+    def scope(self, account: str) -> Any:
+        """Of a pod's state."""
+        from airflow.sdk.state import TaskScope
+
+        return TaskScope(dag_id=DAG_ID, run_id=self.run, task_id=account)
+
+    def announced(self, name: str, what: Any) -> bool:
+        """Write something that others look for, large enough to be stored."""
+        padding = "x" * int(setting(f"{SECTION}.xcom_objectstorage_threshold", "0"))
+        with self.problems_of(name, "written"):
+            self.write(name, {"what": what, "padding": padding})
+            return True
+        return False
+
+    def meet(self, account: str) -> bool:
+        """Read what another pod wrote, once it is there."""
+        with self.problems_of(f"from {account}", "read"):
+            index = self.wait(lambda: self.found(account, "index"))
+            if index is None:
+                self.add(f"from {account}", f"nothing came within {self.options.minutes:g} minutes: its pod did not "
+                         "start, could not write, or writes below another path; see its own report")  # fmt: skip
+                return False
+            told = self.pull(index)
+            if not isinstance(told, dict):
+                self.add(f"from {account}", f"cannot be read: {why_a_path(index, seen=True)}")
+                return True
+            expected = {HAND_OVER: LARGEST, **values()}
+            for name, stored in told["what"]["stored"].items():
+                with self.problems_of(f"{name} from {account}", "pulled"):
+                    wrong = problem(name, self.pull(stored), expected[name], seen=name != HAND_OVER)
+                    if wrong:
+                        self.add(f"{name} from {account}", wrong.partition(": ")[2])
+                    else:
+                        self.read += 1
+            if told["what"]["state"] is not None and setting(STATE_PATH):
+                got = self.store().deserialize_task_state_store_from_ref(told["what"]["state"])
+                if got != STATE:
+                    self.add(f"state store from {account}", f"another value came back: {str(got)[:80]!r}")
+            return True
+        return False
+
+    def wait(self, look: Callable[[], Any]) -> Any:
+        """What it finds; None when the time is up."""
+        while not (found := look()) and time.monotonic() < self.until:
+            time.sleep(self.pause)
+        return found or None
+
+    def purge(self) -> None:
+        """Remove every object of this pod, and see that it is gone."""
+        mine = {str(stored) for stored in self.stored.values() if is_path(stored)}
+        with suppress(Exception):
+            folder = self.folder()
+            folder.fs.invalidate_cache()
+            for below in folder.iterdir():
+                if below.name.rpartition(".")[0] == self.me:
+                    mine.update(str(each) for each in below.iterdir() if each.name)
+        for stored in sorted(mine):
+            with self.problems_of("purge", "purged"):
+                self.xcom.purge(SimpleNamespace(value=stored))
+                if self.is_there(stored):
+                    self.left.append(stored)
+                else:
+                    self.purged += 1
+        if self.state is not None:
+            with self.problems_of("purge of the state", "purged"):
+                self.store().delete(self.scope(self.me), "probe")
+                if self.is_there(self.state):
+                    self.left.append(self.state)
+        if self.left:
+            self.add("purge", f"{len(self.left)} objects are still there: the identity may not delete, and a cleared "
+                     f"task leaves its objects behind; the first is {self.left[0]}")  # fmt: skip
+
+    def is_there(self, stored: str) -> bool:
+        """Whether an object is there, however that was answered before."""
+        from airflow.sdk import ObjectStoragePath
+
+        path = ObjectStoragePath(stored)
+        path.fs.invalidate_cache()
+        return bool("://" in stored and path.exists())
+
+    # ----- findings -----
+
+    def add(self, name: str, text: str) -> None:
+        """A problem; the same one of several values is told once."""
+        alike = text.partition(" (")[0].partition("; path ")[0]
+        names = self.problems.setdefault(alike, [text])
+        names.append(name)
+
+    @contextmanager
+    def problems_of(self, name: str, done: str) -> Iterator[None]:
+        """Turns an error into a problem."""
+        try:
+            yield
+        except Exception as error:
+            self.add(name, f"cannot be {done}: {cause(reason(error), scheme())}")
+
+    def sentences(self) -> list[str]:
+        """Every problem."""
+        return [f"{', '.join(dict.fromkeys(names))}: {text}" for text, *names in self.problems.values()]
+
+    def report(self) -> dict[str, Any]:
+        """What is printed."""
+        from airflow import __version__
+
+        return {
+            "xcom_probe": 1,
+            "run": self.run,
+            "account": self.me,
+            "airflow": __version__,
+            "path": base_path(),
+            "state_store": setting(STATE_PATH) or None,
+            "wrote": sum(map(is_path, self.stored.values())),
+            "read": self.read,
+            "purged": self.purged,
+            "left": self.left,
+            "problems": self.sentences(),
+        }
+
+
+def last_json(text: str) -> dict[str, Any]:
+    """The last line that is a JSON object: Airflow prints to stdout, too."""
+    for line in reversed(text.splitlines()):
+        with suppress(ValueError):
+            found = json.loads(line)
+            if isinstance(found, dict):
+                return found
+    return {}
+
+
+def say(what: dict[str, Any], status: int) -> None:
+    """Print a JSON line and end at once, as a task does."""
+    sys.stdout.flush()
+    os.write(1, b"\n" + json.dumps(what).encode() + b"\n")
+    os._exit(status)
+
+
+def hand_over(probe: Probe) -> None:
+    """What the process that ends at once does."""
+    try:
+        stored = probe.write(HAND_OVER, LARGEST)
+    except Exception as error:
+        say({"error": cause(reason(error), scheme())}, 1)
+    say({"stored": stored}, 0)
+
+
+def time_is_up(*_: Any) -> None:
+    """For a signal: raises in whatever waits."""
+    raise TimeUp
+
+
+def main() -> None:
+    """Run the probe, or its process that ends at once."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--account", required=True)
+    parser.add_argument("--accounts", required=True, type=lambda text: text.split(","))
+    parser.add_argument("--run", required=True)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--pause", type=float, default=2)
+    parser.add_argument("--old", default="")
+    parser.add_argument("--hand-over", action="store_true")
+    options = parser.parse_args()
+    probe = Probe(options)
+    if options.hand_over:
+        hand_over(probe)
+    signal.signal(signal.SIGALRM, time_is_up)
+    signal.signal(signal.SIGTERM, time_is_up)
+    signal.setitimer(signal.ITIMER_REAL, options.minutes * 60 + 30)  # what waits by itself ends before that
+    try:
+        with probe.problems_of("probe", "run"):
+            probe.probe()
+    except (TimeUp, subprocess.TimeoutExpired):
+        probe.add("probe", f"no answer within {options.minutes:g} minutes: {said(CAUSES['no answer'], scheme())}")
+    signal.setitimer(signal.ITIMER_REAL, 60)
+    try:
+        probe.purge()
+    except TimeUp:
+        probe.add("purge", f"no answer within a minute: {said(CAUSES['no answer'], scheme())}")
+    report = probe.report()
+    for line in report["problems"]:
+        sys.stderr.write(f"- {line}\n")
+    say(report, 1 if report["problems"] else 0)
+
+
+if __name__ == "__main__":
+    main()
