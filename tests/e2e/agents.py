@@ -93,6 +93,13 @@ class Airflow:
 
     def fork(self) -> socket:
         """A connection to a new process that has imported Airflow and knows nothing yet."""
+        connection = socket(AF_UNIX)
+        connection.settimeout(LIMIT_SECONDS)
+        connection.connect(str(self.imported()))
+        return connection
+
+    def imported(self) -> Path:
+        """Where processes are asked for, once Airflow is imported."""
         address = self._home / "agents"
         if not self._server:
             self._server = subprocess.Popen(
@@ -111,10 +118,19 @@ class Airflow:
                 if self._server.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"{self.python} cannot import Airflow")
                 time.sleep(0.05)
-        connection = socket(AF_UNIX)
-        connection.settimeout(LIMIT_SECONDS)
-        connection.connect(str(address))
-        return connection
+        return address
+
+
+def run_program(airflow: Airflow, command: Sequence[str], env: Mapping[str, str], home: Path) -> str:
+    """What a Python program prints that runs in a pod until it ends."""
+    log = home / "log"
+    log.write_text("")
+    start = {"env": {"PATH": os.environ["PATH"], "HOME": str(home), **env}, "stderr": str(log), "program": [*command]}
+    with airflow.fork() as connection:
+        connection.sendall(json.dumps(start).encode() + b"\n")
+        connection.settimeout(2 * LIMIT_SECONDS)
+        connection.recv(1)  # nothing: it is closed when the program ends
+    return log.read_text()
 
 
 class Agent:

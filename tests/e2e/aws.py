@@ -266,6 +266,7 @@ def opened(
     bucket = Bucket(moto, account.bucket)
     with Gate(moto, account.decide, certificates if tls else None) as gate:
         yield Aws(
+            deployed=deployed,
             account=account,
             bucket=bucket,
             gate=gate,

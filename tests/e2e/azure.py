@@ -328,6 +328,7 @@ def opened(
     port = azurite(subscription.account_name)
     with Gate(port, subscription.decide, certificates, upstream_tls=True) as gate:
         yield Azure(
+            deployed=deployed,
             subscription=subscription,
             gate=gate,
             identity=subscription,

@@ -247,6 +247,7 @@ def opened(
         project.node = node.url.removeprefix("http://")
         endpoint = gate.url + HOST
         yield Gcp(
+            deployed=deployed,
             project=project,
             bucket=bucket,
             gate=gate,

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from e2e.agents import Agent, Airflow, Pod, pods
 from e2e.chain import Store, check
-from support import Applied, Run, render
+from support import Applied, Body, Run, render
 
 THRESHOLD = "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD"
 
@@ -21,10 +21,22 @@ class Identity(Protocol):
         """The environment that the cloud's admission webhook adds to a pod, and the files it names."""
 
 
+@dataclass(frozen=True)
+class Deployed:
+    """A deployment as Terraform applied it and Helm rendered it."""
+
+    name: str
+    run: Run
+    objects: list[Body]
+    """Of the release."""
+    pods: dict[str, Pod]
+
+
 @dataclass
 class World:
     """Everything of one deployment. Tests spoil a part of it and see the check break."""
 
+    deployed: Deployed
     identity: Identity
     store: Store
     pods: dict[str, Pod]
@@ -60,14 +72,6 @@ class World:
             check(first, second, self.store, threshold=int(reader.env[THRESHOLD]))
 
 
-@dataclass(frozen=True)
-class Deployed:
-    """A deployment as Terraform applied it and Helm rendered it."""
-
-    run: Run
-    pods: dict[str, Pod]
-
-
 Deploy = Callable[[str], Deployed]
 
 
@@ -80,6 +84,7 @@ def deployer(stacks: Mapping[str, Path], applied: Applied, helm: Path, folder: P
         (document,) = run.one("helm_release")["values"]
         values = folder / f"{name}.values.yaml"
         values.write_text(document)
-        return Deployed(run=run, pods=pods(render(helm, values)))
+        objects = render(helm, values)
+        return Deployed(name=name, run=run, objects=objects, pods=pods(objects))
 
     return deploy

@@ -83,7 +83,7 @@ def probe(
         objects = [*(f"job/{job}" for job in jobs.values()), f"configmap/{found.config_map_name}"]
         typer.echo(shlex.join(["kubectl", *options, "delete", "--ignore-not-found", *objects]))
     elif reads:
-        text, reasons = logs(kubectl_with(options), jobs, minutes=minutes + 6) if kubectl else (_read(report), {})
+        text, reasons = logs(kubectl_with(options), jobs, minutes=2 * minutes + 11) if kubectl else (_read(report), {})
         summary = summed_up(name, text, expected=found.everybody if not kubectl else jobs, reasons=reasons)
         typer.echo(summary.model_dump_json(indent=2) if as_json else table(summary))
         raise typer.Exit(0 if summary.ok else 1)

@@ -253,7 +253,7 @@ def _job(probe: Probe, account: str) -> Body:
         "metadata": _metadata(probe, probe.job_name(account)),
         "spec": {
             "backoffLimit": 0,
-            "activeDeadlineSeconds": int(probe.minutes * 60) + 300,
+            "activeDeadlineSeconds": int(probe.minutes * 2 * 60) + 600,
             "ttlSecondsAfterFinished": KEPT_FOR_SECONDS,
             "template": {"metadata": {"labels": labels, **annotations}, "spec": pod},
         },

@@ -11,6 +11,7 @@ import os
 import runpy
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from socketserver import ForkingMixIn, StreamRequestHandler, UnixStreamServer
@@ -33,6 +34,8 @@ class Agent(StreamRequestHandler):
         if "IMPATIENT" in os.environ:
             wait = asyncio.sleep
             asyncio.sleep = lambda seconds, *more: wait(seconds / 1000, *more)  # type: ignore[assignment]
+        if "program" in start:
+            self._run(start["program"], start["stderr"])
         self._xcom = resolve_xcom_backend()
         self._answer({"result": f"{self._xcom.__module__}.{self._xcom.__qualname__}"})
         commands: dict[str, Callable[..., Any]] = {
@@ -65,6 +68,17 @@ class Agent(StreamRequestHandler):
     def _call(self, program: str, function: str, arguments: list[Any]) -> Any:
         """What a function of a DAG's file says here."""
         return runpy.run_path(program)[function](*arguments)
+
+    def _run(self, command: list[str], log: str) -> None:
+        """Become a program of the pod's image, with its output in the log."""
+        os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND), sys.stdout.fileno())
+        sys.argv = command
+        sys.path.insert(0, str(Path(command[0]).parent))
+        try:
+            runpy.run_path(command[0], run_name="__main__")
+        finally:
+            traceback.print_exc()
+            os._exit(1)
 
     def _end(self) -> None:
         """How Airflow ends the process of a task: at once."""

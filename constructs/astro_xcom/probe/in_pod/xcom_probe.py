@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -53,8 +52,7 @@ class Probe:
     def __init__(self, options: argparse.Namespace) -> None:
         self.me, self.others = options.account, [each for each in options.accounts if each != options.account]
         self.run, self.old, self.pause = options.run, options.old, options.pause
-        self.until = time.monotonic() + options.minutes * 60
-        self.options = options
+        self.minutes, self.until = options.minutes, 0.0
         self.stored: dict[str, Any] = {}
         self.state: Any = None
         self.problems: dict[str, list[str]] = {}
@@ -84,11 +82,14 @@ class Probe:
 
     def found(self, account: str, name: str) -> str | None:
         """The object of another pod, if it is there yet."""
-        folder = self.folder() / f"{account}.{name}"
+        return next(iter(self.below(f"{account}.{name}")), None)
+
+    def below(self, name: str = "") -> list[str]:
+        """The objects of this run below a folder, as Airflow's database has them."""
+        folder = self.folder() / name if name else self.folder()
         folder.fs.invalidate_cache()
-        with suppress(FileNotFoundError):
-            return next((str(each) for each in sorted(folder.iterdir()) if each.name), None)
-        return None
+        inside = len(folder.path.rstrip("/")) + 1
+        return [f"{str(folder).rstrip('/')}/{each[inside:]}" for each in sorted(folder.fs.find(folder.path))]
 
     def folder(self) -> Any:
         """Where the objects of this run are."""
@@ -105,6 +106,7 @@ class Probe:
             self.add("settings", line)
         if any("THRESHOLD" in line or "XCOM_BACKEND" in line or "PATH is" in line for line in wrong):
             return  # nothing would be stored, and nobody could be met
+        self.limit()
         self.push()
         self.keep_state()
         if self.old:
@@ -113,6 +115,7 @@ class Probe:
                     self.add("the old object", f"{why_a_path(self.old, seen=True)}; path {self.old}")
         if not self.announced("index", {"stored": dict(self.stored), "state": self.state}):
             return
+        self.limit()
         met = [account for account in self.others if self.meet(account)]
         if self.announced("done", True):
             for account in met:
@@ -121,6 +124,11 @@ class Probe:
     def is_through(self, account: str) -> bool:
         """Whether another pod has read everything: it says so, or has purged what it wrote."""
         return self.found(account, "done") is not None or self.found(account, "index") is None
+
+    def limit(self) -> None:
+        """Let what comes next take the given time; what waits for others gives up in time to say so."""
+        self.until = time.monotonic() + self.minutes * 60
+        signal.setitimer(signal.ITIMER_REAL, self.minutes * 60 + 60)
 
     def push(self) -> None:
         """Write every value, and read it back."""
@@ -136,13 +144,29 @@ class Probe:
                     self.add(name, wrong.partition(": ")[2])
 
     def hand_over(self) -> None:
-        """Let a process that ends at once write a value."""
-        command = [sys.executable, __file__, *sys.argv[1:], "--hand-over"]
-        limit = max(1, self.until - time.monotonic())
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit)  # noqa: S603 - this very file
-        answer = last_json(done.stdout)
-        if "stored" not in answer:
-            self.add(HAND_OVER, f"cannot be pushed: {answer.get('error') or done.stderr[-600:]}")
+        """Let a process that ends at once write a value, forked as Airflow forks a task's."""
+        _ = self.xcom
+        reader, writer = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                answer = {"stored": self.write(HAND_OVER, LARGEST)}
+            except BaseException as error:
+                answer = {"error": cause(reason(error), scheme())}
+            os.write(writer, json.dumps(answer).encode())
+            os._exit(0)
+        os.close(writer)
+        try:
+            with os.fdopen(reader, "rb") as told:
+                text = told.read()
+        except TimeUp:
+            os.kill(child, signal.SIGKILL)
+            raise
+        finally:
+            os.waitpid(child, 0)
+        answer = json.loads(text or '{"error": "its process was killed"}')
+        if "error" in answer:
+            self.add(HAND_OVER, f"cannot be pushed: {answer['error']}")
             return
         stored = self.stored[HAND_OVER] = answer["stored"]
         with self.problems_of(HAND_OVER, "pulled"):
@@ -192,7 +216,7 @@ class Probe:
         with self.problems_of(f"from {account}", "read"):
             index = self.wait(lambda: self.found(account, "index"))
             if index is None:
-                self.add(f"from {account}", f"nothing came within {self.options.minutes:g} minutes: its pod did not "
+                self.add(f"from {account}", f"nothing came within {self.minutes:g} minutes: its pod did not "
                          "start, could not write, or writes below another path; see its own report")  # fmt: skip
                 return False
             told = self.pull(index)
@@ -224,11 +248,8 @@ class Probe:
         """Remove every object of this pod, and see that it is gone."""
         mine = {str(stored) for stored in self.stored.values() if is_path(stored)}
         with suppress(Exception):
-            folder = self.folder()
-            folder.fs.invalidate_cache()
-            for below in folder.iterdir():
-                if below.name.rpartition(".")[0] == self.me:
-                    mine.update(str(each) for each in below.iterdir() if each.name)
+            front = f"{str(self.folder()).rstrip('/')}/{self.me}."
+            mine.update(each for each in self.below() if each.startswith(front))
         for stored in sorted(mine):
             with self.problems_of("purge", "purged"):
                 self.xcom.purge(SimpleNamespace(value=stored))
@@ -292,32 +313,6 @@ class Probe:
         }
 
 
-def last_json(text: str) -> dict[str, Any]:
-    """The last line that is a JSON object: Airflow prints to stdout, too."""
-    for line in reversed(text.splitlines()):
-        with suppress(ValueError):
-            found = json.loads(line)
-            if isinstance(found, dict):
-                return found
-    return {}
-
-
-def say(what: dict[str, Any], status: int) -> None:
-    """Print a JSON line and end at once, as a task does."""
-    sys.stdout.flush()
-    os.write(1, b"\n" + json.dumps(what).encode() + b"\n")
-    os._exit(status)
-
-
-def hand_over(probe: Probe) -> None:
-    """What the process that ends at once does."""
-    try:
-        stored = probe.write(HAND_OVER, LARGEST)
-    except Exception as error:
-        say({"error": cause(reason(error), scheme())}, 1)
-    say({"stored": stored}, 0)
-
-
 def time_is_up(*_: Any) -> None:
     """For a signal: raises in whatever waits."""
     raise TimeUp
@@ -332,18 +327,14 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--pause", type=float, default=2)
     parser.add_argument("--old", default="")
-    parser.add_argument("--hand-over", action="store_true")
     options = parser.parse_args()
     probe = Probe(options)
-    if options.hand_over:
-        hand_over(probe)
     signal.signal(signal.SIGALRM, time_is_up)
     signal.signal(signal.SIGTERM, time_is_up)
-    signal.setitimer(signal.ITIMER_REAL, options.minutes * 60 + 30)  # what waits by itself ends before that
     try:
         with probe.problems_of("probe", "run"):
             probe.probe()
-    except (TimeUp, subprocess.TimeoutExpired):
+    except TimeUp:
         probe.add("probe", f"no answer within {options.minutes:g} minutes: {said(CAUSES['no answer'], scheme())}")
     signal.setitimer(signal.ITIMER_REAL, 60)
     try:
@@ -353,7 +344,10 @@ def main() -> None:
     report = probe.report()
     for line in report["problems"]:
         sys.stderr.write(f"- {line}\n")
-    say(report, 1 if report["problems"] else 0)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.write(1, b"\n" + json.dumps(report).encode() + b"\n")
+    os._exit(1 if report["problems"] else 0)  # at once: a client's threads may never end
 
 
 if __name__ == "__main__":
