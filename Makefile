@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cli synth test test-more test-slow test-terraform test-transitions test-posture fuzz e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock update newest oldest terraform validate diff deploy destroy probe export push stack clean
+.PHONY: help setup cli synth test test-more test-slow test-terraform test-transitions test-posture fuzz e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock update newest oldest terraform validate diff deploy destroy test-cluster probe export push stack clean
 
 PYTHON ?= python3
 LOCK_PYTHON ?= python3.10
@@ -77,6 +77,9 @@ e2e: .venv/.ready ## Run real Airflow against emulators, on every cloud (install
 
 e2e-aws e2e-azure e2e-gcp: .venv/.ready
 	@$(PYTEST) -m e2e tests/e2e/test_$(@:e2e-%=%).py
+
+test-cluster: .venv/.ready ## Run the tests with a real Kubernetes API server (builds it with Go, once: minutes; or KUBECONFIG)
+	@$(PYTEST) -m cluster -n 1 tests/cluster
 
 lint: .venv/.ready ## Check style and types
 	@pipenv run ruff format --check .

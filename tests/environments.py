@@ -32,7 +32,7 @@ def environment(*requirements: Path, name: str) -> Path:
         _run(str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", *wanted)
 
     python = f"{platform.python_implementation()} {platform.python_version()} {sys.platform} {platform.machine()}"
-    return _kept(name, python.encode() + b"".join(file.read_bytes() for file in requirements), make) / "bin"
+    return kept(name, python.encode() + b"".join(file.read_bytes() for file in requirements), make) / "bin"
 
 
 def node_environment(folder: Path, *, name: str) -> Path:
@@ -49,10 +49,10 @@ def node_environment(folder: Path, *, name: str) -> Path:
         quiet = ["--ignore-scripts", "--no-fund", "--no-audit", "--loglevel=error"]
         _run(str(NODE), str(NPM), "ci", f"--prefix={made}", *quiet)
 
-    return _kept(name, b"".join(file.read_bytes() for file in files), make) / "node_modules"
+    return kept(name, b"".join(file.read_bytes() for file in files), make) / "node_modules"
 
 
-def _kept(name: str, content: bytes, make: Callable[[Path], None]) -> Path:
+def kept(name: str, content: bytes, make: Callable[[Path], None]) -> Path:
     """A folder in the cache, made once for each content."""
     return made_once(CACHE / f"{name}-{hashlib.sha256(content).hexdigest()[:16]}", make)
 

@@ -81,6 +81,7 @@ ODD = {
     "namespace": "astro",
     "resourceNamePrefix": "p",
     "xcomBackend": "a.B",
+    "stateStoreBackend": None,
     "image": "top:1",
     "commonEnv": [{"name": "A", "value": "y"}, {"name": "B", "value": "1e3"}, {"name": "API_TOKEN", "value": "hush"}],
     "labels": {"team": "no"},

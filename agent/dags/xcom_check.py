@@ -61,7 +61,7 @@ CAUSES = {
     "package": Cause(
         "the agents' image lacks a package",
         "build it with requirements-<cloud>.txt, and with what your values need, such as pandas",
-        ("No module named", "not installed", "Install "),
+        ("No module named", "not installed", "Install ", "object could not be loaded"),
     ),
     "connection": Cause(
         "the XCom path names an Airflow connection that this worker does not know",

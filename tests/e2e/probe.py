@@ -47,12 +47,15 @@ def jobs(probe: Probe, accounts: Mapping[str, Mapping[str, str]]) -> dict[str, J
 
 
 def accounts_of(deployed: Deployed) -> dict[str, Mapping[str, str]]:
-    """The annotations of each service account, by name."""
-    return {
+    """The annotations of each service account, by name; of one that others create, what `check` tells them."""
+    made: dict[str, Mapping[str, str]] = {
         each["metadata"]["name"]: each["metadata"].get("annotations", {})
         for each in deployed.objects
         if each["kind"] == "ServiceAccount"
     }
+    names = [subject.rpartition(":")[2] for subject in deployed.run.output("trusted_subjects")]
+    others: Mapping[str, str] = deployed.run.agent_values["annotations"]
+    return {name: made.get(name, others) for name in names}
 
 
 def run_jobs(world: World, running: Mapping[str, Job], config: Body, **env: str) -> str:

@@ -15,6 +15,7 @@ import yaml
 
 from astro_xcom.refusal import Refusals
 from astro_xcom.report.terraform import UNKNOWN
+from astro_xcom.xcom import STATE_STORE_BACKEND
 
 Body = dict[str, Any]
 
@@ -200,7 +201,7 @@ def _entries(values: Mapping[str, Any], block: Body) -> list[Body]:
     given = {
         "AIRFLOW__CORE__XCOM_BACKEND": values.get("xcomBackend"),
         "AIRFLOW__SECRETS__BACKEND": values.get("secretBackend"),
-        "AIRFLOW__WORKERS__STATE_STORE_BACKEND": values.get("stateStoreBackend"),
+        "AIRFLOW__WORKERS__STATE_STORE_BACKEND": values.get("stateStoreBackend", STATE_STORE_BACKEND),
     }
     entries = [{"name": name, "value": value} for name, value in given.items() if value]
     entries += [*(values.get("commonEnv") or ()), *(block.get("env") or ())]

@@ -251,28 +251,34 @@ class Probe:
             front = f"{str(self.folder()).rstrip('/')}/{self.me}."
             mine.update(each for each in self.below() if each.startswith(front))
         for stored in sorted(mine):
-            with self.problems_of("purge", "purged"):
-                self.xcom.purge(SimpleNamespace(value=stored))
-                if self.is_there(stored):
-                    self.left.append(stored)
-                else:
-                    self.purged += 1
-        if self.state is not None:
-            with self.problems_of("purge of the state", "purged"):
-                self.store().delete(self.scope(self.me), "probe")
-                if self.is_there(self.state):
-                    self.left.append(self.state)
+            self.remove(stored, partial(self.xcom.purge, SimpleNamespace(value=stored)))
+        if self.state is not None and "://" in self.state:
+            self.remove(self.state, lambda: self.store().delete(self.scope(self.me), "probe"))
         if self.left:
             self.add("purge", f"{len(self.left)} objects are still there: the identity may not delete, and a cleared "
                      f"task leaves its objects behind; the first is {self.left[0]}")  # fmt: skip
 
-    def is_there(self, stored: str) -> bool:
-        """Whether an object is there, however that was answered before."""
+    def remove(self, stored: str, purge: Callable[[], Any]) -> None:
+        """As Airflow does; and where that is refused, without looking first."""
         from airflow.sdk import ObjectStoragePath
 
         path = ObjectStoragePath(stored)
+        with self.problems_of("purge", "purged"):
+            purge()
+        with suppress(Exception):
+            if self.is_gone(path):
+                self.purged += 1
+                return
+        try:
+            path.fs.rm_file(path.path)
+            self.purged += 1
+        except Exception:
+            self.left.append(stored)
+
+    def is_gone(self, path: Any) -> bool:
+        """Whether an object is gone, however that was answered before."""
         path.fs.invalidate_cache()
-        return bool("://" in stored and path.exists())
+        return not path.exists()
 
     # ----- findings -----
 
