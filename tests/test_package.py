@@ -222,6 +222,8 @@ def test_it_requires_whatever_it_imports(metadata: Message) -> None:
     required = {Requirement(text).name for text in metadata.get_all("Requires-Dist") or []}
     imported: set[str] = set()
     for file in PACKAGE.rglob("*.py"):
+        if file.parent.name == "in_pod":
+            continue  # those run in the agents' image
         for node in ast.walk(ast.parse(file.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.level == 0:

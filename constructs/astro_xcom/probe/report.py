@@ -103,10 +103,16 @@ def table(found: Found) -> str:
         )
         rows.append((pod.account, pod.airflow, str(pod.wrote), str(pod.read), str(pod.purged), verdict))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    rows = [tuple(map(printable, row)) for row in rows]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     if found.ok:
         paths = sorted({pod.path for pod in found.pods})
         return "\n".join(
             [*lines, "", f"XComs work: every pod read what every other one wrote below {', '.join(paths)}"]
         )
-    return "\n".join([*lines, "", "XComs do not work:", *(f"- {line}" for line in found.problems)])
+    return "\n".join([*lines, "", "XComs do not work:", *(f"- {printable(line)}" for line in found.problems)])
+
+
+def printable(text: str) -> str:
+    """In one line, and without what moves a terminal's cursor: a log is anybody's."""
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
