@@ -15,6 +15,7 @@ import yaml
 
 from astro_xcom.refusal import Refusals
 from astro_xcom.report.terraform import UNKNOWN
+from astro_xcom.secret_text import is_secret
 from astro_xcom.xcom import STATE_STORE_BACKEND
 
 Body = dict[str, Any]
@@ -29,11 +30,6 @@ POD_SECURITY = {"runAsUser": 50000, "fsGroup": 50000, "runAsNonRoot": True}
 """The chart's own, below the values'."""
 RESOURCES = {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "1Gi"}}
 KEPT_FOR_SECONDS = 24 * 60 * 60
-SECRET = re.compile(r"(TOKEN|SECRET|PASSWORD|CREDENTIALS|(ACCESS|PRIVATE|ACCOUNT|API)_KEY)(?!.*_(FILE|PATH)$)")
-SECRET_INSIDE = re.compile(
-    r'://[^/@\s]*:[^/@\s]+@|"\w*(password|secret|token|account_key|private_key|keyfile_dict|connection_string)\w*\\*"\s*:'
-)
-"""In a connection, or in the arguments of a secrets backend."""
 PLAIN = re.compile(r"(?!(?i:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][\w./-]*")
 
 
@@ -209,10 +205,7 @@ def _entries(values: Mapping[str, Any], block: Body) -> list[Body]:
 
 
 def _is_secret(entry: Mapping[str, Any]) -> bool:
-    name, value = str(entry["name"]).upper(), str(entry.get("value", ""))
-    if name.startswith(("AIRFLOW_CONN_", "AIRFLOW__SECRETS__", "AIRFLOW__WORKERS__")):
-        return SECRET_INSIDE.search(value) is not None
-    return bool(value) and SECRET.search(name) is not None
+    return is_secret(entry["name"], str(entry.get("value") or ""))
 
 
 def _job(probe: Probe, account: str) -> Body:

@@ -96,7 +96,7 @@ def why_no_report(said: str) -> str:
 
 def table(found: Found) -> str:
     """For people."""
-    rows = [("service account", "Airflow", "wrote", "read", "purged", "")]
+    rows: list[tuple[str, ...]] = [("service account", "Airflow", "wrote", "read", "purged", "")]
     for pod in found.pods:
         verdict = (
             "well" if not pod.problems else "1 problem" if len(pod.problems) == 1 else f"{len(pod.problems)} problems"
