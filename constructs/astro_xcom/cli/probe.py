@@ -11,7 +11,7 @@ import typer
 
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.deployments import CLOUDS, chosen, read_deployments
-from astro_xcom.hcp.files import replace_file
+from astro_xcom.files import replace_files
 from astro_xcom.probe.kubectl import kubectl as kubectl_with
 from astro_xcom.probe.kubectl import logs
 from astro_xcom.probe.manifests import Probe, manifests, secrets_left_out, to_yaml
@@ -100,7 +100,7 @@ def _print(found: Probe, output: Path | None, *, file: str) -> None:
     if output is None:
         sys.stdout.write(text)
     else:
-        replace_file(output, text.encode())
+        replace_files({output: text.encode()})
 
 
 def _check_options(
