@@ -101,9 +101,11 @@ docs-serve: .docs/.ready ## Show the documentation on http://127.0.0.1:8000 and 
 	@.docs/bin/python -m pip install --quiet --requirement docs/requirements.txt
 	@touch $@
 
-dist: .venv/.ready ## Build wheel and sdist of the package constructs/ in dist/
+dist: .venv/.ready ## Build wheel and sdist of the package constructs/ in dist/, for CDKTF and for CDK Terrain
 	@rm -rf dist
-	@pipenv run uv build --quiet --build-constraints tools/build.txt --no-create-gitignore --out-dir dist constructs
+	@pipenv run python tools/cdktn.py
+	@for source in constructs engines/cdktn/source/constructs; do \
+	pipenv run uv build --quiet --build-constraints tools/build.txt --no-create-gitignore --out-dir dist "$$source"; done
 
 release: .venv/.ready ## Check that changelog, version, git tag and addresses agree, then build dist/
 	@pipenv run python tools/release.py

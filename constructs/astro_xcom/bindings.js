@@ -1,5 +1,5 @@
 // Runs inside jsii's Node process (see bindings.py) and makes CDKTF providers cheap to load. Everything that is not a
-// file of @cdktf/provider-*, or does not look as expected, is loaded as ever.
+// file of @cdktf/provider-* or @cdktn/provider-*, or does not look as expected, is loaded as ever.
 "use strict";
 const fs = require("fs");
 const Module = require("module");
@@ -8,14 +8,16 @@ const { Worker } = require("worker_threads");
 
 process.noDeprecation = true; // else Node says on each run that cdktf calls util.isArray
 
-// lib/index.js is a list of 2,200 `exports.s3Bucket = require("./s3-bucket");`. Require each on first use instead.
-const INDEX = /[\\/]@cdktf[\\/]provider-[^\\/]+[\\/]lib[\\/]index\.js$/;
-const REEXPORT = /^exports\.(\w+) = require\("(\.\/[\w-]+)"\);$/;
+// lib/index.js is a list of 2,200 `exports.s3Bucket = require("./s3-bucket");`. Require each on first use instead. CDK Terrain's
+// begins with helpers of TypeScript and wraps each in __importStar, which gives back an ES module as it is.
+const INDEX = /[\\/]@cdkt[fn][\\/]provider-[^\\/]+[\\/]lib[\\/]index\.js$/;
+const HELPERS = /^var __createBinding = .*?^}\)\(\);$/ms;
+const REEXPORT = /^exports\.(\w+) = (?:__importStar\()?require\("(\.\/[\w-]+(?:\/index)?)"\)\)?;$/;
 const ES_MODULE = 'Object.defineProperty(exports, "__esModule", { value: true });';
 const NO_EFFECT = /^(?:|\/[/*].*| \*.*|"use strict";|(?:exports\.\w+ = )+void 0;)$/;
 
 function reexports(source) {
-  const lines = source.split("\n");
+  const lines = source.replace(HELPERS, "").split("\n");
   const others = lines.filter((line) => !REEXPORT.test(line) && !NO_EFFECT.test(line));
   return others.length === 1 && others[0] === ES_MODULE && lines.map((line) => REEXPORT.exec(line)).filter(Boolean);
 }
@@ -31,7 +33,7 @@ Module.prototype._compile = function (content, filename, ...rest) {
 
 // jsii reads the file with the definitions of all types of a package (35 MB for aws) to look up a few dozen by
 // position. Read those; any other use of the buffer gets the real one.
-const DEFINITIONS = /[\\/]@cdktf[\\/]provider-[^\\/]+[\\/]\.jsii\.runtime-defs\.v1\.jsonl$/;
+const DEFINITIONS = /[\\/]@cdkt[fn][\\/]provider-[^\\/]+[\\/]\.jsii\.runtime-defs\.v1\.jsonl$/;
 const readFileSync = fs.readFileSync;
 
 function lazyBuffer(path) {
@@ -54,7 +56,7 @@ function lazyBuffer(path) {
 // jsii reads all of a package (130 MB for aws) unless an index of its types lies in its cache. It starts a worker that writes
 // one afterwards, and exits without waiting for it: of the provider that was loaded last it would never be there. Run the same
 // worker before, when jsii looks for an index that is not there yet; jsii then reads what it wrote.
-const MANIFEST = /[\\/]@cdktf[\\/]provider-[^\\/]+[\\/]\.jsii\.runtime\.v\d+\.json$/;
+const MANIFEST = /[\\/]@cdkt[fn][\\/]provider-[^\\/]+[\\/]\.jsii\.runtime\.v\d+\.json$/;
 const LONGEST_WAIT_MS = 60_000; // a worker that dies says nothing
 const INDEXER = `
   const { workerData } = require("worker_threads");

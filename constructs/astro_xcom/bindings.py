@@ -2,7 +2,8 @@
 
 Importing one class of a prebuilt provider (``cdktf_cdktf_provider_aws``, ``cdktf_cdktf_provider_google``, ...) runs
 all of its 1,500 to 2,200 Python modules and as many JavaScript ones. Once this module is imported (before the first
-provider; before or after cdktf), each of them is loaded when it is first used:
+provider; before or after the core), each of them is loaded when it is first used. That is so for both engines, CDKTF
+and its fork ``cdktn``, whose providers do the Python half of it themselves:
 
 - Python: ``from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket``, ``from cdktf_cdktf_provider_aws import
   s3_bucket``, ``cdktf_cdktf_provider_aws.s3_bucket`` and ``dir()`` work as before (PEP 562). No other package is
@@ -23,9 +24,10 @@ loaded would only have defined classes which nobody uses.
 Switch: ``ASTRO_XCOM_EAGER_BINDINGS=1``, read when this module is imported, leaves Python and Node as they are without
 it. ``JSII_NODE`` is set all the same: it says which Node runs, not what it loads.
 
-Errors: Refused, when jsii is imported and cannot start Node (see node.py). No other: a provider that was imported
-earlier stays as it is, and so does one that does not look as expected; if jsii cannot run ``bindings.js``, the
-Python half works alone. These are slow, and the first and the last warn and say what to do.
+Errors: Refused, when jsii is imported and cannot start Node (see node.py), and when a program imports both engines,
+which do not know each other's classes. No other: a provider that was imported earlier stays as it is, and so does one
+that does not look as expected; if jsii cannot run ``bindings.js``, the Python half works alone. These are slow, and
+the first and the last warn and say what to do.
 """
 
 from __future__ import annotations
@@ -49,10 +51,13 @@ from astro_xcom.refusal import Fault
 
 __all__: list[str] = []
 
-_PROVIDER = re.compile(r"cdktf_cdktf_provider_\w+")
+_PROVIDER = re.compile(r"(?:cdktf_cdktf|cdktn)_provider_\w+")
+_ENGINE = re.compile(rf"cdkt[fn]|{_PROVIDER.pattern}")
 # A provider's __init__.py ends with this line and one such import for each of its modules.
 _IMPORTS = "# Loading modules to ensure their types are registered with the jsii runtime library\n"
 _IMPORT = "from . import "
+# A newer one imports them by itself when they are first used.
+_LAZY = "\ndef __getattr__("
 
 
 class _LazyPackage(SourceFileLoader):
@@ -61,6 +66,12 @@ class _LazyPackage(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__
         source, _, imports = (self.get_source(name) or "").partition(_IMPORTS)
+        if _LAZY in source:
+            _teach_jsii()
+            vars(module).pop("__getattr__", None)
+            super().exec_module(module)
+            gc.freeze()
+            return
         if not re.fullmatch(rf"({re.escape(_IMPORT)}\w+\n)+", imports):
             super().exec_module(module)
             return
@@ -84,18 +95,30 @@ class _LazyPackage(SourceFileLoader):
 
 
 class _Finder:
-    """Finds providers, and lets node.py look at jsii; nothing else."""
+    """Finds providers, lets node.py look at jsii, and refuses the second of two engines; nothing else."""
 
     @staticmethod
     def find_spec(
         fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        if _ENGINE.fullmatch(fullname):
+            _refuse_to_mix(fullname)
         if _EAGER or not _PROVIDER.fullmatch(fullname):
             return node.find_spec(fullname, path, target)
         spec = PathFinder.find_spec(fullname, path, target)
         if spec and type(spec.loader) is SourceFileLoader:  # a zip file, or somebody else's loader, stays as it is
             spec.loader = _LazyPackage(spec.loader.name, spec.loader.path)
         return spec
+
+
+def _refuse_to_mix(package: str) -> None:
+    engine = package[:5]
+    for other in list(sys.modules):
+        if _ENGINE.fullmatch(other) and not other.startswith(engine):
+            raise Refused(
+                f"a program has one engine: {package} does not go together with {other}, which was imported before; "
+                f"try {other[:5]} and its providers everywhere, or the package {engine}-astro-xcom in place of this one"
+            )
 
 
 @functools.cache
@@ -188,7 +211,7 @@ if not _EAGER or not node.there_is_one():
 if not _EAGER:
     _remember_type_hints()
     _loaded = [name for name in list(sys.modules) if _PROVIDER.fullmatch(name)]
-    _eager = [name for name in _loaded if not hasattr(sys.modules[name], "__getattr__")]
+    _eager = [name for name in _loaded if type(sys.modules[name].__loader__) is SourceFileLoader]
     if _eager:
         warnings.warn(
             f"astro_xcom.bindings: {', '.join(_eager)} was imported earlier and has loaded all of its modules, which "

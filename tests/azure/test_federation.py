@@ -1,5 +1,6 @@
 import pytest
 from cdktf import TerraformStack, TerraformVariable, Testing
+from cdktf_cdktf_provider_azurerm.federated_identity_credential import FederatedIdentityCredential
 
 from astro_xcom.azure import AksOidcIssuer, FederatedIdentity
 from astro_xcom.permissions import RoleOn
@@ -27,6 +28,13 @@ def credentials(body: Body) -> dict[str, Body]:
     return {credential["name"]: credential for credential in of_type(body, "azurerm_federated_identity_credential")}
 
 
+def owner(identity: str) -> Body:
+    """How a credential names its identity: CDK Terrain's azurerm 5 has another argument."""
+    if FederatedIdentityCredential.__module__.startswith("cdktn_"):
+        return {"user_assigned_identity_id": f"${{{identity}.id}}"}
+    return {"parent_id": f"${{{identity}.id}}", "resource_group_name": f"${{{identity}.resource_group_name}}"}
+
+
 def test_each_service_account_has_a_credential_of_its_own(stack: TerraformStack) -> None:
     federated(stack)
     body = synth(stack)
@@ -38,8 +46,7 @@ def test_each_service_account_has_a_credential_of_its_own(stack: TerraformStack)
         "issuer": ISSUER,
         "subject": "system:serviceaccount:astro:worker",
         "audience": ["api://AzureADTokenExchange"],
-        "parent_id": f"${{azurerm_user_assigned_identity.{user}.id}}",
-        "resource_group_name": f"${{azurerm_user_assigned_identity.{user}.resource_group_name}}",
+        **owner(f"azurerm_user_assigned_identity.{user}"),
         "lifecycle": {"create_before_destroy": True},
     }
 
@@ -123,9 +130,9 @@ def test_credentials_are_added_to_an_identity_that_exists(stack: TerraformStack)
         "name": "astro-xcom",
         "resource_group_name": "identities",
     }
+    (identity,) = body["data"]["azurerm_user_assigned_identity"]
     for credential in credentials(body).values():
-        assert credential["parent_id"].startswith("${data.azurerm_user_assigned_identity.")
-        assert credential["resource_group_name"].startswith("${data.azurerm_user_assigned_identity.")
+        assert credential.items() >= owner(f"data.azurerm_user_assigned_identity.{identity}").items()
     assert made.managed
 
 

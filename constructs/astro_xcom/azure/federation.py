@@ -1,6 +1,7 @@
 """The managed identity that agents use with their Kubernetes service accounts (workload identity)."""
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 
 from cdktf import ITerraformDependable
 from cdktf_cdktf_provider_azurerm.data_azurerm_user_assigned_identity import DataAzurermUserAssignedIdentity
@@ -179,7 +180,9 @@ class FederatedIdentity(FederatedIdentityRef):
         )
 
     def _owner(self) -> dict[str, str]:
-        """How a credential names its identity: azurerm 5 replaces both by `user_assigned_identity_id`."""
+        """How a credential names its identity: in azurerm 5 by one argument for the two of azurerm 4."""
+        if "user_assigned_identity_id" in signature(FederatedIdentityCredential.__init__).parameters:
+            return {"user_assigned_identity_id": self.resource.id}
         return {"resource_group_name": self.resource.resource_group_name, "parent_id": self.resource.id}
 
 

@@ -207,7 +207,9 @@ def _narrower(change: Change) -> bool:
 def equals(_: Deployment, plan: Plan) -> Iterator[Effect]:
     """What is replaced by its equal, the new one first: a tainted one, or what `-replace` names."""
     for change in plan.of(*SAME):
-        same = all(change.before.get(key) == change.after.get(key, ...) for key in SAME[change.type])
+        # What one version of a provider has no argument for is on neither side.
+        keys = [key for key in SAME[change.type] if key in change.before or key in change.after]
+        same = all(change.before.get(key) == change.after.get(key, ...) for key in keys)
         if change.actions == ("create", "delete") and same:
             yield Effect(
                 kind="QUIET",

@@ -47,7 +47,7 @@ SAME = {
     "aws_iam_role": ("name",),
     "aws_iam_role_policy": ("role", "name"),
     "aws_iam_role_policy_attachment": ("role", "policy_arn"),
-    "azurerm_federated_identity_credential": ("parent_id", "name"),
+    "azurerm_federated_identity_credential": ("parent_id", "user_assigned_identity_id", "name"),
     "azurerm_role_assignment": ("scope", "role_definition_name", "principal_id"),
     "azurerm_user_assigned_identity": ("resource_group_name", "name"),
     "google_kms_crypto_key_iam_member": ("crypto_key_id", "role", "member"),
