@@ -2,17 +2,31 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cli synth test test-more test-slow test-terraform test-transitions test-posture fuzz e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock update newest oldest terraform validate diff deploy destroy test-cluster probe export push stack clean
+.PHONY: help setup cli synth test test-more test-slow test-terraform test-transitions test-posture fuzz e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock update newest oldest terraform validate diff deploy destroy test-cluster source probe export push stack clean
 
 PYTHON ?= python3
 LOCK_PYTHON ?= python3.10
+# The engine: cdktf, or cdktn for CDK Terrain, whose packages and rewritten source live in engines/cdktn.
+CDK ?= cdktf
+TERRAFORM_BINARY_NAME ?= terraform
 STACK ?=
 ALLOW ?=
 PROCESSES ?= auto
-PYTEST = pipenv run pytest -n $(PROCESSES) --dist worksteal
+ifeq ($(CDK),cdktf)
+AT :=
+TESTED := .
+else ifeq ($(CDK),cdktn)
+AT := engines/cdktn/
+TESTED := engines/cdktn/source
+export PIPENV_PIPFILE := $(CURDIR)/$(AT)Pipfile
+else
+$(error CDK must be cdktf or cdktn, got $(CDK))
+endif
+PYTEST = cd $(TESTED); pipenv run pytest -n $(PROCESSES) --dist worksteal
 # For what pip builds: nothing but constructs/.
 BUILD_WITH = PIP_BUILD_CONSTRAINT=tools/build.txt
 
+export CDK TERRAFORM_BINARY_NAME
 export PIPENV_VENV_IN_PROJECT := 1
 export PIPENV_IGNORE_VIRTUALENVS := 1
 export PIPENV_VERBOSITY := -1
@@ -20,12 +34,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export CHECKPOINT_DISABLE := 1
 export DISABLE_VERSION_CHECK := 1
 export NO_MKDOCS_2_WARNING := 1
-export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.pipenv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+export PATH := $(CURDIR)/$(AT).venv/bin:$(CURDIR)/.pipenv/bin:$(CURDIR)/$(AT)node_modules/.bin:$(PATH)
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 18
 
-setup: .venv/.ready ## Make .venv with everything from Pipfile.lock
+setup: $(AT).venv/.ready ## Make .venv with everything from Pipfile.lock; make CDK=cdktn ... does all of this with CDK Terrain
 
 .pipenv/bin/pipenv: tools/pipenv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and f"Python 3.10 or newer is needed, {sys.executable} is {sys.version.split()[0]}: try make PYTHON=python3.12")'
@@ -34,59 +48,66 @@ setup: .venv/.ready ## Make .venv with everything from Pipfile.lock
 	@.pipenv/bin/python -m pip install --quiet --requirement tools/pipenv.txt
 	@touch $@
 
-.venv/.ready: Pipfile.lock constructs/pyproject.toml | .pipenv/bin/pipenv
-	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	@echo "installing the Python packages of Pipfile.lock into .venv, once: one to three minutes" >&2
+$(AT).venv/.ready: $(AT)Pipfile.lock constructs/pyproject.toml | .pipenv/bin/pipenv
+	@test -x $(AT).venv/bin/python || $(PYTHON) -m venv $(AT).venv
+	@echo "installing the Python packages of $(AT)Pipfile.lock into $(AT).venv, once: one to three minutes" >&2
 	@$(BUILD_WITH) .pipenv/bin/pipenv sync --dev --quiet
 	@touch $@
 
-cli: node_modules/.ready ## Install the cdktf command (needs no Node of its own)
+ifeq ($(CDK),cdktn)
+$(AT).venv/.ready: | source
+endif
 
-node_modules/.ready: package-lock.json .venv/.ready
-	@echo "installing the cdktf command into node_modules, once: about half a minute" >&2
-	@npm ci --no-fund --no-audit --loglevel=error
+source: # the project, written anew for CDK Terrain: a second
+	@$(PYTHON) tools/cdktn.py
+
+cli: $(AT)node_modules/.ready ## Install the command of the engine (needs no Node of its own)
+
+$(AT)node_modules/.ready: $(AT)package-lock.json $(AT).venv/.ready
+	@echo "installing the $(CDK) command into $(AT)node_modules, once: about half a minute" >&2
+	@cd ./$(AT); npm ci --no-fund --no-audit --loglevel=error
 	@touch $@
 
-synth: .venv/.ready ## Write the Terraform JSON of every deployment to cdktf.out/
+synth: $(AT).venv/.ready ## Write the Terraform JSON of every deployment to cdktf.out/
 	@pipenv run python main.py
 
-test: .venv/.ready ## Run the unit tests
+test: $(AT).venv/.ready ## Run the unit tests
 	@$(PYTEST)
 
-test-more: .venv/.ready cli ## Run test-terraform, test-slow and test-posture at once: what is applied is applied once
+test-more: $(AT).venv/.ready cli ## Run test-terraform, test-slow and test-posture at once: what is applied is applied once
 	@$(PYTEST) -m '(terraform or slow) and not long'
 
-test-slow: .venv/.ready ## Run the tests that load the providers eagerly
+test-slow: $(AT).venv/.ready ## Run the tests that load the providers eagerly
 	@$(PYTEST) -m slow
 
-test-terraform: .venv/.ready cli ## Run the tests with real Terraform core and real Helm
+test-terraform: $(AT).venv/.ready cli ## Run the tests with real Terraform core and real Helm
 	@$(PYTEST) -m 'terraform and not posture and not long'
 
-test-transitions: .venv/.ready cli ## Run every edit of an applied deployment (a quarter of an hour; CI runs the worst)
+test-transitions: $(AT).venv/.ready cli ## Run every edit of an applied deployment (a quarter of an hour; CI runs the worst)
 	@$(PYTEST) -m terraform tests/transitions
 
-fuzz: .venv/.ready ## Try hostile input for some minutes: make fuzz [SEED=1] (make test tries a little of it)
+fuzz: $(AT).venv/.ready ## Try hostile input for some minutes: make fuzz [SEED=1] (make test tries a little of it)
 	@FUZZ_SECONDS=600 FUZZ_SEED=$(or $(SEED),$$RANDOM) $(PYTEST) -s tests/hostile/test_fuzz.py
 
-test-posture: .venv/.ready ## Run the security scanners (installs them once)
+test-posture: $(AT).venv/.ready ## Run the security scanners (installs them once)
 	@$(PYTEST) -m posture tests/posture
 
 e2e e2e-aws e2e-azure e2e-gcp: PROCESSES = 4  # they wait a lot
-e2e: .venv/.ready ## Run real Airflow against emulators, on every cloud (installs Airflow three times, once)
+e2e: $(AT).venv/.ready ## Run real Airflow against emulators, on every cloud (installs Airflow three times, once)
 	@$(PYTEST) -m e2e tests/e2e
 
-e2e-aws e2e-azure e2e-gcp: .venv/.ready
+e2e-aws e2e-azure e2e-gcp: $(AT).venv/.ready
 	@$(PYTEST) -m e2e tests/e2e/test_$(@:e2e-%=%).py
 
-test-cluster: .venv/.ready ## Run the tests with a real Kubernetes API server (builds it with Go, once: minutes; or KUBECONFIG)
+test-cluster: $(AT).venv/.ready ## Run the tests with a real Kubernetes API server (builds it with Go, once: minutes; or KUBECONFIG)
 	@$(PYTEST) -m cluster -n 1 tests/cluster
 
-lint: .venv/.ready ## Check style and types
+lint: $(AT).venv/.ready ## Check style and types
 	@pipenv run ruff format --check .
 	@pipenv run ruff check .
-	@pipenv run mypy
+	@cd $(TESTED); pipenv run mypy
 
-bench: .venv/.ready ## Time synthesis and write docs/benchmarks.md (some minutes)
+bench: $(AT).venv/.ready ## Time synthesis and write docs/benchmarks.md (some minutes)
 	@pipenv run python benchmarks/run.py --write docs/benchmarks.md
 
 docs: .docs/.ready ## Build the documentation in site/
@@ -101,49 +122,50 @@ docs-serve: .docs/.ready ## Show the documentation on http://127.0.0.1:8000 and 
 	@.docs/bin/python -m pip install --quiet --requirement docs/requirements.txt
 	@touch $@
 
-dist: .venv/.ready ## Build wheel and sdist of the package constructs/ in dist/, for CDKTF and for CDK Terrain
+dist: $(AT).venv/.ready ## Build wheel and sdist of the package constructs/ in dist/, for CDKTF and for CDK Terrain
 	@rm -rf dist
 	@pipenv run python tools/cdktn.py
 	@for source in constructs engines/cdktn/source/constructs; do \
 	pipenv run uv build --quiet --build-constraints tools/build.txt --no-create-gitignore --out-dir dist "$$source"; done
 
-release: .venv/.ready ## Check that changelog, version, git tag and addresses agree, then build dist/
+release: $(AT).venv/.ready ## Check that changelog, version, git tag and addresses agree, then build dist/
 	@pipenv run python tools/release.py
 	@$(MAKE) --no-print-directory dist
 
-golden: .venv/.ready ## Rewrite the goldens and the generated pages of docs/, then read their diff
+golden: $(AT).venv/.ready ## Rewrite the goldens and the generated pages of docs/, then read their diff
 	@pipenv run python -m astro_xcom.schema > docs/deployments.schema.json
 	@pipenv run python tools/reference.py
 	@UPDATE_GOLDEN=1 pipenv run pytest -q tests/test_golden.py tests/test_examples.py tests/test_texts.py
 	@$(MAKE) --no-print-directory pictures
 
-pictures: .venv/.ready ## Draw docs/pictures anew
+pictures: $(AT).venv/.ready ## Draw docs/pictures anew
 	@pipenv run astro-xcom graph --file tests/example/deployments.yaml --output docs/pictures
 
-lock: .pipenv/bin/pipenv ## Resolve Pipfile.lock and package-lock.json anew (with the oldest Python, so that it fits all)
-	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cp -r Pipfile constructs tools package.json "$$folder"; cd "$$folder"; \
+lock: .pipenv/bin/pipenv $(if $(AT),source) ## Resolve Pipfile.lock and package-lock.json anew (with the oldest Python, so that it fits all)
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cp -r $(AT)Pipfile $(AT)package.json constructs tools "$$folder"; cd "$$folder"; \
+	test -z "$(AT)" || { mkdir source; cp -r "$(CURDIR)/$(AT)source/constructs" source; }; export PIPENV_PIPFILE="$$folder/Pipfile"; \
 	$(LOCK_PYTHON) -m venv .venv; $(BUILD_WITH) $(CURDIR)/.pipenv/bin/pipenv lock --dev; npm install --package-lock-only --no-fund --no-audit --loglevel=error; \
-	python3 -c 'import json; lock = json.load(open("Pipfile.lock")); lock["_meta"]["sources"] = []; print(json.dumps(lock, indent=4))' > $(CURDIR)/Pipfile.lock; \
-	python3 -c 'import json; lock = json.load(open("package-lock.json")); [p.pop("resolved", None) for p in lock["packages"].values()]; print(json.dumps(lock, indent=2))' > $(CURDIR)/package-lock.json
+	python3 $(CURDIR)/tools/locked.py $(if $(AT),$(CURDIR)/Pipfile.lock); cp Pipfile.lock package-lock.json $(CURDIR)/./$(AT)
 
-update: .venv/.ready lock ## Renew every lock file: what tests, docs, builds and users install; then say what changed
+update: $(AT).venv/.ready lock ## Renew every lock file: what tests, docs, builds and users install; then say what changed
+	@$(MAKE) --no-print-directory CDK=cdktn lock
 	@pipenv run python tools/update.py
 	@pipenv run python tools/update.py changes
 
-newest: .venv/.ready ## Try the newest Airflow, pre-releases included, with the newest packages (blocks nothing)
-	@AGENT_AIRFLOW='apache-airflow>=3.3.0b1,<4' PIP_PRE=1 $(PYTEST) -m e2e tests/e2e
+newest: $(AT).venv/.ready ## Try the newest Airflow, pre-releases included, with the newest packages (blocks nothing)
+	@export AGENT_AIRFLOW='apache-airflow>=3.3.0b1,<4' PIP_PRE=1; $(PYTEST) -m e2e tests/e2e
 
-oldest: .venv/.ready ## Try the oldest Airflow that is supported, with the newest packages (blocks nothing)
-	@AGENT_AIRFLOW=tests/e2e/airflow-3.2.in $(PYTEST) -m e2e tests/e2e
+oldest: $(AT).venv/.ready ## Try the oldest Airflow that is supported, with the newest packages (blocks nothing)
+	@export AGENT_AIRFLOW=tests/e2e/airflow-3.2.in; $(PYTEST) -m e2e tests/e2e
 
 terraform:
-	@command -v terraform > /dev/null || { echo "Terraform 1.10 or newer is needed to plan and deploy, and there is no terraform command: see https://developer.hashicorp.com/terraform/install"; exit 1; }
+	@command -v "$(TERRAFORM_BINARY_NAME)" > /dev/null || { echo "Terraform or OpenTofu 1.10 or newer is needed to plan and deploy, and there is no $(TERRAFORM_BINARY_NAME) command: for OpenTofu, TERRAFORM_BINARY_NAME=tofu; for Terraform see https://developer.hashicorp.com/terraform/install"; exit 1; }
 
 validate: synth terraform ## Let Terraform validate every stack (downloads the providers)
-	@for stack in $$(pipenv run python -c 'import json; print(*json.load(open("cdktf.out/manifest.json"))["stacks"])'); do echo "$$stack"; stack=cdktf.out/stacks/$$stack; terraform -chdir="$$stack" init -backend=false -input=false > /dev/null; terraform -chdir="$$stack" validate; done
+	@for stack in $$(pipenv run python -c 'import json; print(*json.load(open("cdktf.out/manifest.json"))["stacks"])'); do echo "$$stack"; stack=cdktf.out/stacks/$$stack; "$$TERRAFORM_BINARY_NAME" -chdir="$$stack" init -backend=false -input=false > /dev/null; "$$TERRAFORM_BINARY_NAME" -chdir="$$stack" validate; done
 
 diff: stack terraform cli ## Plan one deployment: make diff STACK=aws-example
-	@pipenv run cdktf diff "$(STACK)"
+	@pipenv run $(CDK) diff "$(STACK)"
 
 deploy: stack synth terraform cli ## Say what an apply does, then apply it: make deploy STACK=aws-example [ALLOW=code]
 	@pipenv run python tools/deploy.py "$(STACK)" $(foreach code,$(ALLOW),--allow=$(code))
@@ -151,20 +173,21 @@ deploy: stack synth terraform cli ## Say what an apply does, then apply it: make
 destroy: stack synth terraform cli ## Destroy one deployment; fails while its storage is protected from destroy
 	@pipenv run python tools/deploy.py --destroy "$(STACK)" $(foreach code,$(ALLOW),--allow=$(code))
 
-probe: stack terraform .venv/.ready ## Show with Jobs in the cluster that XComs work: make probe STACK=aws-example
+probe: stack terraform $(AT).venv/.ready ## Show with Jobs in the cluster that XComs work: make probe STACK=aws-example
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; probe=(pipenv run astro-xcom probe "$(STACK)" --state "$$folder/state.json"); \
-	terraform -chdir="cdktf.out/stacks/$(STACK)" show -json > "$$folder/state.json"; \
+	"$$TERRAFORM_BINARY_NAME" -chdir="cdktf.out/stacks/$(STACK)" show -json > "$$folder/state.json"; \
 	"$${probe[@]}" --output "$$folder/probe.yaml"; eval "$$("$${probe[@]}" --delete)"; kubectl apply -f "$$folder/probe.yaml"; \
 	status=0; "$${probe[@]}" --kubectl || status=$$?; eval "$$("$${probe[@]}" --delete)"; exit $$status
 
-export: .venv/.ready ## Write the Terraform JSON to commit to terraform/
+export: $(AT).venv/.ready ## Write the Terraform JSON to commit to terraform/
 	@pipenv run astro-xcom export terraform
 
-push: stack .venv/.ready ## Run one deployment in HCP Terraform: make push STACK=aws-example
+push: stack $(AT).venv/.ready ## Run one deployment in HCP Terraform: make push STACK=aws-example
 	@pipenv run astro-xcom push "$(STACK)" $(foreach code,$(ALLOW),--allow=$(code))
 
 stack:
 	@test -n "$(STACK)" || { echo "which deployment? try make $(MAKECMDGOALS) STACK=aws-example"; exit 1; }
 
 clean: ## Remove what the targets made, but never state
+	@rm -rf engines/cdktn/.venv engines/cdktn/node_modules engines/cdktn/source
 	@rm -rf .venv .pipenv .docs site node_modules cdktf.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

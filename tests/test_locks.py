@@ -15,6 +15,7 @@ from support import PROJECT
 
 update = SimpleNamespace(**runpy.run_path(str(PROJECT / "tools" / "update.py")))
 AZURITE: Path = PROJECT / update.AZURITE
+ENGINES = [PROJECT, *(PROJECT / "engines").glob("*/")]
 FILES = [PROJECT / lock.file for lock in update.LOCKS]
 SOURCES = {PROJECT / source for lock in update.LOCKS for source in lock.sources}
 IGNORED = {".git", ".venv", ".pipenv", ".docs", "node_modules"}
@@ -62,20 +63,31 @@ def test_every_file_of_requirements_is_a_lock_or_the_source_of_one() -> None:
     assert ours >= SOURCES
 
 
+def test_what_both_engines_install_is_in_one_version() -> None:
+    locks = [json.loads((engine / "Pipfile.lock").read_text()) for engine in ENGINES]
+    for part in ("default", "develop"):
+        for name in set.intersection(*(set(lock[part]) for lock in locks)) - {"constructs"}:
+            assert len({lock[part][name].get("version") for lock in locks}) == 1, f"{name}: run make update"
+
+
 def test_what_the_package_is_built_with_is_locked() -> None:
     (asked,) = re.findall(r"^requires = \[\"(.*)\"\]", (PROJECT / "constructs" / "pyproject.toml").read_text(), re.M)
     assert asked in logical_lines(PROJECT / "tools" / "build.in")
 
 
-def test_pipfile_lock_is_locked_with_hashes_and_names_no_place() -> None:
-    lock = json.loads((PROJECT / "Pipfile.lock").read_text())
+@pytest.mark.parametrize("file", ENGINES, ids=lambda file: file.parent.name)
+def test_pipfile_lock_is_locked_with_hashes_and_names_no_place(file: Path) -> None:
+    lock = json.loads((file / "Pipfile.lock").read_text())
+    assert "[[source]]" not in (file / "Pipfile").read_text()
     assert lock["_meta"]["sources"] == []
     for name, package in {**lock["default"], **lock["develop"]}.items():
         if not package.get("editable"):
             assert package["version"].startswith("==") and package["hashes"], name  # noqa: PT018
 
 
-@pytest.mark.parametrize("file", [AZURITE, PROJECT / "package-lock.json"], ids=lambda file: file.parent.name)
+@pytest.mark.parametrize(
+    "file", [AZURITE, *(engine / "package-lock.json" for engine in ENGINES)], ids=lambda file: file.parent.name
+)
 def test_what_npm_installs_is_locked_with_hashes_and_names_no_place(file: Path) -> None:
     packages = json.loads(file.read_text())["packages"]
     asked = json.loads(file.with_name("package.json").read_text())["dependencies"]

@@ -41,7 +41,8 @@ def main() -> int:
         sys.stderr.write("Nothing was changed. To go on all the same: ALLOW=CODE, with each code that STOPs\n")
     if said == EXIT["STOP"] or said not in EXIT.values():
         return said
-    return run("cdktf", "destroy" if options.destroy else "deploy", "--skip-synth", options.stack, *of_cdktf).returncode
+    command = "destroy" if options.destroy else "deploy"
+    return run(os.environ.get("CDK") or "cdktf", command, "--skip-synth", options.stack, *of_cdktf).returncode
 
 
 def planned(folder: Path, file: Path, *options: str) -> bytes:

@@ -1,6 +1,6 @@
 """What is locked, and how it is renewed.
 
-python tools/update.py           renew every lock but Pipfile.lock and package-lock.json, which `make lock` renews
+python tools/update.py           renew every lock but each Pipfile.lock and package-lock.json, which `make lock` renews
 python tools/update.py changes   say how every lock differs from the last commit
 """
 
@@ -15,7 +15,9 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 AZURITE = Path("tests/e2e/azurite/package-lock.json")
-OF_MAKE_LOCK = [Path("Pipfile.lock"), Path("package-lock.json")]
+OF_MAKE_LOCK = [
+    Path(folder, file) for folder in ("", "engines/cdktn") for file in ("Pipfile.lock", "package-lock.json")
+]
 
 Versions = dict[str, set[str]]
 

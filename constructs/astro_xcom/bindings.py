@@ -47,7 +47,7 @@ from types import ModuleType
 from typing import Any
 
 from astro_xcom import node
-from astro_xcom.refusal import Fault
+from astro_xcom.refusal import Fault, Refused
 
 __all__: list[str] = []
 
