@@ -14,9 +14,11 @@ ALLOW ?=
 PROCESSES ?= auto
 ifeq ($(CDK),cdktf)
 AT :=
+UP :=
 TESTED := .
 else ifeq ($(CDK),cdktn)
 AT := engines/cdktn/
+UP := ../../
 TESTED := engines/cdktn/source
 export PIPENV_PIPFILE := $(CURDIR)/$(AT)Pipfile
 else
@@ -51,7 +53,7 @@ setup: $(AT).venv/.ready ## Make .venv with everything from Pipfile.lock; make C
 $(AT).venv/.ready: $(AT)Pipfile.lock constructs/pyproject.toml | .pipenv/bin/pipenv
 	@test -x $(AT).venv/bin/python || $(PYTHON) -m venv $(AT).venv
 	@echo "installing the Python packages of $(AT)Pipfile.lock into $(AT).venv, once: one to three minutes" >&2
-	@$(BUILD_WITH) .pipenv/bin/pipenv sync --dev --quiet
+	@PIP_BUILD_CONSTRAINT=$(UP)tools/build.txt .pipenv/bin/pipenv sync --dev --quiet
 	@touch $@
 
 ifeq ($(CDK),cdktn)

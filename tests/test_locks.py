@@ -18,7 +18,7 @@ AZURITE: Path = PROJECT / update.AZURITE
 ENGINES = [PROJECT, *(PROJECT / "engines").glob("*/")]
 FILES = [PROJECT / lock.file for lock in update.LOCKS]
 SOURCES = {PROJECT / source for lock in update.LOCKS for source in lock.sources}
-IGNORED = {".git", ".venv", ".pipenv", ".docs", "node_modules"}
+IGNORED = {".git", ".venv", ".pipenv", ".docs", "node_modules", "engines"}
 
 
 def logical_lines(file: Path) -> list[str]:
