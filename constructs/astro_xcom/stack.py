@@ -42,6 +42,12 @@ class XComStack(TerraformStack):
         self._forget(forgotten(deployment))
         self._import(import_blocks(id_, deployment))
 
+    def require(self, provider: str) -> None:
+        """Ask for the version that the settings give for a provider of this stack."""
+        version = getattr(self.deployment.terraform.providers, provider)
+        if version is not None:
+            self.add_override(f"terraform.required_providers.{provider}.version", version)
+
     def output(self, name: str, value: Any, description: str) -> None:
         """Declare a Terraform output."""
         TerraformOutput(self, name, value=value, description=description)
@@ -67,6 +73,7 @@ class XComStack(TerraformStack):
         )
         if agent.release:
             HelmProvider(self, "helm", kubernetes=kubernetes())
+            self.require("helm")
             AgentRelease(self, "agent", agent=agent, values=values, depends_on=dependencies)
         self.output("xcom_path", location.url, "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH of the agents")
         if location.state_store_url is not None:

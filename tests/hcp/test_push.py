@@ -750,3 +750,17 @@ def test_the_upload_is_the_bundle(command: Command, service: Service, exported: 
 
 def test_the_patience_of_real_use_is_stated() -> None:
     assert api.Patience() == api.Patience(request=30, pauses=(1, 2, 4, 8, 15, 30), longest_pause=60, upload=300)
+
+
+@pytest.mark.parametrize(("registry", "files"), [("registry.terraform.io", 2), ("registry.opentofu.org", 1)])
+def test_checksums_of_opentofus_registry_stay_here(
+    registry: str, files: int, command: Command, service: Service, exported: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(exported, tmp_path / "terraform"))
+    lock = f'provider "{registry}/hashicorp/aws" {{\n  version = "6.25.0"\n}}\n'
+    (folder / "stacks" / "aws-example" / ".terraform.lock.hcl").write_text(lock)
+    said = push(command, folder)
+    (uploaded,) = service.archives.values()
+    with tarfile.open(fileobj=io.BytesIO(uploaded)) as tar:
+        assert len([member for member in tar if member.isfile()]) == files
+    assert ("is of OpenTofu's registry" in said.err) == (files == 1)

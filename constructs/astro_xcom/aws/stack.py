@@ -28,6 +28,7 @@ class AwsXComStack(XComStack):
 
     def __init__(self, scope: Construct, id_: str, deployment: AwsDeployment) -> None:
         super().__init__(scope, id_, deployment)
+        self.require("aws")
         AwsProvider(
             self,
             "aws",

@@ -44,6 +44,7 @@ class AzureXComStack(XComStack):
 
     def __init__(self, scope: Construct, id_: str, deployment: AzureDeployment) -> None:
         super().__init__(scope, id_, deployment)
+        self.require("azurerm")
         AzurermProvider(
             self,
             "azurerm",

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from astro_xcom.deployments import read_deployments
-from astro_xcom.hcp.stack_files import StackFiles, read_stacks
+from astro_xcom.hcp.lock import of_opentofu
+from astro_xcom.hcp.stack_files import LOCK, StackFiles, read_stacks
 from astro_xcom.refusal import Refused, shown
 from astro_xcom.settings import Deployment
 from astro_xcom.stacks import add_stacks
@@ -42,10 +43,18 @@ def synthesized(deployments: dict[str, Deployment], file: Path) -> dict[str, Sta
 
 
 def stack_in(folder: Path, name: str) -> StackFiles:
-    """One stack of a folder."""
+    """One stack of a folder, for HCP Terraform, which runs Terraform and not OpenTofu."""
     stacks = read_stacks(folder)
     if name not in stacks:
         near = difflib.get_close_matches(name, stacks, n=1)
         rule = f"stack {shown(name)}: is not in {folder}; there are {', '.join(stacks)}"
         raise Refused(rule, hint=near[0] if near else None)
-    return stacks[name]
+    files = stacks[name]
+    if of_opentofu(files.get(LOCK, b"")):
+        del files[LOCK]
+        typer.echo(
+            f"{name}: warning: {LOCK} in {folder} is of OpenTofu's registry, whose checksums Terraform cannot use: it "
+            "stays here; try astro-xcom export without TERRAFORM_BINARY_NAME=tofu",
+            err=True,
+        )
+    return files

@@ -36,6 +36,7 @@ class GcpXComStack(XComStack):
 
     def __init__(self, scope: Construct, id_: str, deployment: GcpDeployment) -> None:
         super().__init__(scope, id_, deployment)
+        self.require("google")
         provider = GoogleProvider(self, "google", project=deployment.project)
         if deployment.labels:
             # As an argument CDKTF would write the key cost-center as cost_center.

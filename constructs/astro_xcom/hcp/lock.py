@@ -14,14 +14,23 @@ from astro_xcom.refusal import Refused
 HCP_PLATFORM = "linux_amd64"
 LONGEST_SECONDS = 600
 LONGEST_PART = 200
-PROVIDER = re.compile(r'^provider "[^"]*/([^/"]+/[^/"]+)" \{$(.*?)^\}$', re.MULTILINE | re.DOTALL)
+OPENTOFU = "registry.opentofu.org"
+"""What OpenTofu writes for a provider without a host. Terraform takes such a line for another provider's."""
+PROVIDER = re.compile(r'^provider "([^"]*)/([^/"]+/[^/"]+)" \{$(.*?)^\}$', re.MULTILINE | re.DOTALL)
 CONSTRAINTS = re.compile(r'^ *constraints *= "([^"]*)"$', re.MULTILINE)
 
 
 def fits(lock: bytes, files: StackFiles) -> bool:
-    """Whether a lock file is about exactly the providers that the stack requires."""
-    locked = {name: CONSTRAINTS.search(block) for name, block in PROVIDER.findall(lock.decode(errors="replace"))}
-    return {name: match[1] if match else "" for name, match in locked.items()} == wanted_providers(body(files))
+    """Whether a lock file is about exactly the providers that the stack requires, for the tool that is in use."""
+    locked = {name: CONSTRAINTS.search(block) for _, name, block in PROVIDER.findall(lock.decode(errors="replace"))}
+    wanted = {name: _normal(version) for name, version in wanted_providers(body(files)).items()}
+    same = {name: _normal(match[1]) if match else set() for name, match in locked.items()} == wanted
+    return same and of_opentofu(lock) == ("tofu" in Path(_binary()).name)
+
+
+def of_opentofu(lock: bytes) -> bool:
+    """Whether OpenTofu wrote a lock file: its checksums are those of OpenTofu's registry."""
+    return any(host == OPENTOFU for host, _, _ in PROVIDER.findall(lock.decode(errors="replace")))
 
 
 def make_lock(files: StackFiles) -> bytes:
@@ -37,8 +46,22 @@ def make_lock(files: StackFiles) -> bytes:
         return (Path(folder) / LOCK).read_bytes()
 
 
+def _normal(constraints: str) -> set[str]:
+    """A version constraint as in a lock file: 1 is 1.0.0, but after ~> the length says how much is free."""
+    found = set()
+    for part in filter(None, (each.strip() for each in constraints.split(","))):
+        operator, version = re.fullmatch(r"([^\d\s]*)\s*(.*)", part).groups()  # type: ignore[union-attr]
+        missing = 0 if operator == "~>" else 2 - version.count(".")
+        found.add(f"{operator.removeprefix('=')}{version}{'.0' * missing}")
+    return found
+
+
+def _binary() -> str:
+    return os.environ.get("TERRAFORM_BINARY_NAME") or "terraform"
+
+
 def _terraform(folder: str, *arguments: str) -> str:
-    command = [os.environ.get("TERRAFORM_BINARY_NAME", "terraform"), *arguments]
+    command = [_binary(), *arguments]
     try:
         done = subprocess.run(  # noqa: S603
             command,

@@ -17,6 +17,7 @@ from astro_xcom.settings.deployment import Deployment
 from astro_xcom.settings.gcp import GcpDeployment, GcpIdentity, GcpStorage, GkeCluster
 from astro_xcom.settings.permissions import AwsPolicyStatement, AzureRole, GcpRole
 from astro_xcom.settings.state import AzurermState, GcsState, HcpState, LocalState, RemoteState, S3State, State
+from astro_xcom.settings.terraform import Providers, TerraformSettings
 from astro_xcom.settings.xcom import StateStoreSettings, XComSettings
 
 __all__ = [
@@ -46,11 +47,13 @@ __all__ = [
     "HcpState",
     "Kubeconfig",
     "LocalState",
+    "Providers",
     "RemoteState",
     "S3State",
     "Settings",
     "State",
     "StateStoreSettings",
+    "TerraformSettings",
     "ValuesFile",
     "XComSettings",
 ]

@@ -15,6 +15,7 @@ from astro_xcom.settings.agent import AgentSettings, Kubeconfig
 from astro_xcom.settings.base import Flag, ObjectPath, Settings, together
 from astro_xcom.settings.claims import Claim, Identity
 from astro_xcom.settings.state import Backend, LocalState, State
+from astro_xcom.settings.terraform import TerraformSettings
 from astro_xcom.settings.xcom import STATE_STORE_CHART, StateStoreSettings, XComSettings, check_state_store
 from astro_xcom.xcom import Cloud
 
@@ -99,6 +100,7 @@ class Deployment(Settings):
     """What exists already and becomes part of the stack, by name (`bucket`, `role`, `release`) or Terraform address:
     `true`, or its id where no setting says it. `astro-xcom imports` lists the names. What each refers to is imported
     with it. Terraform ignores an import of what its state holds: remove the lines after the apply."""
+    terraform: TerraformSettings = Field(default_factory=TerraformSettings)
 
     @property
     def clusters(self) -> tuple[Cluster, ...]:
