@@ -11,7 +11,7 @@ import pytest
 from cdktf import Testing
 
 from once import made_once
-from support import EXAMPLE, GOLDEN, PROJECT, Applied, synth_file
+from support import EXAMPLE, GOLDEN, PROJECT, TERRAFORM, Applied, synth_file
 
 Testing.__test__ = False  # else pytest looks for tests in it, once a module, through jsii
 
@@ -30,8 +30,8 @@ def shared() -> Path:
     """The folder with the offline providers and the tool that fetches Helm."""
     if not (SHARED / "standin" / "run").exists():
         missing("the offline Terraform providers (a folder ../shared/standin beside the project)")
-    if shutil.which("terraform") is None:
-        missing("the terraform command")
+    if shutil.which(TERRAFORM) is None:
+        missing(f"the {TERRAFORM} command")
     return SHARED
 
 

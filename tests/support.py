@@ -24,6 +24,9 @@ EXAMPLE = PROJECT / "tests" / "example"
 GOLDEN = PROJECT / "tests" / "golden"
 CHART = PROJECT / "tests" / "chart"
 
+TERRAFORM = os.environ.get("TERRAFORM_BINARY_NAME") or "terraform"
+"""Terraform, or OpenTofu: TERRAFORM_BINARY_NAME=tofu make test-terraform."""
+
 Body = dict[str, Any]
 
 AGENT: Body = {"namespace": "astro", "resource_name_prefix": "prod"}

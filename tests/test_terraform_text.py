@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from astro_xcom.terraform_text import PATTERN, literal, without_normalization
+from support import TERRAFORM
 
 PIECES = ["$", "{", "%", "}", "${", "%{", "TfToken[", "${TfToken[TOKEN.1]}", "#{TfToken[TOKEN.2]}", "#", '"', "\\", "a"]
 PIECES += ["&{TfToken[X]}", "\ufeff", "e\u0301", "\n"]
@@ -138,7 +139,7 @@ def test_real_terraform_reads_as_the_model_says(shared: Path, tmp_path: Path) ->
     (tmp_path / "main.tf.json").write_text(json.dumps({"output": {"texts": {"value": written}}}))
 
     def terraform(*arguments: str) -> str:
-        done = subprocess.run(["terraform", *arguments], cwd=tmp_path, capture_output=True, text=True)
+        done = subprocess.run([TERRAFORM, *arguments], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

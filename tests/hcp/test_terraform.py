@@ -12,7 +12,7 @@ import pytest
 
 from hcp.conftest import Command
 from hcp.service import Service
-from support import run_standin
+from support import TERRAFORM, run_standin
 
 pytestmark = pytest.mark.terraform
 OVERRIDE = {"terraform": {"backend": {"local": {"path": "offline.tfstate"}}}}
@@ -32,7 +32,7 @@ def mirror(shared: Path, exported: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 def terraform(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ["terraform", *arguments, "-no-color"]
+    command = [TERRAFORM, *arguments, "-no-color"]
     return subprocess.run(command, cwd=folder, env=dict(os.environ), capture_output=True, text=True)
 
 

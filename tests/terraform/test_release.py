@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from support import Body
+from support import TERRAFORM, Body
 
 pytestmark = pytest.mark.terraform
 
@@ -60,7 +60,7 @@ class Deployment:
     def terraform(self, command: str, *options: str, **env: str) -> "subprocess.CompletedProcess[str]":
         asked = {"apply": ["-auto-approve"], "destroy": ["-auto-approve"], "plan": ["-out=plan"]}.get(command, [])
         return subprocess.run(
-            ["terraform", command, "-no-color", "-input=false", *asked, *options],
+            [TERRAFORM, command, "-no-color", "-input=false", *asked, *options],
             cwd=self.folder,
             env={**self.env, **env},
             capture_output=True,
@@ -78,7 +78,7 @@ class Deployment:
         done = self.terraform("plan")
         assert done.returncode == 0, done.stderr
         shown = subprocess.run(
-            ["terraform", "show", "-json", "plan"], cwd=self.folder, env=self.env, capture_output=True, check=True
+            [TERRAFORM, "show", "-json", "plan"], cwd=self.folder, env=self.env, capture_output=True, check=True
         )
         plan: Body = json.loads(shown.stdout)
         return plan
@@ -93,7 +93,7 @@ class Deployment:
         return (
             RELEASE
             in subprocess.run(
-                ["terraform", "state", "list"], cwd=self.folder, env=self.env, capture_output=True, text=True
+                [TERRAFORM, "state", "list"], cwd=self.folder, env=self.env, capture_output=True, text=True
             ).stdout
         )
 
@@ -104,7 +104,7 @@ class Deployment:
 
     def forget(self) -> None:
         """Take the release out of the state by hand."""
-        command = ["terraform", "state", "rm", RELEASE]
+        command = [TERRAFORM, "state", "rm", RELEASE]
         subprocess.run(command, cwd=self.folder, env=self.env, capture_output=True, check=True)
 
     def reach(self, reachable: bool) -> None:
@@ -182,7 +182,7 @@ def test_an_import_brings_a_lost_release_back_too(deploy: Deploy, tmp_path: Path
         resource["values"]
         for resource in json.loads(
             subprocess.run(
-                ["terraform", "show", "-json"],
+                [TERRAFORM, "show", "-json"],
                 cwd=deployment.folder,
                 env=deployment.env,
                 capture_output=True,
