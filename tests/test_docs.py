@@ -43,7 +43,7 @@ NOT_RUN = {
     "make setup": "CI does, as part of make synth",
     "make diff": "needs a cloud; tests/terraform/test_cli.py runs cdktf diff",
     "make CDK=cdktn": "CI does; tests/test_engines.py has the rules",
-    "TERRAFORM_BINARY_NAME=tofu": "needs OpenTofu; a workflow has it",
+    "TERRAFORM_BINARY_NAME=tofu": "needs OpenTofu",
     "make deploy": "needs a cloud; tests/terraform/test_cli.py runs tools/deploy.py and cdktf deploy",
     "kubectl": "needs a cluster",
     "make probe": "needs a cluster",
