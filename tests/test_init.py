@@ -18,10 +18,13 @@ from astro_xcom.cli import app as cli
 from astro_xcom.deployments import CLOUDS, read_deployments
 from astro_xcom.starter import wheel
 from astro_xcom.starter.questions import questions
-from astro_xcom.starter.repository import OURS, made_up
+from astro_xcom.starter.repository import OURS, made_up, repository
+from astro_xcom.yaml_files import parse
 from support import EXAMPLE, PROJECT
 
 Run = Callable[..., tuple[int, str, str]]
+GUID = "56e60275-c4fd-46fc-b46d-630108161f52"
+KNOWN = {"name": "data", "suffix": "041e0317", "cluster.location": "europe-west1-b"}
 VALUES = EXAMPLE / "examples" / "agent-values.yaml"
 
 
@@ -234,6 +237,19 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["on", "null", "~", "1", "1e3", "041e0317", "1e400", "0x1f", "1_000", "12:30", "2024-01-02", "2024-99-99", "a: b",
+     "a #b", "[a]", "", " ", "'", '"', "{a}", "a,b", "-", "*a", "é", "eu-west-1", GUID],
+)  # fmt: skip
+def test_any_text_is_written_so_that_it_reads_as_it_is(text: str) -> None:
+    answers = {**{each.key: each.default(KNOWN) for each in questions("aws")}, "name": "data"}
+    files = repository("aws", {**KNOWN, **answers, "cluster.name": text, "project_id": GUID}, values="v.yaml")
+    written = files["deployments.yaml"].decode()
+    for read in (yaml.safe_load, parse):
+        assert read(written)["deployments"]["data"]["cluster"]["name"] == text
+
+
 def test_on_a_terminal_it_asks_and_asks_again(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = ["amazon", "aws", "data", "eu_west_1", "eu-west-1", "prod", "", "", ""]
     monkeypatch.setattr("sys.stdin", Terminal("\n".join([*answers, ""])))
@@ -254,9 +270,6 @@ def test_on_a_terminal_nothing_that_is_known_is_asked(run: Run, monkeypatch: pyt
     assert run("init", "--cloud", "gcp", *said)[0] == 0
 
 
-KNOWN = {"name": "data", "suffix": "1", "cluster.location": "europe-west1-b"}
-
-
 def test_somebody_who_leaves_gets_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Terminal("aws\n"))
     assert run("init")[0] == 130
@@ -268,7 +281,8 @@ def test_somebody_who_leaves_gets_nothing(run: Run, tmp_path: Path, monkeypatch:
 
 @pytest.fixture
 def made(run: Run, tmp_path: Path) -> Path:
-    assert run("init", "--cloud", "gcp", "--yes")[0] == 0
+    code, _, err = run("init", "--cloud", "gcp", "--yes")
+    assert (code, err) == (0, "")
     return tmp_path
 
 

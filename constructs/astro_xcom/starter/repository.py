@@ -77,8 +77,15 @@ def _filled(template: str, known: Mapping[str, str]) -> str:
 
 def _scalar(text: str) -> str:
     """Text as YAML that reads as just that text, in a list or mapping too."""
-    plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]*", text) and parse(text) == text == yaml.safe_load(text)
-    return text if plain else json.dumps(text)
+    return text if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]*", text) and _reads_as_it_is(text) else json.dumps(text)
+
+
+def _reads_as_it_is(text: str) -> bool:
+    """To us, and to other readers of YAML. What is nearly a number or a date is refused by them."""
+    try:
+        return bool(parse(text) == text == yaml.safe_load(text))
+    except (ValueError, yaml.YAMLError):
+        return False
 
 
 def made_up(values: Mapping[str, object]) -> list[str]:
