@@ -404,6 +404,13 @@ ABSENT = {
         "--url=https://oidc.example/x",
         settings={"cluster": {"oidc_provider_arn": "arn:aws:iam::111122223333:oidc-provider/oidc.example/x"}},
     ),
+    "no Pod Identity Agent": Absence(
+        ["aws"],
+        {"aws eks describe-addon": Answer("", "An error occurred (ResourceNotFoundException): No addon", 254)},
+        "Pod Identity Agent data-prod: the cluster has no add-on eks-pod-identity-agent",
+        "aws eks create-addon --cluster-name=data-prod --addon-name=eks-pod-identity-agent --region=eu-west-1",
+        settings={"identity": {"mechanism": "pod_identity"}},
+    ),
     "no OIDC issuer": Absence(
         ["azure"],
         {"az aks show": says({**AKS, "oidcIssuerProfile": {"enabled": False}})},
@@ -654,6 +661,29 @@ def test_a_namespace_that_the_apply_creates_is_not_missing(doctor: Doctor) -> No
     code, out = doctor("aws", answers, settings={"agent": {"create_namespace": True}})
     assert code == 0
     assert "ok         namespace astro: is created by the apply" in out
+
+
+ADDON = "aws eks describe-addon --cluster-name=data-prod --addon-name=eks-pod-identity-agent"
+
+
+def test_pod_identity_needs_its_agent_and_no_provider(doctor: Doctor) -> None:
+    answers = {**good("aws"), ADDON: says({"addon": {"status": "ACTIVE"}})}
+    code, out = doctor("aws", answers, settings={"identity": {"mechanism": "pod_identity"}})
+    assert code == 0
+    assert "ok         Pod Identity Agent data-prod: is there (active)\n" in out
+    assert "OIDC provider" not in out
+    code, out = doctor("aws", answers, settings={"identity": {"mechanism": "both"}})
+    assert code == 0
+    assert "  Pod Identity Agent" in out
+    assert "  OIDC provider" in out
+
+
+def test_in_auto_mode_the_agent_is_part_of_the_cluster(doctor: Doctor) -> None:
+    described = says({"cluster": {"endpoint": SERVER["aws"], "computeConfig": {"enabled": True}}})
+    answers = {**good("aws"), "aws eks describe-cluster --name=data-prod --region=eu-west-1": described}
+    code, out = doctor("aws", answers, settings={"identity": {"mechanism": "pod_identity"}})
+    assert code == 0
+    assert "ok         Pod Identity Agent data-prod: is part of the cluster\n" in out
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ LONGEST = timedelta(minutes=15)
 
 # ----- from here on the same as in astro-xcom's probe: do not change it here -----
 
+
 class Cause(NamedTuple):
     """What is wrong, and what mends it."""
 

@@ -10,6 +10,7 @@ from astro_xcom.doctor.model import Check, missing, ok, unknown
 from astro_xcom.settings import AwsDeployment, EksCluster
 
 MARK = ":oidc-provider/"
+AGENT = "eks-pod-identity-agent"
 
 
 @dataclass
@@ -30,15 +31,22 @@ class Aws(Cloud):
     def checks(self) -> Iterator[Check]:
         """The login first: without it nothing else is known."""
         yield self._login()
-        providers: list[str] | Unanswered
-        try:
-            listed = self.commands.json("aws", "iam", "list-open-id-connect-providers", "--output=json")
-            arns = [at(each, "Arn") for each in entries(listed, "OpenIDConnectProviderList")]
-            providers = [arn for arn in arns if isinstance(arn, str)]
-        except Unanswered as error:
-            providers = error
+        providers = self._providers() if self._trusts_providers else []
         for number, cluster in enumerate((self.deployment.cluster, *self.deployment.trusted_clusters)):
             yield from self._cluster(cluster, providers, own=not number)
+
+    @property
+    def _trusts_providers(self) -> bool:
+        identity = self.deployment.identity
+        return identity.web_identity and not identity.existing_role
+
+    def _providers(self) -> list[str] | Unanswered:
+        try:
+            listed = self.commands.json("aws", "iam", "list-open-id-connect-providers", "--output=json")
+        except Unanswered as error:
+            return error
+        arns = [at(each, "Arn") for each in entries(listed, "OpenIDConnectProviderList")]
+        return [arn for arn in arns if isinstance(arn, str)]
 
     def _login(self) -> Check:
         wanted = self.deployment.account_id
@@ -54,7 +62,7 @@ class Aws(Cloud):
         return ok("login", None, f"aws is signed in to account {printable(str(account))}")
 
     def _cluster(self, cluster: EksCluster, providers: list[str] | Unanswered, *, own: bool) -> Iterator[Check]:
-        issuer = None
+        issuer, found = None, None
         region = self._region(cluster)
         if cluster.name:
             try:
@@ -74,8 +82,27 @@ class Aws(Cloud):
                     yield missing("cluster", cluster.name, f"is not in {region} of this account", there)
             except Unanswered as error:
                 yield unknown("cluster", cluster.name, str(error))
-        if not self.deployment.identity.existing_role:
+        if self._trusts_providers:
             yield self._provider(cluster, issuer, providers)
+        if self.deployment.identity.pod_identity and cluster.name:
+            yield self._agent(cluster, automatic=at(found, "cluster", "computeConfig", "enabled") is True)
+
+    def _agent(self, cluster: EksCluster, *, automatic: bool) -> Check:
+        """What hands the role to pods with EKS Pod Identity. Clusters in Auto Mode have it without the add-on."""
+        if automatic:
+            return ok("Pod Identity Agent", cluster.name, "is part of the cluster")
+        named = [f"--cluster-name={cluster.name}", f"--addon-name={AGENT}", f"--region={self._region(cluster)}"]
+        try:
+            found = self.commands.json("aws", "eks", "describe-addon", *named, "--output=json")
+        except Failed as error:
+            if "ResourceNotFoundException" not in error.said:
+                return unknown("Pod Identity Agent", cluster.name, str(error))
+            create = shlex.join(["aws", "eks", "create-addon", *named])
+            return missing("Pod Identity Agent", cluster.name, f"the cluster has no add-on {AGENT}", create)
+        except Unanswered as error:
+            return unknown("Pod Identity Agent", cluster.name, str(error))
+        status = printable(str(at(found, "addon", "status"))).lower()
+        return ok("Pod Identity Agent", cluster.name, f"is there ({status})")
 
     def _provider(self, cluster: EksCluster, issuer: object, providers: list[str] | Unanswered) -> Check:
         given = cluster.oidc_provider_arn

@@ -1,13 +1,16 @@
 """deployments.yaml -> one stack per deployment -> Terraform JSON in cdktf.out."""
 
-import sys
 from pathlib import Path
 
-from astro_xcom.cli.synth import synthesize
-from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.terminal import run
+
+
+def main() -> None:
+    """Write the JSON of every deployment, or say what is wrong and leave what is there."""
+    from astro_xcom.cli.synth import synthesize
+
+    synthesize(Path(__file__).with_name("deployments.yaml"))
+
 
 if __name__ == "__main__":
-    try:
-        synthesize(Path(__file__).with_name("deployments.yaml"))
-    except (Refused, Refusals) as error:
-        sys.exit(str(error))
+    run(main)
