@@ -936,7 +936,7 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
     (
         "gcp-example",
         output("bucket", "acme-old"),
-        [("storage", "bucket", "acme-astro-xcom-gcp", "acme-old")],
+        [],
         "read none of them",
     ),
     (

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from astro_xcom.forgotten import BUCKET_SETTINGS, address
-from astro_xcom.names import azure, gcp
+from astro_xcom.names import aws, azure, gcp
 from astro_xcom.refusal import Refusals, Refused, shown
 from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
 
@@ -152,6 +152,28 @@ def _on_aws(name: str, deployment: AwsDeployment) -> Found:
         yield "role", Importable(address=address("aws_iam_role", "identity", "role"), id=role)
         where = address("aws_iam_role_policy", "storage", "grant-identity")
         yield "role-policy", Importable(address=where, id=f"{role}:{policy}", parents=("role",))
+        for arn in identity.policy_arns:
+            where = address("aws_iam_role_policy_attachment", "identity", f"permission-{aws.policy_key(arn)}")
+            yield f"permission {arn}", Importable(address=where, id=f"{role}/{arn}", parents=("role",))
+        if identity.policy_statements:
+            where = address("aws_iam_role_policy", "identity", "permission")
+            yield "permission", Importable(address=where, id=f"{role}:{aws.BESIDE}", parents=("role",))
+    for cluster in deployment.clusters if identity.pod_identity else ():
+        region = cluster.region or deployment.region
+        for namespace, service_account in _accounts(deployment):
+            own = f"eks-{region}.{cluster.name}_{namespace}_{service_account}"
+            command = f"aws eks list-pod-identity-associations --region {region} --cluster-name {cluster.name}"
+            yield (
+                f"association {region}.{cluster.name} {namespace}/{service_account}",
+                Importable(
+                    address=address("aws_eks_pod_identity_association", "pod-identity", own),
+                    id=None,
+                    parents=("role",),
+                    find=f"{cluster.name},ID, where `{command} --namespace {namespace} --service-account "
+                    f"{service_account}` prints ID",
+                    form=re.compile(rf"{re.escape(str(cluster.name))},a-[a-z0-9]+"),
+                ),
+            )
 
 
 def _on_azure(name: str, deployment: AzureDeployment) -> Found:
@@ -179,6 +201,9 @@ def _on_azure(name: str, deployment: AzureDeployment) -> Found:
             id_ = f"{owner}/federatedIdentityCredentials/{given}"
             thing = f"credential {front}{namespace}/{service_account}"
             yield thing, Importable(address=where, id=id_, parents=("identity",))
+    for each in identity.roles:
+        where = address("azurerm_role_assignment", "identity", f"permission-{azure.role_key(each.role, each.scope)}")
+        yield f"permission {each.role} on {each.scope}", _assignment(where, each.scope, ("identity",))
     if not identity.granted:
         return
     where = address("azurerm_role_assignment", "storage", "grant-identity")
@@ -224,6 +249,9 @@ def _on_gcp(name: str, deployment: GcpDeployment) -> Found:
     storage, identity, project = deployment.storage, deployment.identity, deployment.project
     if not storage.existing:
         yield from _bucket_on_gcp(deployment)
+    if identity.mechanism == "direct":
+        yield from _direct_on_gcp(deployment)
+        return
     email = identity.email(name, project)
     account = f"projects/-/serviceAccounts/{email}"
     if not identity.existing_service_account:
@@ -243,6 +271,50 @@ def _on_gcp(name: str, deployment: GcpDeployment) -> Found:
             id_ = f"{account} {GCP_USER_ROLE} serviceAccount:{pool}[{namespace}/{service_account}]"
             thing = f"member {front}{namespace}/{service_account}"
             yield thing, Importable(address=where, id=id_, parents=("service-account",))
+
+    for each in identity.roles:
+        type_, id_ = _member_on(each.scope, each.role, f"serviceAccount:{email}")
+        where = address(type_, "identity", f"permission-{gcp.role_key(each.role, each.scope)}")
+        yield f"permission {each.role} on {each.scope}", Importable(address=where, id=id_, parents=("service-account",))
+
+
+def _direct_on_gcp(deployment: GcpDeployment) -> Found:
+    """Members by number of the pool's project, which is looked up."""
+    storage = deployment.storage
+    for pool in dict.fromkeys(cluster.pool(deployment.project) for cluster in deployment.clusters):
+        owner = pool.removesuffix(gcp.POOL)
+        for namespace, service_account in _accounts(deployment):
+            key, thing = f"{owner}_{namespace}_{service_account}", f"{owner} {namespace}/{service_account}"
+            subject = f"{pool}/subject/ns/{namespace}/sa/{service_account}"
+            member = f"principal://iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/{subject}"
+            for kind, role in GCP_BUCKET_ROLES.items():
+                where = address("google_storage_bucket_iam_member", "storage", f"{kind}-identity-{key}")
+                yield f"member {kind} {thing}", _numbered(where, f"b/{storage.bucket} {role} {member}", ("bucket",))
+            for each in deployment.identity.roles:
+                type_, id_ = _member_on(each.scope, each.role, member)
+                where = address(type_, "identity", f"permission-{key}-{gcp.role_key(each.role, each.scope)}")
+                yield f"permission {each.role} on {each.scope} {thing}", _numbered(where, id_, ())
+
+
+def _numbered(where: str, id_: str, parents: tuple[str, ...]) -> Importable:
+    return Importable(
+        address=where,
+        id=None,
+        parents=parents,
+        find=f'"{id_}", with the number of the pool\'s project; without an import the member is added once more, and '
+        "nothing changes",
+        form=re.compile(re.escape(id_).replace("NUMBER", "[0-9]+")),
+    )
+
+
+def _member_on(scope: str, role: str, member: str) -> tuple[str, str]:
+    """Type and id of a member of a role on a project, a secret or a bucket."""
+    _, project, kind, name = (*scope.split("/"), "", "")[:4]
+    if kind == "secrets":
+        return "google_secret_manager_secret_iam_member", f"projects/{project}/secrets/{name} {role} {member}"
+    if kind == "buckets":
+        return "google_storage_bucket_iam_member", f"b/{name} {role} {member}"
+    return "google_project_iam_member", f"{project} {role} {member}"
 
 
 def _bucket_on_gcp(deployment: GcpDeployment) -> Found:

@@ -286,7 +286,7 @@ def test_a_folder_that_cannot_be_made_is_named(command: Command, exported: Path,
     (tmp_path / "file").write_text("x")
     said = command("export", tmp_path / "file" / "terraform", "--from", exported, "--no-lock")
     assert said.code == 1
-    assert "cdk.tf.json: cannot be written: " in said.err
+    assert "terraform: cannot be written: not a directory" in said.err
     said = command("bundle", "aws-example", "--from", exported, "-o", tmp_path / "file" / "x.tar.gz")
     assert said.code == 1
     assert "x.tar.gz: cannot be written: " in said.err

@@ -29,6 +29,7 @@ from astro_xcom.report import check, read_state
 from astro_xcom.settings import Deployment
 from hostile.world import contents
 from support import EXAMPLE, GOLDEN
+from test_check import made
 
 SEED = int(os.environ.get("FUZZ_SEED", "20261128"))
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
@@ -59,7 +60,7 @@ def mutated(value: Any, random_: random.Random) -> Any:
         elif way == 2 and isinstance(holder, list):
             holder.append(copy.deepcopy(holder[key]))
         else:
-            holder[key] = random_.choice(ODD)
+            holder[key] = copy.deepcopy(random_.choice(ODD))
     return value
 
 
@@ -86,6 +87,7 @@ def soon() -> Iterator[None]:
 
 def fuzz(what: str, sample: Any, attempt: Callable[[Any], object]) -> None:
     """Whatever is tried ends well, or is Refused in lines that can be read."""
+    attempt(copy.deepcopy(sample))  # what is spoilt below is good
     random_ = random.Random(f"{SEED} {what}")
     end = time.monotonic() + SECONDS
     tried = refused = 0
@@ -107,9 +109,15 @@ def deployments() -> dict[str, Deployment]:
     return read_deployments(EXAMPLE / "deployments.yaml")
 
 
-def test_settings(tmp_path: Path) -> None:
-    (tmp_path / "examples").symlink_to(EXAMPLE / "examples")
-    file = tmp_path / "deployments.yaml"
+@pytest.mark.parametrize("source", [EXAMPLE, *sorted(file.parent for file in GOLDEN.glob("*/deployments.yaml"))])
+def test_settings(source: Path, tmp_path: Path) -> None:
+    project = tmp_path / source.name
+    project.mkdir()
+    (project / "examples").symlink_to(EXAMPLE / "examples")
+    for folder in {project, tmp_path / "aws"}:
+        folder.mkdir(exist_ok=True)
+        (folder / "maximal-values.yaml").symlink_to(GOLDEN / "aws" / "maximal-values.yaml")
+    file = project / "deployments.yaml"
 
     def attempt(given: Any) -> None:
         file.write_bytes(json.dumps(given).encode())
@@ -120,11 +128,11 @@ def test_settings(tmp_path: Path) -> None:
         finally:
             assert contents(tmp_path) == before
 
-    for source in (EXAMPLE / "deployments.yaml", *sorted(GOLDEN.glob("*/deployments.yaml"))):
-        fuzz(f"settings {source.parent.name}", yaml.safe_load(source.read_text()), attempt)
+    fuzz(f"settings {source.name}", yaml.safe_load((source / "deployments.yaml").read_text()), attempt)
 
 
 def test_bytes_of_settings(tmp_path: Path) -> None:
+    (tmp_path / "examples").symlink_to(EXAMPLE / "examples")
     file = tmp_path / "deployments.yaml"
 
     def attempt(given: list[str]) -> None:
@@ -152,57 +160,26 @@ def test_values(tmp_path: Path) -> None:
 
 # ---- JSON from elsewhere
 
-
-def outputs(golden: Any) -> dict[str, Any]:
-    found = {key: {"value": each["value"]} for key, each in golden["output"].items()}
-    return {
-        **found,
-        "trusted_subjects": {"value": ["a:b:c"]},
-        "agent_values": {"value": "namespace: astro\nworkers: []\n"},
-    }
-
-
-def shown(golden: Any) -> dict[str, Any]:
-    """What `terraform show -json` would say, near enough for a start."""
-    resources = [
-        {"address": f"{kind}.{name}", "mode": "managed", "type": kind, "name": name, "values": values}
-        for kind, blocks in golden["resource"].items()
-        for name, values in blocks.items()
-        if kind != "helm_release"
-    ]
-    return {
-        "format_version": "1.0",
-        "values": {"outputs": outputs(golden), "root_module": {"resources": resources}},
-    }
-
-
 CLOUDS = ("aws", "azure", "gcp")
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
-def test_states(cloud: str, deployments: dict[str, Deployment]) -> None:
-    from astro_xcom.report import synthesized
-
-    name = f"{cloud}-example"
-    (synth,) = synthesized({name: deployments[name]}, file="x").values()
+def test_states(cloud: str) -> None:
+    deployment, synth, state = made(f"{cloud}-example")
 
     def attempt(given: Any) -> None:
-        check(deployments[name], synth, read_state(json.dumps(given)))
+        check(deployment, synth, read_state(json.dumps(given)))
 
-    fuzz(f"states {cloud}", shown(synth), attempt)
-    fuzz(f"outputs {cloud}", outputs(synth), attempt)
+    fuzz(f"states {cloud}", state, attempt)
+    fuzz(f"outputs {cloud}", state["values"]["outputs"], attempt)
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
-def test_plans(cloud: str, deployments: dict[str, Deployment]) -> None:
-    from astro_xcom.report import synthesized
-
-    name = f"{cloud}-example"
-    (synth,) = synthesized({name: deployments[name]}, file="x").values()
+def test_plans(cloud: str) -> None:
+    deployment, _, state = made(f"{cloud}-example")
     changes = [
-        {**each, "change": {"actions": actions, "before": before, "after": each["values"]}}
-        for each in shown(synth)["values"]["root_module"]["resources"]
-        for actions, before in ((["delete", "create"], each["values"]),)
+        {**each, "change": {"actions": ["delete", "create"], "before": each["values"], "after": each["values"]}}
+        for each in state["values"]["root_module"]["resources"]
     ]
     sample = {
         "format_version": "1.2",
@@ -210,13 +187,13 @@ def test_plans(cloud: str, deployments: dict[str, Deployment]) -> None:
         "resource_changes": changes,
         "resource_drift": changes[:1],
         "output_changes": {
-            key: {"before": each["value"], "after": each["value"]} for key, each in outputs(synth).items()
+            key: {"before": each["value"], "after": each["value"]} for key, each in state["values"]["outputs"].items()
         },
         "timestamp": "2026-11-28T00:00:00Z",
     }
 
     def attempt(given: Any) -> None:
-        plan_text("x", forecast(deployments[name], read_plan(json.dumps(given))), ())
+        plan_text("x", forecast(deployment, read_plan(json.dumps(given))), ())
 
     fuzz(f"plans {cloud}", sample, attempt)
 

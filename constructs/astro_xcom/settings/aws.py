@@ -270,7 +270,8 @@ class AwsDeployment(Deployment):
             {field: arn for field, arn in of_the_role.items() if field != "identity.existing_role"},
             account=role or self.account_id,
         )
-        if role and self.account_id and role != self.account_id and not storage.existing:
+        own_account = storage.existing or identity.pod_identity  # the latter is refused below, whatever the storage
+        if role and self.account_id and role != self.account_id and not own_account:
             yield Refused(
                 f"is of another account than account_id ({self.account_id}), and no policy of the bucket made here "
                 "lets it in",
