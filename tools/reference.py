@@ -365,7 +365,7 @@ def troubleshooting_page() -> str:
 def dag() -> str:
     """The DAG as it is, with what it has in common with the probe."""
     source = Path(str(xcom_causes.__file__)).read_text(encoding="utf-8")
-    return _between(DAG, COPY, source.partition(SHARED)[2].strip("\n") + "\n\n\n")
+    return _between(DAG, COPY, "\n" + source.partition(SHARED)[2].strip("\n") + "\n\n\n")
 
 
 def _between(file: Path, lines: tuple[str, str], text: str) -> str:

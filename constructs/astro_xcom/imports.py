@@ -157,23 +157,20 @@ def _on_aws(name: str, deployment: AwsDeployment) -> Found:
             yield f"permission {arn}", Importable(address=where, id=f"{role}/{arn}", parents=("role",))
         if identity.policy_statements:
             where = address("aws_iam_role_policy", "identity", "permission")
-            yield "permission", Importable(address=where, id=f"{role}:{aws.BESIDE}", parents=("role",))
+            yield "permission statements", Importable(address=where, id=f"{role}:{aws.BESIDE}", parents=("role",))
     for cluster in deployment.clusters if identity.pod_identity else ():
         region = cluster.region or deployment.region
-        for namespace, service_account in _accounts(deployment):
-            own = f"eks-{region}.{cluster.name}_{namespace}_{service_account}"
-            command = f"aws eks list-pod-identity-associations --region {region} --cluster-name {cluster.name}"
-            yield (
-                f"association {region}.{cluster.name} {namespace}/{service_account}",
-                Importable(
-                    address=address("aws_eks_pod_identity_association", "pod-identity", own),
-                    id=None,
-                    parents=("role",),
-                    find=f"{cluster.name},ID, where `{command} --namespace {namespace} --service-account "
-                    f"{service_account}` prints ID",
-                    form=re.compile(rf"{re.escape(str(cluster.name))},a-[a-z0-9]+"),
-                ),
+        front = "" if cluster == deployment.cluster else f"{cluster.name} in {region} "
+        for namespace, account in _accounts(deployment):
+            own = f"eks-{region}.{cluster.name}_{namespace}_{account}"
+            where = address("aws_eks_pod_identity_association", "pod-identity", own)
+            find = (
+                f'"{cluster.name},ID", where `aws eks list-pod-identity-associations --region {region} --cluster-name '
+                f"{cluster.name} --namespace {namespace} --service-account {account}` prints ID"
             )
+            form = re.compile(rf"{re.escape(str(cluster.name))},a-[a-z0-9]+")
+            thing = f"association {front}{namespace}/{account}"
+            yield thing, Importable(address=where, id=None, parents=("role",), find=find, form=form)
 
 
 def _on_azure(name: str, deployment: AzureDeployment) -> Found:
@@ -201,9 +198,9 @@ def _on_azure(name: str, deployment: AzureDeployment) -> Found:
             id_ = f"{owner}/federatedIdentityCredentials/{given}"
             thing = f"credential {front}{namespace}/{service_account}"
             yield thing, Importable(address=where, id=id_, parents=("identity",))
-    for each in identity.roles:
-        where = address("azurerm_role_assignment", "identity", f"permission-{azure.role_key(each.role, each.scope)}")
-        yield f"permission {each.role} on {each.scope}", _assignment(where, each.scope, ("identity",))
+    for role in identity.roles:
+        where = address("azurerm_role_assignment", "identity", f"permission-{azure.role_key(role.role, role.scope)}")
+        yield f"permission {role.role} on {role.scope}", _assignment(where, role.scope, ("identity",))
     if not identity.granted:
         return
     where = address("azurerm_role_assignment", "storage", "grant-identity")
@@ -249,11 +246,17 @@ def _on_gcp(name: str, deployment: GcpDeployment) -> Found:
     storage, identity, project = deployment.storage, deployment.identity, deployment.project
     if not storage.existing:
         yield from _bucket_on_gcp(deployment)
+    email = identity.email(name, project)
+    account = f"projects/-/serviceAccounts/{email}"
     if identity.mechanism == "direct":
         yield from _direct_on_gcp(deployment)
         return
-    email = identity.email(name, project)
-    account = f"projects/-/serviceAccounts/{email}"
+    for each in identity.roles:
+        type_, front = _role_on_gcp(each.scope)
+        where = address(type_, "identity", f"permission-{gcp.role_key(each.role, each.scope)}")
+        id_ = f"{front} {each.role} serviceAccount:{email}"
+        thing = f"permission {each.role} on {each.scope}"
+        yield thing, Importable(address=where, id=id_, parents=("service-account",))
     if not identity.existing_service_account:
         account = f"projects/{project}/serviceAccounts/{email}"
         where = address("google_service_account", "identity", "account")
@@ -272,49 +275,53 @@ def _on_gcp(name: str, deployment: GcpDeployment) -> Found:
             thing = f"member {front}{namespace}/{service_account}"
             yield thing, Importable(address=where, id=id_, parents=("service-account",))
 
-    for each in identity.roles:
-        type_, id_ = _member_on(each.scope, each.role, f"serviceAccount:{email}")
-        where = address(type_, "identity", f"permission-{gcp.role_key(each.role, each.scope)}")
-        yield f"permission {each.role} on {each.scope}", Importable(address=where, id=id_, parents=("service-account",))
-
 
 def _direct_on_gcp(deployment: GcpDeployment) -> Found:
-    """Members by number of the pool's project, which is looked up."""
-    storage = deployment.storage
-    for pool in dict.fromkeys(cluster.pool(deployment.project) for cluster in deployment.clusters):
-        owner = pool.removesuffix(gcp.POOL)
-        for namespace, service_account in _accounts(deployment):
-            key, thing = f"{owner}_{namespace}_{service_account}", f"{owner} {namespace}/{service_account}"
-            subject = f"{pool}/subject/ns/{namespace}/sa/{service_account}"
-            member = f"principal://iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/{subject}"
-            for kind, role in GCP_BUCKET_ROLES.items():
+    """Roles of the Kubernetes service accounts themselves. Their names have the number of the pool's project."""
+    storage, identity, project = deployment.storage, deployment.identity, deployment.project
+    pools: dict[str, str | None] = {}
+    for cluster in deployment.clusters:
+        pool = cluster.pool(project)
+        pools[pool] = pools.get(pool) or cluster.project_number
+    for pool, number in pools.items():
+        for namespace, account in _accounts(deployment):
+            key = f"{pool.removesuffix(gcp.POOL)}_{namespace}_{account}"
+            front = "" if pool == deployment.cluster.pool(project) else f"{pool.removesuffix(gcp.POOL)} "
+            who = f"{front}{namespace}/{account}"
+            subject = f"/locations/global/workloadIdentityPools/{pool}/subject/ns/{namespace}/sa/{account}"
+            for kind, role in GCP_BUCKET_ROLES.items() if identity.grant_storage else ():
                 where = address("google_storage_bucket_iam_member", "storage", f"{kind}-identity-{key}")
-                yield f"member {kind} {thing}", _numbered(where, f"b/{storage.bucket} {role} {member}", ("bucket",))
-            for each in deployment.identity.roles:
-                type_, id_ = _member_on(each.scope, each.role, member)
+                yield (
+                    f"member {kind} {who}",
+                    _principal(where, f"b/{storage.bucket} {role}", number, subject, ("bucket",)),
+                )
+            for each in identity.roles:
+                type_, on = _role_on_gcp(each.scope)
                 where = address(type_, "identity", f"permission-{key}-{gcp.role_key(each.role, each.scope)}")
-                yield f"permission {each.role} on {each.scope} {thing}", _numbered(where, id_, ())
+                yield (
+                    f"permission {each.role} on {each.scope} {who}",
+                    _principal(where, f"{on} {each.role}", number, subject),
+                )
 
 
-def _numbered(where: str, id_: str, parents: tuple[str, ...]) -> Importable:
+def _principal(where: str, start: str, number: str | None, subject: str, parents: tuple[str, ...] = ()) -> Importable:
+    start = f"{start} principal://iam.googleapis.com/projects/"
     return Importable(
         address=where,
-        id=None,
+        id=f"{start}{number}{subject}" if number else None,
         parents=parents,
-        find=f'"{id_}", with the number of the pool\'s project; without an import the member is added once more, and '
-        "nothing changes",
-        form=re.compile(re.escape(id_).replace("NUMBER", "[0-9]+")),
+        find=f'"{start}NUMBER{subject}", where `gcloud projects describe` prints NUMBER as projectNumber',
+        form=re.compile(f"{re.escape(start)}[0-9]+{re.escape(subject)}"),
     )
 
 
-def _member_on(scope: str, role: str, member: str) -> tuple[str, str]:
-    """Type and id of a member of a role on a project, a secret or a bucket."""
-    _, project, kind, name = (*scope.split("/"), "", "")[:4]
-    if kind == "secrets":
-        return "google_secret_manager_secret_iam_member", f"projects/{project}/secrets/{name} {role} {member}"
-    if kind == "buckets":
-        return "google_storage_bucket_iam_member", f"b/{name} {role} {member}"
-    return "google_project_iam_member", f"{project} {role} {member}"
+def _role_on_gcp(scope: str) -> tuple[str, str]:
+    """The type of a member of a role there, and how its id starts."""
+    if "/secrets/" in scope:
+        return "google_secret_manager_secret_iam_member", scope
+    if "/buckets/" in scope:
+        return "google_storage_bucket_iam_member", f"b/{scope.rpartition('/')[2]}"
+    return "google_project_iam_member", scope.removeprefix("projects/")
 
 
 def _bucket_on_gcp(deployment: GcpDeployment) -> Found:

@@ -187,7 +187,7 @@ def test_what_it_may_do_beside_xcoms_is_attached_and_an_inline_policy_of_its_own
     body = synth(stack)
     attachment, inline = only(body, "aws_iam_role_policy_attachment"), only(body, "aws_iam_role_policy")
     assert attachment["policy_arn"] == POLICY
-    assert inline["name"] == "permissions"
+    assert inline["name"] == "beside-xcoms"
     assert attachment["role"] == inline["role"] == f"${{aws_iam_role.{role.resource.friendly_unique_id}.name}}"
     (document,) = [
         each for each in of_type(body, "aws_iam_policy_document", kind="data") if "sid" in each["statement"][0]

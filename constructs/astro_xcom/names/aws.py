@@ -351,7 +351,7 @@ def check_trust_policy_size(
 
 # ---- permissions beside XComs
 
-BESIDE = "permissions"
+BESIDE = "beside-xcoms"
 """Name of the inline policy with what agents may do beside XComs."""
 ADMINISTRATORS = ("AdministratorAccess", "IAMFullAccess", "PowerUserAccess")
 USUAL_ATTACHED, MOST_ATTACHED = 10, 25  # IAM's quota, and what it can be raised to

@@ -1,6 +1,7 @@
 """Applied state against deployments.yaml: each difference, what it means now and what the next apply does. Pure."""
 
 import json
+import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -49,7 +50,7 @@ CAUSES = {
 def compare(now: Stack, facts: CloudFacts, applied: Stack, applied_facts: CloudFacts) -> Iterator[Finding]:
     """The differences. Outputs alone tell of subjects, storage, identity and values."""
     # A whole state tells every value that stays. What it does not tell is another thing's, and will be another value.
-    same = str.__eq__ if applied.complete else agree
+    same = operator.eq if applied.complete else agree
     yield from _differences(
         "storage",
         facts.storage,

@@ -27,10 +27,7 @@ def computed(_: Body) -> Computed:
 def facts(stack: Stack) -> CloudFacts:
     """Service account, members and bucket."""
     outputs, bucket = stack.outputs, stack.one("google_storage_bucket")
-    granted = any(
-        grant["role"] in ROLES and grant["bucket"].removeprefix("b/") == outputs["bucket"]
-        for grant in stack.all("google_storage_bucket_iam_member")
-    )
+    granted = any(grant["role"] in ROLES for grant in stack.all("google_storage_bucket_iam_member"))
     email = outputs.get("service_account_email")
     holders = [f"serviceAccount:{email}"] if email else outputs["workload_identity_members"]
     members = [each["member"] for each in stack.all("google_service_account_iam_member")]

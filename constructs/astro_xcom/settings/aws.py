@@ -176,7 +176,9 @@ class AwsIdentity(Settings):
                 actions = dict.fromkeys(action for each in self.policy_statements for action in each.actions)
                 rule += f"; its owner allows it {', '.join(actions)}"
             yield Refused(rule, got=self.existing_role, field="existing_role")
-        if self.former_mechanism and self.mechanism != "pod_identity":
+        elif self.policy_name == rules.BESIDE:
+            yield Refused("is the name of the policy with policy_statements", got=self.policy_name, field="policy_name")
+        if not self.existing_role and self.former_mechanism and self.mechanism != "pod_identity":
             yield Refused(
                 "only with mechanism: pod_identity; the others trust IRSA anyway",
                 got=self.former_mechanism,
@@ -270,8 +272,7 @@ class AwsDeployment(Deployment):
             {field: arn for field, arn in of_the_role.items() if field != "identity.existing_role"},
             account=role or self.account_id,
         )
-        own_account = storage.existing or identity.pod_identity  # the latter is refused below, whatever the storage
-        if role and self.account_id and role != self.account_id and not own_account:
+        if role and self.account_id and role != self.account_id and not storage.existing:
             yield Refused(
                 f"is of another account than account_id ({self.account_id}), and no policy of the bucket made here "
                 "lets it in",
@@ -366,8 +367,8 @@ class AwsDeployment(Deployment):
                     field=f"{field}.oidc_provider_arn",
                 )
         role = identity.existing_role or ""
-        account = places.arn(role).account if role.startswith("arn:") else self.account_id
-        if identity.pod_identity and self.account_id and account != self.account_id:
+        account = places.arn(role).account if role.startswith("arn:") and self.account_id else self.account_id
+        if identity.pod_identity and self.storage.existing and account != self.account_id:  # else it is said above
             yield Refused(
                 f"must be a role of the clusters' own account, {self.account_id}: EKS Pod Identity takes no other",
                 got=role,
