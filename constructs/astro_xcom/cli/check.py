@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.text import Text
 
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
+from astro_xcom.cli.applied import named, read_applied
 from astro_xcom.cli.plan import say_plan
 from astro_xcom.departed import departed
 from astro_xcom.deployments import chosen, read_deployments
-from astro_xcom.files import read_stdin, read_text
 from astro_xcom.refusal import Refusals, Refused, printable
-from astro_xcom.report import Document, Finding, Report, State, Store, check, read_state, synthesized
+from astro_xcom.report import Document, Finding, Report, State, Store, check, synthesized
 from astro_xcom.terminal import say
 
 WIDTH = 80
@@ -73,7 +73,7 @@ def check_command(
     try:
         reports = {name: check(deployments[name], body, applied) for name, body in bodies.items()}
     except Refused as error:
-        raise Refusals([f"{_named(state)}: {error}" if state else str(error)]) from None
+        raise Refusals([f"{named(state)}: {error}" if state else str(error)]) from None
     if as_json:
         document = Document(file=file.name, deployments=dict(sorted(reports.items())), departed=left)
         sys.stdout.write(_json(document) + "\n")
@@ -96,14 +96,7 @@ def _json(document: Document) -> str:
 def _applied(file: Path, names: list[str]) -> State:
     if len(names) != 1:
         raise Refused(f"--state is of one deployment: name it, as in `astro-xcom check {names[0]} --state {file}`")
-    try:
-        return read_state(read_stdin() if str(file) == "-" else read_text(file))
-    except Refused as error:
-        raise Refusals([f"{_named(file)}: {error}"]) from None
-
-
-def _named(file: Path) -> str:
-    return "standard input" if str(file) == "-" else str(file)
+    return read_applied(file)
 
 
 def _findings(where: str, findings: Iterable[Finding]) -> Iterator[str]:

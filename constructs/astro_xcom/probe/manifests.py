@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from astro_xcom.plain_yaml import PlainDumper
 from astro_xcom.refusal import Refusals
 from astro_xcom.report.terraform import UNKNOWN
 from astro_xcom.secret_text import is_secret
@@ -30,7 +31,6 @@ POD_SECURITY = {"runAsUser": 50000, "fsGroup": 50000, "runAsNonRoot": True}
 """The chart's own, below the values'."""
 RESOURCES = {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "1Gi"}}
 KEPT_FOR_SECONDS = 24 * 60 * 60
-PLAIN = re.compile(r"(?!(?i:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][\w./-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,23 +130,8 @@ def secrets_left_out(probe: Probe) -> list[str]:
 def to_yaml(documents: Iterable[Body]) -> str:
     """As kubectl reads it: texts that some YAML takes for another thing are quoted."""
     return yaml.dump_all(
-        documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6, explicit_start=True
+        documents, Dumper=PlainDumper, sort_keys=False, allow_unicode=True, width=10**6, explicit_start=True
     )
-
-
-class _Dumper(yaml.SafeDumper):
-    """Scripts as they are, other texts quoted unless they are plain words."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None if PLAIN.fullmatch(text) else '"'
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _text)
 
 
 def _config_map(probe: Probe) -> Body:

@@ -34,16 +34,41 @@ def synthesized(deployments: Mapping[str, Deployment], *, file: str) -> dict[str
         return {name: json.loads(Testing.synth(cast(Any, app.node.find_child(name)))) for name in deployments}
 
 
+def cloud_of(deployment: Deployment) -> str:
+    """aws, azure or gcp."""
+    return next(name for name, settings in CLOUDS.items() if isinstance(deployment, settings))
+
+
+def planned_facts(deployment: Deployment, body: Body, state: State | None = None) -> tuple[Stack, CloudFacts]:
+    """What the settings come to, with what an applied state knows filled in."""
+    of_cloud = _module(cloud_of(deployment))
+    with shaped("has values in another shape than Terraform gives them") if state else nullcontext():
+        stack = planned(body, of_cloud.computed(body), state.known(body) if state else Known())
+        return stack, of_cloud.facts(stack)
+
+
+def applied_facts(deployment: Deployment, state: State) -> CloudFacts:
+    """What a state comes to. Raises Refused for the state of something else."""
+    of_cloud = _module(cloud_of(deployment))
+    missing = [name for name in of_cloud.OUTPUTS if name not in state.stack.outputs]
+    if missing:
+        raise Refused(f"is not the state of this deployment: it has no output {', '.join(missing)}")
+    with shaped("has resources in another shape than `terraform show -json` gives them"):
+        facts: CloudFacts = of_cloud.facts(state.stack)
+        return facts
+
+
+def _module(cloud: str) -> ModuleType:
+    return importlib.import_module(f"astro_xcom.report.{cloud}")
+
+
 def check(deployment: Deployment, body: Body, state: State | None = None) -> Report:
     """What will be true of a deployment with this Terraform JSON, and where an applied state differs.
 
     Raises Refused for the state of something else.
     """
-    cloud = next(name for name, settings in CLOUDS.items() if isinstance(deployment, settings))
-    of_cloud = importlib.import_module(f"astro_xcom.report.{cloud}")
-    with shaped("has values in another shape than Terraform gives them") if state else nullcontext():
-        stack = planned(body, of_cloud.computed(body), state.known(body) if state else Known())
-        facts: CloudFacts = of_cloud.facts(stack)
+    cloud = cloud_of(deployment)
+    stack, facts = planned_facts(deployment, body, state)
     values = stack.agent_values
     accounts = tuple(service_accounts(stack, facts))
     release = Release(**stack.release) if stack.release else None
@@ -76,17 +101,14 @@ def check(deployment: Deployment, body: Body, state: State | None = None) -> Rep
         ),
         always=(*_always(deployment, expires=facts.lifecycle is not None), *facts.always),
         warnings=tuple(deployment.warnings()),
-        findings=tuple(_compared(of_cloud, stack, facts, state)) if state else (),
+        findings=tuple(_compared(deployment, stack, facts, state)) if state else (),
         compared="nothing" if state is None else "state" if state.stack.complete else "outputs",
     )
 
 
-def _compared(of_cloud: ModuleType, stack: Stack, facts: CloudFacts, state: State) -> Iterator[Finding]:
-    missing = [name for name in of_cloud.OUTPUTS if name not in state.stack.outputs]
-    if missing:
-        raise Refused(f"is not the state of this deployment: it has no output {', '.join(missing)}")
+def _compared(deployment: Deployment, stack: Stack, facts: CloudFacts, state: State) -> Iterator[Finding]:
+    applied = applied_facts(deployment, state)
     with shaped("has resources in another shape than `terraform show -json` gives them"):
-        applied: CloudFacts = of_cloud.facts(state.stack)
         yield from compare(stack, facts, state.stack, applied)
 
 
