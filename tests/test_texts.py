@@ -1,4 +1,4 @@
-"""What `check --state` and `check --plan` say when everything is wrong at once: texts in tests/golden/texts.
+"""What `check --state` and `check --plan` say when everything is wrong at once, and what is handed over, as texts.
 
 Rewrite with `make golden`, and read the difference as somebody who is called at night.
 """
@@ -127,7 +127,34 @@ def test_everything_that_is_wrong_is_said(
         cli.main()
     out, err = capsys.readouterr()
     said = f"exit code {end.value.code}\n\n{out if option == '--plan' else err}".replace(str(file), "FILE")
-    golden = GOLDEN / "texts" / f"{option[2:]}-{cloud}.txt"
+    same_as_golden(said, f"{option[2:]}-{cloud}.txt")
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+@pytest.mark.parametrize(("command", "ending"), [("values", "yaml"), ("evidence", "md")])
+def test_what_is_handed_over_reads_so(
+    command: str,
+    ending: str,
+    cloud: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = [command, f"{cloud}-example"]
+    if command == "values" and cloud == "azure":  # where only Terraform knows the ids
+        file = tmp_path / "it.json"
+        file.write_text(json.dumps(made(f"{cloud}-example")[2]))
+        arguments += ["--state", str(file)]
+    monkeypatch.chdir(EXAMPLE)
+    monkeypatch.setattr(sys, "argv", ["astro-xcom", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 0
+    same_as_golden(capsys.readouterr().out, f"{command}-{cloud}.{ending}")
+
+
+def same_as_golden(said: str, name: str) -> None:
+    golden = GOLDEN / "texts" / name
     if os.environ.get("UPDATE_GOLDEN"):
         assert not os.environ.get("CI"), "goldens are not rewritten in CI"
         golden.parent.mkdir(exist_ok=True)

@@ -20,7 +20,7 @@ app = typer.Typer(
 File = Annotated[Path, typer.Option("--file", "-f", help="The deployments to read.")]
 DEPLOYMENTS = Path("deployments.yaml")
 COMMANDS = (
-    "bundle", "check", "doctor", "export", "graph", "imports", "init", "posture", "probe", "push", "synth",
+    "bundle", "check", "doctor", "evidence", "export", "graph", "imports", "init", "posture", "probe", "push", "synth",
     "take_over", "values",
 )  # fmt: skip
 

@@ -102,13 +102,17 @@ def _plain(statement: Body) -> Body:
 def rules(stack: Stack) -> dict[tuple[str, ...], list[str]]:
     """The lifecycle rules that are on: what a rule does -> the text of each that does it."""
     found: dict[tuple[str, ...], list[str]] = {}
+    for given in each_rule(stack):
+        found.setdefault(_does(given), []).append(", ".join(f"{path} {value}" for path, value in given))
+    return found
+
+
+def each_rule(stack: Stack) -> Iterator[list[tuple[str, str]]]:
+    """(argument, value) of what is set, for each lifecycle rule that is on."""
     for type_, argument in RULES.items():
         for rule in stack.one(type_).get(argument) or []:
-            if rule.get("status") == "Disabled" or rule.get("enabled") is False:
-                continue
-            given = sorted(_given(rule))
-            found.setdefault(_does(given), []).append(", ".join(f"{path} {value}" for path, value in given))
-    return found
+            if rule.get("status") != "Disabled" and rule.get("enabled") is not False:
+                yield sorted(_given(rule))
 
 
 def _does(given: list[tuple[str, str]]) -> tuple[str, ...]:

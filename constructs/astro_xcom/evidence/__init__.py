@@ -1,0 +1,7 @@
+"""What a reviewer asks of a deployment, each fact with its source."""
+
+from astro_xcom.evidence.collect import evidence
+from astro_xcom.evidence.markdown import markdown
+from astro_xcom.evidence.model import Evidence
+
+__all__ = ["Evidence", "evidence", "markdown"]
