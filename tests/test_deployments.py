@@ -722,3 +722,15 @@ def test_five_mistakes_of_a_section_come_in_one_round(cloud: str, tmp_path: Path
         read({"defaults": body["defaults"], "deployments": {"one": example}}, tmp_path)
     fields = {line.split(": ")[1].removeprefix("one.storage.").partition("[")[0] for line in refused.value.lines}
     assert fields == FIVE[cloud].keys()
+
+
+def test_keys_of_ones_own_hold_anchors(tmp_path: Path) -> None:
+    whole = yaml.safe_dump({"deployments": {"a": {**GOOD, "tags": "HERE"}}}).replace("HERE", "*tags")
+    text = "x-tags: &tags {team: data}\nx-other: [1, null]\n" + whole
+    assert read(text, tmp_path)["a"].tags == {"team": "data"}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("key", ["x", "X-tags", "xtags", "-x"])
+def test_other_keys_at_the_top_are_refused(key: str, tmp_path: Path) -> None:
+    with pytest.raises(Refusals, match=f"{key}: is not a setting"):
+        read({key: {}, "deployments": {"a": GOOD}}, tmp_path)

@@ -124,6 +124,10 @@ def test_an_editor_sees_a_file_without_deployments(content: Any) -> None:
     assert not VALIDATOR.is_valid(content)
 
 
+def test_keys_of_ones_own_are_free() -> None:
+    assert VALIDATOR.is_valid({"x-tags": {"any": [None]}, "deployments": {"a": GOOD}})
+
+
 def test_what_the_defaults_may_supply_is_not_required() -> None:
     assert VALIDATOR.is_valid({"defaults": GOOD, "deployments": {"a": {"cloud": "aws"}}})
 

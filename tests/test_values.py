@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from astro_xcom import __version__
 from astro_xcom.cli import app as cli
 from astro_xcom.report.terraform import UNKNOWN
 from astro_xcom.values_document import document, unknown
@@ -46,6 +47,10 @@ def outputs(state: Body, folder: Path) -> Path:
     file = folder / "outputs.json"
     file.write_text(json.dumps(state["values"]["outputs"]))
     return file
+
+
+def test_the_version_is_shown(run: Run) -> None:
+    assert run("--version") == (0, f"astro-xcom {__version__}\n", "")
 
 
 @pytest.mark.parametrize("name", ["aws-example", "gcp-example"])

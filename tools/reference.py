@@ -47,6 +47,14 @@ deployments:
   aws-example: {} # the stack's name, and part of default names; 1-48 lower-case letters, digits and hyphens
 ```
 
+A key at the top that starts with `x-` is yours: nothing reads it, and a YAML anchor has a place there.
+
+```yaml
+x-tags: &tags {team: data-platform}
+deployments:
+  aws-example: {tags: *tags}
+```
+
 Below a mapping that may be left out, "required" means: when that mapping is given. Text that looks like a number, such
 as an account id, needs quotes. The classes behind the keys are in `astro_xcom.settings`
 ([constructs](constructs.md#settings)).
@@ -56,7 +64,7 @@ COMMANDS = """\
 
 `make setup` installs `astro-xcom` in `.venv/bin`; so does installing the package. Errors go to stderr, all at once, and
 end with exit code 1 (130 for Ctrl-C); nothing is written then. `--debug` adds where an error
-comes from. More of `check` is under [Check](check.md), of `export`, `bundle` and `push` under
+comes from; `astro-xcom --version` shows the version. More of `check` is under [Check](check.md), of `export`, `bundle` and `push` under
 [HCP Terraform](hcp-terraform.md), of `posture` under [Security posture](posture.md), of `init` and
 `doctor` under [A repository of your own](init.md).
 """

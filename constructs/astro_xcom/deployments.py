@@ -30,7 +30,9 @@ def read_deployments(path: str | Path) -> dict[str, Deployment]:
 def deployments_in(content: Mapping[str, Any], *, folder: Path, file: str) -> dict[str, Deployment]:
     """The same of what a file holds; it need not be written yet."""
     found: dict[str, Deployment] = {}
-    problems = [f"{key}: {unknown_key(key, ALLOWED)}" for key in content if key not in ALLOWED]
+    problems = [
+        f"{key}: {unknown_key(key, ALLOWED)}" for key in content if key not in ALLOWED and not key.startswith(IGNORED)
+    ]
     defaults = content.get("defaults")
     deployments = content.get("deployments")
     if not isinstance(defaults, (dict, type(None))):
@@ -87,6 +89,8 @@ OTHER_NAMES = {
     "gke": "gcp",
 }
 ALLOWED = ("defaults", "deployments")
+IGNORED = "x-"
+"""Keys at the top that start so are the author's own: a place for YAML anchors."""
 
 
 def _deployment(name: str, given: Any, defaults: Mapping[str, Any], *, folder: Path) -> Deployment:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from astro_xcom.deployments import CLOUDS
+from astro_xcom.deployments import CLOUDS, IGNORED
 from astro_xcom.settings import Deployment
 
 
@@ -34,6 +34,7 @@ def deployments_schema() -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "required": ["deployments"],
+        "patternProperties": {f"^{IGNORED}": {"description": "Yours: nothing reads it. A place for YAML anchors."}},
         "properties": {
             "defaults": {
                 "description": "Lies under every deployment: maps merge, anything else replaces.",

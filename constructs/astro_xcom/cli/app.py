@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from astro_xcom import __version__
 from astro_xcom.refusal import printable
-from astro_xcom.terminal import run
+from astro_xcom.terminal import run, tell
 
 app = typer.Typer(
     name="astro-xcom",
@@ -25,8 +26,17 @@ COMMANDS = (
 )  # fmt: skip
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        tell(f"astro-xcom {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version, and end.", is_eager=True, callback=_show_version)
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from. Stands anywhere.")] = False,
 ) -> None:
     """XCom backends for Astro Remote Execution Agents."""
