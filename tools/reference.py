@@ -64,8 +64,9 @@ COMMANDS = """\
 
 `make setup` installs `astro-xcom` in `.venv/bin`; so does installing the package. Errors go to stderr, all at once, and
 end with exit code 1 (130 for Ctrl-C); nothing is written then. `--debug` adds where an error
-comes from; `astro-xcom --version` shows the version. More of `check` is under [Check](check.md), of `export`, `bundle` and `push` under
-[HCP Terraform](hcp-terraform.md), of `posture` under [Security posture](posture.md), of `init` and
+comes from; `astro-xcom --version` shows the version. More of `check` and `evidence` is under [Check](check.md), of
+`export`, `bundle` and `push` under [HCP Terraform](hcp-terraform.md), of `values` under
+[GitOps and other runners](gitops.md), of `posture` under [Security posture](posture.md), of `init` and
 `doctor` under [A repository of your own](init.md).
 """
 VARIABLES = """\
