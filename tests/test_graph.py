@@ -13,7 +13,7 @@ import pytest
 
 from astro_xcom.cli import app as cli
 from astro_xcom.deployments import read_deployments
-from astro_xcom.graph import Card, Stack, cards, picture
+from astro_xcom.graph import Card, Stack, cards, mermaid, picture
 from astro_xcom.graph.references import not_implied, reachable
 from astro_xcom.graph.words import WORDS
 from astro_xcom.report import synthesized
@@ -275,3 +275,32 @@ def test_a_file_of_another_kind_is_not_overwritten(
     _, refused = run(monkeypatch, capsys, *FILE, "gcp-example", "-o", tmp_path / "notes.md")
     assert refused == f"{tmp_path / 'notes.md'}: must be a folder, or a file that ends in .svg"
     assert (tmp_path / "notes.md").read_text() == "mine"
+
+
+# ---- as Mermaid
+
+
+@pytest.mark.parametrize("file", GOLDENS, ids=lambda file: file.stem)
+def test_mermaid_has_the_same_cards_and_arrows(file: Path) -> None:
+    stack = cards(json.loads(file.read_text()))
+    text = mermaid(stack)
+    nodes = re.findall(r'^    n(\d+)\["([^"\n]*)"\]$', text, re.MULTILINE)
+    assert sorted(int(number) for number, _ in nodes) == [*range(len(stack.cards))]
+    arrows = re.findall(r"^  n(\d+) --> n(\d+)$", text, re.MULTILINE)
+    assert [(int(card), int(needed)) for card, needed in arrows] == [*stack.arrows]
+    assert text.count("  subgraph ") == text.count("  end\n") == len({card.group for card in stack.cards} - {None})
+    assert all(re.fullmatch(r"([\w .\-/:×…]|<br/>|#\d+;)*", label) for _, label in nodes)  # noqa: RUF001
+
+
+def test_mermaid_needs_no_graphviz(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    out, refused = run(monkeypatch, capsys, *FILE, "gcp-example", "--format", "mermaid", "-o", tmp_path)
+    assert (out, refused) == (f"{tmp_path / 'gcp-example.mmd'}\n", "")
+    assert (tmp_path / "gcp-example.mmd").read_text().startswith("flowchart LR\n  subgraph Agents\n")
+
+
+def test_a_character_of_mermaid_is_no_syntax() -> None:
+    odd = Card(title='a"]; end', group=None, looked_up=True, lines={"x.y": "<b>#1"})
+    assert 'n0["a#34;#93;#59; end<br/>#60;b#62;#35;1"]' in mermaid(Stack(cards=(odd,), arrows=()))

@@ -2,17 +2,19 @@
 
 import importlib.util
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.deployments import chosen, read_deployments
 from astro_xcom.files import replace_files
-from astro_xcom.graph import cards, picture
+from astro_xcom.graph import cards, mermaid, picture
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.report import synthesized
 from astro_xcom.terminal import tell
+
+ENDINGS = {"svg": ".svg", "mermaid": ".mmd"}
 
 
 @app.command()
@@ -26,32 +28,37 @@ def graph(
             "--output", "-o", help="The folder for STACK.svg; or, for one deployment, a file with that ending."
         ),
     ] = Path(),
+    as_format: Annotated[
+        Literal["svg", "mermaid"], typer.Option("--format", help="mermaid: text for Markdown, as STACK.mmd.")
+    ] = "svg",
     file: File = DEPLOYMENTS,
 ) -> None:
-    """Draw what deployments make, and what needs what, as SVG.
+    """Draw what deployments make, and what needs what, as SVG or as Mermaid.
 
     A box is a resource; dashed, it is only looked up. Arrows that follow from others are left out. Addresses show
     when the mouse rests on a box. Needs no cloud and no Terraform.
     """
     deployments = read_deployments(file)
+    ending = ENDINGS[as_format]
     names = set(stacks or deployments)
     problems: list[str] = []
     try:
         deployments = chosen(deployments, stacks or [], file=file.name)
     except Refusals as error:
         problems += error.lines
-    one_file = output.suffix == ".svg" and not output.is_dir()
+    one_file = output.suffix == ending and not output.is_dir()
     if one_file and len(names) > 1:
         problems.append(f"{output}: is one file, for one picture: name one deployment, or give a folder")
     if not one_file and output.exists() and not output.is_dir():
-        problems.append(f"{output}: must be a folder, or a file that ends in .svg")
-    if importlib.util.find_spec("pygraphviz") is None:
+        problems.append(f"{output}: must be a folder, or a file that ends in {ending}")
+    if as_format == "svg" and importlib.util.find_spec("pygraphviz") is None:
         problems.append(str(Refused("graph needs the package pygraphviz", hint="the extra `graph` of this package")))
     if problems:
         raise Refusals(problems)
     bodies = synthesized(deployments, file=file.name)
-    drawn = {name: picture(name, cards(body)).encode() for name, body in bodies.items()}
-    pictures = {output if one_file else output / f"{name}.svg": picture for name, picture in drawn.items()}
+    found = {name: cards(body) for name, body in bodies.items()}
+    drawn = {name: (mermaid(of) if as_format == "mermaid" else picture(name, of)) for name, of in found.items()}
+    pictures = {output if one_file else output / f"{name}{ending}": text.encode() for name, text in drawn.items()}
     replace_files(pictures)
     for place in pictures:
         tell(str(place))
