@@ -9,8 +9,8 @@ import pytest
 
 from astro_xcom.cli import app as cli
 from astro_xcom.evidence import Evidence, evidence, markdown
-from astro_xcom.report import read_state
-from support import EXAMPLE, Body
+from astro_xcom.report import read_state, synthesized
+from support import AGENT, BASES, EXAMPLE, Body, edited, read
 from test_check import CUSTOMER_KEY, FILES, attribute, made
 from test_texts import CLOUDS, applied
 
@@ -44,7 +44,7 @@ def test_what_is_applied_says_so(name: str) -> None:
     for section in found.sections:
         for fact in section.facts:
             told = section.title != "Residency and copies" or fact.what not in NOT_TOLD
-            told = told and not fact.what.endswith("created by")
+            told = told and not fact.what.endswith("created by") and fact.what != "must be granted by others"
             assert fact.source == ("applied" if told else "planned"), fact
     if name != "aws-maximal":  # of whose clusters the made-up state tells no region
         assert found.differences == ()
@@ -96,6 +96,16 @@ def test_existing_storage_is_its_owners() -> None:
     found = of("aws-existing")
     for title in ("Encryption and key", "Privacy", "TLS", "Network", "Versioning", "Retention", "Audit logs"):
         assert values(found, title) == {"storage": "The owner of the existing storage decides."}
+
+
+def test_where_an_identity_is_says_nothing_of_existing_storage(tmp_path: Path) -> None:
+    whole = edited(BASES["azure"], {"cloud": "azure", "agent": AGENT, "storage": {"existing": "account",
+                                                                                 "resource_group": "theirs"}})  # fmt: skip
+    deployments = read(json.dumps({"deployments": {"a": whole}}), tmp_path)
+    body = synthesized(deployments, file="deployments.yaml")["a"]
+    found = values(evidence("a", deployments["a"], body, file="deployments.yaml"), "Residency and copies")
+    assert found["location of the identity"] == "westeurope"
+    assert "location" not in found
 
 
 @pytest.mark.parametrize(

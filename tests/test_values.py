@@ -116,6 +116,9 @@ def test_a_file_is_written_compared_and_never_taken_from_others(run: Run, tmp_pa
     assert "does not have the values that the deployment gives now; try `astro-xcom values gcp-example -o" in err
     assert run("values", "gcp-example", "-o", file)[0] == 0
     assert file.read_text() == text
+    file.write_bytes(b"\xff")
+    assert "was not written by this command" in run("values", "gcp-example", "-o", file)[2]
+    assert f"{file}: cannot be read: not UTF-8 text; try" in run(*check)[2]
     file.write_text("mine: true\n")
     code, _, err = run("values", "gcp-example", "-o", file)
     assert (code, file.read_text()) == (1, "mine: true\n")

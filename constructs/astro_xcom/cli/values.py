@@ -9,7 +9,7 @@ import typer
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.cli.applied import named, read_applied
 from astro_xcom.deployments import chosen, read_deployments
-from astro_xcom.files import read_text, replace_files
+from astro_xcom.files import read_file, read_text, replace_files
 from astro_xcom.refusal import Refusals, Refused, with_hint
 from astro_xcom.report import State, check, planned_facts, synthesized
 from astro_xcom.settings import AwsDeployment, Deployment
@@ -107,6 +107,10 @@ def _old(output: Path, now: dict[str, Any]) -> str | None:
 
 
 def _write(output: Path, text: str) -> None:
-    if output.is_file() and not read_text(output).startswith(MARK):
+    try:
+        theirs = output.is_file() and not read_file(output).startswith(MARK.encode())
+    except Refused as error:
+        raise Refusals([f"{output}: {error}"]) from None
+    if theirs:
         raise Refused(f"{output}: was not written by this command", hint="another file, or to delete this one")
     replace_files({output: text.encode()})

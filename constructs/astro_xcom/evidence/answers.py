@@ -67,7 +67,8 @@ def _readers(side: Side) -> Iterator[Answer]:
     may = "may" if facts.permissions_made else "must be granted by others"
     for permission in facts.permissions:
         on = f" on {', '.join(permission.on)}" if permission.on else ""
-        yield Answer(may, f"{', '.join(permission.allowed)}{on}")
+        # What others must grant is an output of the state, and in no state granted.
+        yield Answer(may, f"{', '.join(permission.allowed)}{on}", told=facts.permissions_made)
 
 
 def _encryption(side: Side) -> Iterator[Answer]:
@@ -157,7 +158,7 @@ def _residency(side: Side) -> Iterator[Answer]:
     if side.stack.providers:  # which no state has
         yield from (Answer(key, value, told=False) for key, value in place.items())
     if "location" in side.facts.place:
-        yield Answer("location", side.facts.place["location"])
+        yield Answer("location" if side.storage else "location of the identity", side.facts.place["location"])
     if not side.storage:
         yield Answer("storage", OWNER, prose=True)
     elif side.cloud == "azure":
