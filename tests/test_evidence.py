@@ -99,8 +99,8 @@ def test_existing_storage_is_its_owners() -> None:
 
 
 def test_where_an_identity_is_says_nothing_of_existing_storage(tmp_path: Path) -> None:
-    whole = edited(BASES["azure"], {"cloud": "azure", "agent": AGENT, "storage": {"existing": "account",
-                                                                                 "resource_group": "theirs"}})  # fmt: skip
+    storage = {"existing": "account", "resource_group": "theirs"}
+    whole = edited(BASES["azure"], {"cloud": "azure", "agent": AGENT, "storage": storage})
     deployments = read(json.dumps({"deployments": {"a": whole}}), tmp_path)
     body = synthesized(deployments, file="deployments.yaml")["a"]
     found = values(evidence("a", deployments["a"], body, file="deployments.yaml"), "Residency and copies")
