@@ -635,7 +635,9 @@ class Cost:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="jsii may have to copy what lies in its cache there")
-@pytest.mark.parametrize("provider", ORDINARY)
+@pytest.mark.parametrize(
+    "provider", [pytest.param(each, marks=() if each == "aws" else pytest.mark.long) for each in ORDINARY]
+)
 def test_ordinary_runs_read_the_index_of_their_only_provider(provider: str, tmp_path: Path) -> None:
     cache, probe, costs = tmp_path / "cache", tmp_path / "costs.js", tmp_path / "costs"
     probe.write_text(COSTS)

@@ -117,7 +117,7 @@ FAULTS = (
         name="export into a file",
         command="astro-xcom export --no-lock main.yaml/x",
         made="echo > main.yaml",
-        line="main.yaml/x/stacks/.*: cannot be written: .*",
+        line="main.yaml/x: cannot be written: not a directory",
     ),
     Fault(
         name="posture into a file",
@@ -323,7 +323,7 @@ def test_debug_shows_the_rest(synthesized: Path) -> None:
         assert "Traceback (most recent call last)" in ended.err
 
 
-@pytest.mark.parametrize("home", [None, "/", "/dev/null", "/nowhere/at/all"])
+@pytest.mark.parametrize("home", [None, "/", pytest.param("/dev/null", marks=pytest.mark.long), "/nowhere/at/all"])
 def test_a_home_is_not_needed(home: str | None, synthesized: Path, tmp_path: Path) -> None:
     """Without one CDKTF unpacks its providers anew, which is said."""
     folder = Path(shutil.copytree(synthesized, tmp_path / "p"))

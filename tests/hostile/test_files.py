@@ -191,7 +191,10 @@ def of_stacks(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long), (signal.SIGKILL, -9)],
+)
 def test_an_interrupted_synthesis_is_all_old_or_all_new(
     number: signal.Signals, code: int, synthesized: Path, tmp_path: Path
 ) -> None:

@@ -33,7 +33,7 @@ from test_check import made
 
 SEED = int(os.environ.get("FUZZ_SEED", "20261128"))
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
-TIMES = 150
+TIMES = 60
 LONGEST = 10
 
 DEEP: Any = "x"

@@ -27,7 +27,9 @@ def environment(container: Body) -> dict[str, Any]:
 NOT_NEEDED = ("ASTRO_AGENT_CLIENT_API_TOKEN", "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST")
 
 
-@pytest.mark.parametrize("name", DEPLOYMENTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=() if "maximal" in each else pytest.mark.long) for each in DEPLOYMENTS]
+)
 def test_a_job_is_the_pod_of_its_component(
     name: str, stacks: dict[str, Path], applied: Applied, helm: Path, tmp_path: Path
 ) -> None:

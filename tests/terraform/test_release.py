@@ -124,7 +124,9 @@ def deploy(stacks: dict[str, Path], shared: Path, tmp_path: Path) -> Deploy:
     return deployment
 
 
-@pytest.mark.parametrize("cloud", ["aws", "azure", "gcp"])
+@pytest.mark.parametrize(
+    "cloud", ["aws", pytest.param("azure", marks=pytest.mark.long), pytest.param("gcp", marks=pytest.mark.long)]
+)
 def test_a_failed_first_installation_heals_at_the_next_apply(deploy: Deploy, cloud: str) -> None:
     deployment = deploy(cloud)
     assert "Planted failure" in deployment.apply(**FAILS_AT_FIRST)
