@@ -506,7 +506,7 @@ def test_every_section_is_there(run: Run) -> None:
         "Environment: commonEnv",
         "Annotations of the service accounts",
         "Labels of the pods",
-        "For others to do",
+        "Required from others",
         "Good to know",
         "Warnings",
     ]

@@ -233,7 +233,7 @@ def test_protection_can_be_switched_off_and_then_the_bucket_emptied(stack: Terra
         ({"location": "us-central1-a"}, 'try "us-central1"'),
         ({"location": "EU", "dual_region": ["europe-west1"]}, "two different regions"),
         ({"location": "EU", "dual_region": ["europe-west1", "us-east1"]}, "must be regions in EU"),
-        ({"location": "europe-west1", "dual_region": ["europe-west1", "europe-west4"]}, "holds both regions"),
+        ({"location": "europe-west1", "dual_region": ["europe-west1", "europe-west4"]}, "contains both regions"),
         ({"kms_key_name": KEY}, "customer_managed_key=True"),
         ({"kms_key_name": KEY, "customer_managed_key": True, "location": "EU"}, "must be a key in europe"),
         ({"kms_key_name": f"{KEY}/cryptoKeyVersions/1", "customer_managed_key": True}, "without a version"),

@@ -52,7 +52,7 @@ def check_command(
         list[str] | None, typer.Option(metavar="CODE", help="Accept a STOP of --plan by its code. May be repeated.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for machines.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings, too, end with exit code 1.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as errors: exit code 1.")] = False,
 ) -> None:
     """Say what will be true: who is trusted, what they may do, where values go, when they expire.
 
@@ -136,7 +136,7 @@ def _sections(report: Report) -> Iterator[tuple[str, list[str]]]:
         *((f"Environment: {place}", _variables(of)) for place, of in report.environment.items()),
         ("Annotations of the service accounts", _rows(report.annotations)),
         ("Labels of the pods", _rows(report.labels)),
-        ("For others to do", _list(report.for_others)),
+        ("Required from others", _list(report.for_others)),
         ("Good to know", _list(report.always)),
         ("Warnings", _list(report.warnings)),
         ("Applied", _list(_applied_says(report))),
@@ -196,7 +196,7 @@ def _service_accounts(report: Report) -> Iterator[str]:
         yield (
             "  each is trusted through"
             if through
-            else "  trusted by nobody yet that is known here: see For others to do"
+            else "  this deployment configures no trust: see Required from others"
         )
         yield from _trusted(through)
 
@@ -211,7 +211,7 @@ def _identity(report: Report) -> Iterator[str]:
     yield from _rows(report.identity)
     yield from _row("made by", _owner(report.identity_made))
     for permission in report.permissions:
-        yield "  may" if report.permissions_made else "  is to be allowed"
+        yield "  may" if report.permissions_made else "  must be granted (by its owner)"
         for action in permission.allowed:
             yield f"    {action}"
         for place in permission.on:
@@ -259,7 +259,7 @@ def _storage(report: Report) -> Iterator[str]:
 
 
 def _owner(made: bool) -> str:
-    return "this deployment" if made else "somebody else; adopted"
+    return "this deployment" if made else "existing, not managed here"
 
 
 def _rows(values: Mapping[str, str]) -> Iterator[str]:

@@ -27,15 +27,15 @@ def posture(
 ) -> None:
     """Write .checkov.yaml and .trivyignore: what checkov and trivy may find in these deployments, and why.
 
-    They hold what the deployments fail with the settings of now. Anything else is news, and so is a setting that goes
-    off, until the files are written anew. Needs no cloud, no Terraform and no scanner.
+    They hold what the deployments fail with the current settings. A new finding still fails the scan, and so does a
+    setting that is switched off, until the files are written anew. Needs no cloud, no Terraform and no scanner.
     """
     every = read_deployments(file)
     wanted = chosen(every, stacks or [], file=file.name)
     names = ", ".join(name for name in every if name in wanted)  # in the order of the file, whatever was typed
     checkov, trivy = accepted("checkov", wanted.values()), accepted("trivy", wanted.values())
     heading = (
-        f"{MARK}: checks that {names} may fail, with the settings of now. They are switched off for all that is "
+        f"{MARK}: checks that {names} may fail, with the current settings. They are switched off for all that is "
         "scanned with this file: scan these stacks alone with it, and write it anew when you change such a setting on "
         "purpose."
     )

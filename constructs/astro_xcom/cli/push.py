@@ -49,7 +49,7 @@ def push(
         list[str] | None,
         typer.Option(metavar="CODE", help="A STOP of the plan to apply all the same. May be repeated."),
     ] = None,
-    message: Annotated[str | None, typer.Option(help="Of the run. The archive's SHA-256 is added.")] = None,
+    message: Annotated[str | None, typer.Option(help="Message of the run; the archive's SHA-256 is appended.")] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Leave the run to itself once it is made.")] = False,
     timeout: Annotated[float, typer.Option(metavar="MINUTES", help="Then the run is left to itself.", min=0)] = 60,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for machines.")] = False,

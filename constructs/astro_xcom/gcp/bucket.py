@@ -153,7 +153,7 @@ class XComBucket(XComBucketRef):
     `access_log_bucket` gets Cloud Storage's usage logs: it must let cloud-storage-analytics@google.com create objects.
 
     Destroying fails while `protect_from_destroy` is on; a bucket that holds objects is deleted only with
-    `force_destroy`. Of a key made here the versions are destroyed, but its name and that of its ring (the bucket's)
+    `force_destroy`. Destroying deletes the versions of a key created here; its name and that of its ring (the bucket's)
     remain taken for ever: import them, to make the same bucket with a key again. Changing the name replaces the bucket.
     """
 

@@ -53,7 +53,7 @@ def s3_bucket(value: str) -> str:
 
 
 def existing_s3_bucket(value: str) -> str:
-    """The name of a bucket somebody else made: dots and the like are theirs to answer for."""
+    """The name of an existing bucket, which may have dots and the like."""
     _no_access_point(value)
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
         raise Refused(

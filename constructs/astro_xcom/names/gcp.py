@@ -49,7 +49,7 @@ def bucket(value: str) -> str:
 
 
 def existing_bucket(value: str) -> str:
-    """The name of a bucket somebody else made: dots and the like are theirs to answer for."""
+    """The name of an existing bucket, which may have dots and the like."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", value):
         raise Refused(
             "must be a bucket's name: 3-222 lower-case letters, digits, hyphens, underscores or dots", got=value
@@ -108,7 +108,8 @@ def bucket_location(location_: str, dual_region_: Sequence[str] | None = None) -
             return
         if not re.fullmatch("[A-Z]{2}|ASIA", location_.upper(), re.ASCII):
             raise Refused(
-                "must be what holds both regions of dual_region: US, EU, ASIA, or a country such as AU",
+                "must be the multi-region that contains both regions of dual_region: US, EU, ASIA, or a country "
+                "such as AU",
                 got=location_,
                 hint='"EU"' if dual_region_[0].lower().startswith("europe-") else '"US"',
             )

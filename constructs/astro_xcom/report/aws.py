@@ -82,7 +82,7 @@ def facts(stack: Stack) -> CloudFacts:
     return CloudFacts(
         place={
             "region": provider.get("region", ""),
-            "account": (provider.get("allowed_account_ids") or ["any: that of the credentials"])[0],
+            "account": (provider.get("allowed_account_ids") or ["not restricted (the account of the credentials)"])[0],
         },
         storage={"bucket": bucket},
         storage_made=made,

@@ -48,7 +48,7 @@ class AwsStorage(Storage):
     bucket: str
     """Unique in the world. One made here is in the deployment's region."""
     existing: Flag = False
-    """true: the bucket is there already; nothing about it is changed, not its lifecycle either."""
+    """true: use an existing bucket; it is not modified, including its lifecycle."""
     encryption: Literal["SSE-S3", "SSE-KMS"] = "SSE-S3"
     """SSE-S3: keys of S3, free; SSE-KMS: a KMS key, which costs money."""
     kms_key_arn: Annotated[str, AfterValidator(rules.kms_key_arn)] | None = None

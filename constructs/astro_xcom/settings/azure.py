@@ -136,7 +136,7 @@ class AzureStorage(Storage):
         str, AfterValidator(rules.replication), Field(json_schema_extra={"enum": list(rules.REPLICATIONS)})
     ] = "LRS"
     network: AzureNetwork | None = None
-    """Default: any network; who has the role still needs a token."""
+    """Default: reachable from any network; callers still need the role and a token."""
     public_network_access: Flag = True
     """false: only private endpoints reach the account, `network` or not."""
     private_endpoint: AzurePrivateEndpoint | None = None
@@ -175,7 +175,9 @@ class AzureStorage(Storage):
             unused = sorted(OF_A_MADE_ACCOUNT & self.model_fields_set)
             if unused:
                 yield Refused(
-                    f"the account is used as it is: remove {', '.join(unused)}", got=self.existing, field="existing"
+                    f"these apply only to a new account: remove {', '.join(unused)}",
+                    got=self.existing,
+                    field="existing",
                 )
 
     @together

@@ -75,7 +75,7 @@ class GcpStorage(Storage):
     dual_region: tuple[Annotated[str, AfterValidator(rules.region)], ...] | None = None
     """Two regions of your own choice; `location` is then what holds both: US, EU, ASIA, or a country such as AU."""
     existing: Flag = False
-    """true: the bucket is there already; nothing about it is changed but members added, not its lifecycle either."""
+    """true: use an existing bucket; only members are added, and nothing else is modified, including its lifecycle."""
     encryption: Literal["google-managed", "customer-managed"] = "google-managed"
     """google-managed: keys of Google, free; customer-managed: a key of Cloud KMS, which costs money."""
     kms_key_name: Annotated[str, AfterValidator(rules.kms_key_name)] | None = None
