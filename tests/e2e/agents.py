@@ -128,7 +128,7 @@ def run_program(airflow: Airflow, command: Sequence[str], env: Mapping[str, str]
     start = {"env": {"PATH": os.environ["PATH"], "HOME": str(home), **env}, "stderr": str(log), "program": [*command]}
     with airflow.fork() as connection:
         connection.sendall(json.dumps(start).encode() + b"\n")
-        connection.settimeout(2 * LIMIT_SECONDS)
+        connection.settimeout(5 * LIMIT_SECONDS)
         connection.recv(1)  # nothing: it is closed when the program ends
     return log.read_text()
 

@@ -11,7 +11,7 @@ import typer
 
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.deployments import CLOUDS, chosen, read_deployments
-from astro_xcom.files import replace_files
+from astro_xcom.files import read_stdin, read_text, replace_files
 from astro_xcom.probe.kubectl import kubectl as kubectl_with
 from astro_xcom.probe.kubectl import logs
 from astro_xcom.probe.manifests import Probe, manifests, secrets_left_out, to_yaml
@@ -137,11 +137,11 @@ def _stack(deployment: Deployment, name: str, state: Path | None, file: str) -> 
 
 
 def _read(file: str | None) -> str:
+    where = "standard input" if file in (None, "-") else str(file)
     try:
-        return sys.stdin.read() if file in (None, "-") else Path(str(file)).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror or "").lower() if isinstance(error, OSError) else "not UTF-8 text"
-        raise Refusals([f"{file}: cannot be read: {reason}"]) from None
+        return read_stdin() if where == "standard input" else read_text(Path(where))
+    except Refused as error:
+        raise Refusals([f"{where}: {error}"]) from None
 
 
 def _clusters(deployment: Any, here: str | None, others: list[str]) -> tuple[str, tuple[str, ...]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from astro_xcom.refusal import printable
 from astro_xcom.report.model import Model
 
 RUNS = {
@@ -110,9 +111,6 @@ def table(found: Found) -> str:
         return "\n".join(
             [*lines, "", f"XComs work: every pod read what every other one wrote below {', '.join(paths)}"]
         )
-    return "\n".join([*lines, "", "XComs do not work:", *(f"- {printable(line)}" for line in found.problems)])
-
-
-def printable(text: str) -> str:
-    """In one line, and without what moves a terminal's cursor: a log is anybody's."""
-    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
+    return "\n".join(
+        [*lines, "", "XComs do not work:", *(f"- {printable(line.replace(chr(10), ' '))}" for line in found.problems)]
+    )
