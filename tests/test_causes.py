@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from astro_xcom.probe.in_pod.xcom_causes import CAUSES, MARKS, cause, named
+from astro_xcom.probe.in_pod.xcom_causes import CAUSES, IDENTITY, MARKS, cause, named
 from support import PROJECT
 
 SAID = [
@@ -40,3 +40,8 @@ def test_what_caused_an_error_is_looked_at_only_for_the_network() -> None:
 def test_what_nobody_knows_is_told_as_it_is() -> None:
     assert named("RuntimeError: odd", "s3") is None
     assert cause(RuntimeError("odd"), "s3") == "RuntimeError: odd"
+
+
+def test_each_way_to_an_identity_is_a_list_of_variables() -> None:
+    ways = [way for each in IDENTITY.values() for way in each]
+    assert {name.partition("_")[0] for way in ways for name in way} == {"AWS", "AZURE"}

@@ -51,6 +51,8 @@ class Account:
         (encryption,) = run.one("aws_s3_bucket_server_side_encryption_configuration")["rule"]
         key = encryption["apply_server_side_encryption_by_default"][0]
         issuers = [cluster["identity"][0]["oidc"][0]["issuer"] for cluster in run.data("aws_eks_cluster")]
+        # That of other permissions is beside XComs, which must not need it.
+        (grant,) = (each for each in run.resources("aws_iam_role_policy") if each["name"].startswith("storage-"))
         return cls(
             bucket=run.one("aws_s3_bucket")["bucket"],
             region=run.one("aws_s3_bucket")["region"],
@@ -58,7 +60,7 @@ class Account:
             issuer=issuers[0],
             issuers=issuers,
             trust=iam.statements(run.one("aws_iam_role")["assume_role_policy"]),
-            role_policy=iam.statements(run.one("aws_iam_role_policy")["policy"]),
+            role_policy=iam.statements(grant["policy"]),
             bucket_policy=iam.statements(run.one("aws_s3_bucket_policy")["policy"]),
             kms_key=key["kms_master_key_id"] if key["sse_algorithm"] == "aws:kms" else None,
         )

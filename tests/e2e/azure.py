@@ -227,7 +227,7 @@ def _action(request: Request, container: str, blob: str) -> str:
     verb = {"GET": "read", "HEAD": "read", "PUT": "write", "DELETE": "delete"}.get(request.method)
     subject = "blob" if blob else "container" if container else "account"
     query = request.query
-    if query.keys() <= {"restype", "comp", "prefix", "maxresults", "marker", "blockid"}:
+    if query.keys() <= {"restype", "comp", "prefix", "delimiter", "include", "maxresults", "marker", "blockid"}:
         match subject, query.get("restype"), query.get("comp"), verb:
             case ("blob", None, None, "read" | "write" | "delete") | ("blob", None, "block" | "blocklist", "write"):
                 return f"containers/blobs/{verb}"

@@ -406,8 +406,11 @@ COMPRESSIONS = ("", "zip", "gzip", "bz2", "lzma", "xz")
 SUFFIXES = (".zip", ".gz", ".bz2", ".lzma", ".xz")
 MAGIC = {b"PK": "zip", b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ": "xz", b"]\x00": "lzma"}
 IDENTITY = {
-    "s3": ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
-    "abfs": ("AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"),
+    "s3": (
+        ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+    ),
+    "abfs": (("AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"),),
     "gs": (),
 }
 """What the cloud's webhook puts into a pod, one of these (the second on AWS is EKS Pod Identity's); on GKE the metadata
@@ -467,7 +470,7 @@ def wrong_settings() -> list[str]:
         found.append(f"XCOM_OBJECTSTORAGE_COMPRESSION is {compression!r}: must be one of {', '.join(COMPRESSIONS[1:])}")
     missing = [[name for name in way if not os.environ.get(name)] for way in IDENTITY.get(scheme(), ())]
     if missing and all(missing):
-        names = " and ".join(sorted(missing, key=len)[0])
+        names = " and ".join(min(missing, key=len))
         found.append(f"{names} missing: {said(CAUSES['no token'], scheme())}")
     return found
 
