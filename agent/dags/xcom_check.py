@@ -417,7 +417,7 @@ BACKEND = "XComObjectStorageBackend"
 COMPRESSIONS = ("", "zip", "gzip", "bz2", "lzma", "xz")
 SUFFIXES = (".zip", ".gz", ".bz2", ".lzma", ".xz")
 MAGIC = {b"PK": "zip", b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ": "xz", b"]\x00": "lzma"}
-IDENTITY = {
+IDENTITY: dict[str, tuple[tuple[str, ...], ...]] = {
     "s3": (
         ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
         ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
@@ -482,8 +482,8 @@ def wrong_settings() -> list[str]:
         found.append(f"XCOM_OBJECTSTORAGE_COMPRESSION is {compression!r}: must be one of {', '.join(COMPRESSIONS[1:])}")
     missing = [[name for name in way if not os.environ.get(name)] for way in IDENTITY.get(scheme(), ())]
     if missing and all(missing):
-        names = " and ".join(min(missing, key=len))
-        found.append(f"{names} missing: {said(CAUSES['no token'], scheme())}")
+        fewest = min(missing, key=len)
+        found.append(f"{' and '.join(fewest)} missing: {said(CAUSES['no token'], scheme())}")
     return found
 
 

@@ -93,6 +93,10 @@ def is_put(request: Request) -> bool:
     return request.method == "PUT"
 
 
+def is_upload(request: Request) -> bool:
+    return "/upload/" in request.path
+
+
 DENIED = "User: x is not authorized to perform: s3:PutObject on resource: y {}"
 AWS_FAULTS: dict[str, tuple[Spoil, str]] = {
     "no PutObject": (takes_away("s3:PutObject"), "permission"),
@@ -139,7 +143,7 @@ GCP_FAULTS: dict[str, tuple[Spoil, str]] = {
         answers(403, "x", "Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: x"),
         "service controls",
     ),
-    "service agent": (answers(403, "x", "Permission denied on Cloud KMS key.", is_put), "service agent"),
+    "service agent": (answers(403, "x", "Permission denied on Cloud KMS key.", is_upload), "service agent"),
 }
 FAULTS = [
     (f"{cloud}-example", fault, *planted)
