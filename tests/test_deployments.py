@@ -734,3 +734,9 @@ def test_keys_of_ones_own_hold_anchors(tmp_path: Path) -> None:
 def test_other_keys_at_the_top_are_refused(key: str, tmp_path: Path) -> None:
     with pytest.raises(Refusals, match=f"{key}: is not a setting"):
         read({key: {}, "deployments": {"a": GOOD}}, tmp_path)
+
+
+def test_a_chart_from_plain_http_is_warned_of(tmp_path: Path) -> None:
+    content = {"deployments": {"a": changed(agent__repository="http://charts.acme.example")}}
+    (found,) = read(content, tmp_path).values()
+    assert any(line.startswith("agent.repository: plain http") for line in found.warnings())

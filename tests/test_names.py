@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from astro_xcom import names
 from astro_xcom.names import aws as rules
+from astro_xcom.names import azure
 from astro_xcom.refusal import Refused
 
 Check = Callable[[str], str]
@@ -292,3 +293,16 @@ def test_a_folder_contains_another_exactly_when_it_holds_its_objects(outer: str,
 )
 def test_versions_compare_as_numbers(lower: str, higher: str) -> None:
     assert names.version_key(lower) < names.version_key(higher)
+
+
+@pytest.mark.parametrize(("rule", "longest"), [(names.object_path, 512), (names.connection_id, 250)])
+def test_what_is_too_long_is_refused(rule: Callable[[str], str], longest: int) -> None:
+    assert rule("x" * longest) == "x" * longest
+    with pytest.raises(Refused, match=f"{longest} characters at most"):
+        rule("x" * (longest + 1))
+
+
+def test_the_firewall_of_an_account_has_a_limit() -> None:
+    azure.ip_rules(["198.51.100.7"] * 400)
+    with pytest.raises(Refused, match="400 ranges at most"):
+        azure.ip_rules(["198.51.100.7"] * 401)

@@ -98,6 +98,7 @@ class XComAccount(XComAccountRef):
         check(rules.replication, replication)
         for subnet in subnets:
             check(rules.subnet_id, subnet)
+        rules.ip_rules(ip_rules)
         for ip_rule in ip_rules:
             check(rules.ip_rule, ip_rule)
         check(rules.subnet_id, private_endpoint_subnet)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
+from astro_xcom.names.limits import AIRFLOW_CONNECTION_ID, OBJECT_KEY
 from astro_xcom.refusal import Refused
 
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -117,6 +118,9 @@ def object_path(value: str) -> str:
 
     Plain segments only: `*` and `?` would be wildcards in an IAM policy, `@` and `:` would break the XCom URL.
     """
+    longest = OBJECT_KEY.most // 2  # the rest is for the names of DAG, run, task and key
+    if len(value) > longest:
+        raise Refused(f"must be {longest} characters at most: an object's name has {OBJECT_KEY.most}", got=value)
     dots = {".", ".."} & set(value.split("/"))
     if value == "" or (re.fullmatch(r"[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*", value) and not dots):
         return value
@@ -190,6 +194,8 @@ def connection_id(value: str) -> str:
     """An Airflow connection id, as it can stand in front of `@` in an object-storage URL."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", value):
         raise Refused("must be letters, digits and _ . - (it is written in front of '@' in the XCom path)", got=value)
+    if len(value) > AIRFLOW_CONNECTION_ID.most:
+        raise Refused(f"must be {AIRFLOW_CONNECTION_ID.most} characters at most: Airflow keeps no more", got=value)
     return value
 
 

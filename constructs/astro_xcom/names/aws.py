@@ -349,6 +349,17 @@ def check_trust_policy_size(
     return size
 
 
+# ---- Terraform's state
+
+
+def state_key(value: str) -> str:
+    """The object that Terraform keeps its state in, as its s3 backend takes it."""
+    if not value or value.startswith("/") or value.endswith("/"):
+        inner = value.strip("/")
+        raise Refused("must not be empty, nor start or end with '/'", got=value, hint=f'"{inner}"' if inner else None)
+    return value
+
+
 # ---- permissions beside XComs
 
 BESIDE = "beside-xcoms"

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from urllib.parse import urlsplit
 
 from astro_xcom.names import digest, limits, slug, try_instead
@@ -22,7 +22,14 @@ CREDENTIAL = r"[A-Za-z0-9][A-Za-z0-9_-]{2,119}"
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 VAULT = r"(?=[A-Za-z0-9-]{3,24}(?:/|\.|\Z))[A-Za-z]([A-Za-z0-9]|-(?!-))*[A-Za-z0-9]"
 EXAMPLE = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/data"
-PRIVATE = [ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
+PRIVATE = [
+    ipaddress.IPv4Network(text)
+    for text in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
+        "224.0.0.0/3",
+    )
+]  # fmt: skip
+"""Nobody comes from these over the internet."""
 
 
 def guid(value: str) -> str:
@@ -270,6 +277,8 @@ def ip_rule(value: str) -> str:
         network = ipaddress.IPv4Network(value, strict=False)
     except ValueError:
         raise Refused("must be an IPv4 address or range", got=value, hint='"198.51.100.0/24"') from None
+    if network.prefixlen == 0:
+        raise Refused("would let every address in: for that leave storage.network out", got=value)
     if any(network.subnet_of(private) for private in PRIVATE):
         raise Refused("must be public: the firewall never sees private addresses; use subnets for those", got=value)
     if "/" in value and network.prefixlen > 30:
@@ -278,6 +287,12 @@ def ip_rule(value: str) -> str:
     if "/" in value and str(network) != value:
         raise Refused("must be a range by its first address", got=value, hint=f'"{network}"')
     return value
+
+
+def ip_rules(values: Collection[str]) -> None:
+    """How many ranges the firewall of an account takes."""
+    if len(values) > limits.AZURE_IP_RULES.most:
+        raise Refused(f"an account takes {limits.AZURE_IP_RULES.most} ranges at most", got=len(values))
 
 
 # ---- resource ids

@@ -19,4 +19,7 @@ AWS_TAGS = Limit(50, "IAM user guide, Tags for IAM resources; S3 user guide, Usi
 AZURE_TAGS = Limit(50, "Azure Resource Manager, Use tags to organize your resources", "2026-11")
 GOOGLE_LABELS = Limit(64, "Google Cloud, Requirements for labels", "2026-11")
 AZURE_PREFIXES = Limit(10, "Azure Storage, Lifecycle management policies: prefixes of a rule", "2026-11")
+AZURE_IP_RULES = Limit(400, "Azure Storage, Configure network security: IP network rules of an account", "2026-11")
+OBJECT_KEY = Limit(1024, "S3, Blob Storage and Cloud Storage: length of an object's name", "2026-11")
+AIRFLOW_CONNECTION_ID = Limit(250, "Airflow 3, column conn_id", "2026-11")
 AZURE_CREDENTIALS = Limit(20, "Microsoft Entra, Considerations for federated identity credentials", "2026-11")

@@ -93,6 +93,7 @@ class AzureNetwork(Settings):
     def _somebody_comes_in(self) -> Iterator[str | Refused]:
         if not self.subnets and not self.ip_rules:
             yield Refused("needs subnets or ip_rules, those of the agents: nothing else would reach the account")
+        yield from attempt(rules.ip_rules, self.ip_rules, field="ip_rules")
 
 
 class AzurePrivateEndpoint(Settings):

@@ -231,6 +231,8 @@ class Deployment(Settings):
                 )
         elif not self.storage.protect_from_destroy:
             found.append("storage.protect_from_destroy: while it is false, a destroy or an edit may delete every XCom")
+        if (self.agent.chart_repository() or "").startswith("http://"):
+            found.append("agent.repository: plain http: whoever is in between may give the agents another chart")
         if self.agent.former_service_accounts:
             found.append(
                 "agent.former_service_accounts: remove the line once no pod runs as "

@@ -80,7 +80,7 @@ class S3State(Backend):
     own, default, place = "key", "astro-xcom/{}.tfstate", ("bucket",)
     bucket: Annotated[str, AfterValidator(aws.existing_s3_bucket)]
     region: AwsRegion
-    key: Annotated[str, Field(min_length=1)] | None = None
+    key: Annotated[str, Field(min_length=1), AfterValidator(aws.state_key)] | None = None
     """Default: `astro-xcom/<deployment>.tfstate`."""
     kms_key_arn: Annotated[str, AfterValidator(aws.kms_key_arn)] | None = None
 
