@@ -3,7 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from cdktf import Token
+from cdktf import Fn, Token
+from constructs import Construct
+
+from astro_xcom.refusal import Refused
+from astro_xcom.xcom import LONGEST_RECOVERY_DAYS, recovery_days
 
 T = TypeVar("T")
 
@@ -28,3 +32,17 @@ def check(rule: Callable[[T], T], value: T | None) -> None:
     """Apply a rule of astro_xcom.names to a value that can be read."""
     if value is not None and is_known(value):
         rule(value)
+
+
+def shortest_recovery(retention_days: int) -> int:
+    """How long a deleted value can be restored, also where only Terraform will know how long values live."""
+    if is_known(retention_days):
+        return recovery_days(retention_days)
+    return int(Token.as_number(Fn.min([retention_days, LONGEST_RECOVERY_DAYS])))
+
+
+def once(scope: Construct, id_: str, name: str) -> str:
+    """The id of a folder. Refuses the second one of a name: it is part of addresses."""
+    if scope.node.try_find_child(id_) is not None:
+        raise Refused("is a folder that was asked for before: keep what folder() returned", got=name)
+    return id_

@@ -49,8 +49,8 @@ from astro_xcom.aws.irsa import IrsaRoleRef
 from astro_xcom.lifecycle import NEW_FIRST, protected
 from astro_xcom.names import aws as rules
 from astro_xcom.refusal import Refused, at
-from astro_xcom.tokens import check, is_known
-from astro_xcom.xcom import XComLocation, object_url, recovery_days
+from astro_xcom.tokens import check, is_known, once, shortest_recovery
+from astro_xcom.xcom import XComLocation, object_url
 
 OBJECT_ACTIONS = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
 READ_WITH_KEY = "kms:Decrypt"
@@ -109,7 +109,7 @@ class XComBucketRef(Construct):
         names.dns_label(name, longest=FOLDER_NAME)
         folder = XComBucketRef(
             self,
-            f"folder-{name}",
+            once(self, f"folder-{name}", name),
             name=self.name,
             path=f"{self.path}/{name}" if self.path else name,
             state_store_path=f"{self.state_store_path}/{name}" if self.state_store_path else None,
@@ -424,7 +424,7 @@ class XComBucket(XComBucketRef):
                 expiration=[S3BucketLifecycleConfigurationRuleExpiration(expired_object_delete_marker=True)],
                 noncurrent_version_expiration=[
                     S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(
-                        noncurrent_days=recovery_days(retention_days)
+                        noncurrent_days=shortest_recovery(retention_days)
                     )
                 ],
             ),

@@ -24,8 +24,8 @@ from astro_xcom.lifecycle import protected
 from astro_xcom.names import azure as rules
 from astro_xcom.names import limits, places
 from astro_xcom.refusal import Refused
-from astro_xcom.tokens import check, is_known
-from astro_xcom.xcom import XComLocation, object_url, recovery_days
+from astro_xcom.tokens import check, is_known, once, shortest_recovery
+from astro_xcom.xcom import XComLocation, object_url
 
 ROLE = rules.STORAGE_ROLE
 FOLDER_NAME = 48  # as on the other clouds
@@ -157,7 +157,7 @@ class _XComFolder(XComContainerRef):
         names.dns_label(name, longest=FOLDER_NAME)
         super().__init__(
             container,
-            f"folder-{name}",
+            once(container, f"folder-{name}", name),
             account=container.account,
             name=container.name,
             path=f"{container.path}/{name}" if container.path else name,
@@ -287,7 +287,7 @@ class XComContainer(XComContainerRef):
                 actions=actions,
             )
 
-        days = recovery_days(retention_days)
+        days = shortest_recovery(retention_days)
         expiring = [f"{self.name}/{path}/" if path else f"{self.name}/" for path in (self.path, *former_paths)]
         most = limits.AZURE_PREFIXES.most
         return [

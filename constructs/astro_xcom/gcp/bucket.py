@@ -29,13 +29,15 @@ from astro_xcom.gcp.workload_identity import Principals
 from astro_xcom.lifecycle import NEW_FIRST, protected
 from astro_xcom.names import gcp as rules
 from astro_xcom.refusal import Refused
-from astro_xcom.tokens import check, is_known
-from astro_xcom.xcom import XComLocation, object_url, recovery_days
+from astro_xcom.tokens import check, is_known, once, shortest_recovery
+from astro_xcom.xcom import XComLocation, object_url
 
 KEY_ROLE = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
 FORMER_KEY_ROLE = "roles/cloudkms.cryptoKeyDecrypter"
 ABORT_UPLOADS_AFTER_DAYS = 7
 SECONDS_OF_A_DAY = 86400
+ROTATION_DAYS = 90
+"""After how long a key created here is rotated, unless somebody says so."""
 FOLDER_NAME = 48  # as on the other clouds
 
 
@@ -124,7 +126,7 @@ class _XComFolder(XComBucketRef):
         names.dns_label(name, longest=FOLDER_NAME)
         super().__init__(
             bucket,
-            f"folder-{name}",
+            once(bucket, f"folder-{name}", name),
             name=bucket.name,
             path=f"{bucket.path}/{name}" if bucket.path else name,
             state_store_path=f"{bucket.state_store_path}/{name}" if bucket.state_store_path else None,
@@ -173,7 +175,7 @@ class XComBucket(XComBucketRef):
         dual_region: Sequence[str] | None = None,
         customer_managed_key: bool = False,
         kms_key_name: str | None = None,
-        key_rotation_days: int = 90,
+        key_rotation_days: int | None = None,
         grant_kms_key: bool = True,
         former_kms_key_names: Sequence[str] = (),
         soft_delete_days: int = 0,
@@ -209,6 +211,13 @@ class XComBucket(XComBucketRef):
             raise Refused("location must be known to make a key for it; give a kms_key_name")
         if is_known(retention_days) and retention_days < 1:
             raise Refused("retention_days must be at least 1", got=retention_days)
+        own_key = customer_managed_key and kms_key_name is None
+        if key_rotation_days is not None and not own_key:
+            raise Refused("key_rotation_days is only used with customer_managed_key=True and no kms_key_name")
+        if not grant_kms_key and not customer_managed_key:
+            raise Refused("grant_kms_key=False is only used with customer_managed_key=True")
+        if key_rotation_days is None:
+            key_rotation_days = ROTATION_DAYS
         if is_known(key_rotation_days) and not 1 <= key_rotation_days <= 90:
             raise Refused("key_rotation_days must be 1-90", got=key_rotation_days)
         if force_destroy and protect_from_destroy:
@@ -331,7 +340,7 @@ class XComBucket(XComBucketRef):
             StorageBucketLifecycleRule(
                 action=StorageBucketLifecycleRuleAction(type="Delete"),
                 condition=StorageBucketLifecycleRuleCondition(
-                    days_since_noncurrent_time=recovery_days(retention_days),
+                    days_since_noncurrent_time=shortest_recovery(retention_days),
                     with_state="ARCHIVED",
                     send_age_if_zero=False,  # else the provider adds an age of 0
                 ),

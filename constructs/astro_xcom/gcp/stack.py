@@ -92,7 +92,7 @@ class GcpXComStack(XComStack):
             dual_region=storage.dual_region,
             customer_managed_key=storage.encryption == "customer-managed",
             kms_key_name=storage.kms_key_name,
-            key_rotation_days=storage.key_rotation_days,
+            key_rotation_days=storage.key_rotation_days if storage.makes_key else None,
             grant_kms_key=storage.grant_kms_key,
             former_kms_key_names=storage.former_kms_key_names,
             former_paths=[*storage.former_paths, *storage.shared_paths],

@@ -145,9 +145,13 @@ class GcpStorage(Storage):
     def _may_be_emptied(self) -> Iterator[str | Refused]:
         yield from attempt(check_force_destroy, self, self.force_destroy, self.existing)
 
+    @property
+    def makes_key(self) -> bool:
+        """Whether the bucket's key is created here."""
+        return self.encryption == "customer-managed" and self.kms_key_name is None
+
     def _key_fits(self, location: str) -> None:
-        made = self.encryption == "customer-managed" and self.kms_key_name is None
-        if "key_rotation_days" in self.model_fields_set and not made:
+        if "key_rotation_days" in self.model_fields_set and not self.makes_key:
             raise Refused(
                 "only for a key made here: with encryption customer-managed and no kms_key_name",
                 got=self.key_rotation_days,
