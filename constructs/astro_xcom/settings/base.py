@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -22,9 +22,6 @@ from typing_extensions import Self
 from astro_xcom import names
 from astro_xcom.names import aws as rules
 from astro_xcom.refusal import Refusals, Refused
-
-if TYPE_CHECKING:
-    from pydantic_core import InitErrorDetails
 
 Rule = TypeVar("Rule", bound=Callable[[Any], Iterator[str | Refused]])
 VALID: ContextVar[dict[str, Any]] = ContextVar("VALID")
@@ -93,12 +90,12 @@ def _problems(settings: Settings, *unknown: type[Exception]) -> Iterator[str | R
             continue
 
 
-def _again(details: Any) -> "InitErrorDetails":
+def _again(details: Any) -> Any:
     """An error of pydantic, to be raised with others."""
-    return {key: details[key] for key in ("type", "loc", "input", "ctx") if key in details}  # type: ignore[return-value]
+    return {key: details[key] for key in ("type", "loc", "input", "ctx") if key in details}
 
 
-def _refused(given: Any, problems: list[str | Refused]) -> "InitErrorDetails":
+def _refused(given: Any, problems: list[str | Refused]) -> Any:
     return {"type": "value_error", "loc": (), "input": given, "ctx": {"error": Refusals(problems)}}
 
 
