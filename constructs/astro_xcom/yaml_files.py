@@ -10,7 +10,7 @@ import yaml
 from astro_xcom.files import read_text
 from astro_xcom.refusal import Refusals, Refused, shown
 
-TEXT = "tag:yaml.org,2002:str"
+TEXT, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 LARGEST_FLOAT = 1e200  # CDKTF takes numbers of some 1e289 for its own tokens
 LARGEST_FILE = 2**19
 """Bytes. Kubernetes stores no release of 1 MiB, and PyYAML takes seconds for what is half of that."""
@@ -73,6 +73,21 @@ class HelmLoader(yaml.SafeLoader):
                 raise _error(f"{what}: more than {LARGEST_CONTENT:,} values", event.start_mark)
         return node
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put what `<<` names in front. Of one key the last value counts, while PyYAML 6.0.4 takes the first."""
+        pairs: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        for key, value in node.value:
+            if key.tag != MERGE:
+                pairs[key.value] = (key, value)
+                continue
+            merged = value.value if isinstance(value, yaml.SequenceNode) else [value]
+            if not all(isinstance(each, yaml.MappingNode) for each in merged):
+                super().flatten_mapping(node)  # says what is wrong
+            for each in reversed(merged):
+                self.flatten_mapping(each)
+                pairs |= {each_key.value: (each_key, item) for each_key, item in each.value}
+        node.value = list(pairs.values())
+
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._open: list[str | None] = []  # the anchors of the nodes around
@@ -87,7 +102,7 @@ def _error(problem: str, mark: Any) -> yaml.MarkedYAMLError:
 def _check_keys(node: yaml.MappingNode) -> None:
     seen: dict[str, int] = {}
     for position, (key, _) in enumerate(node.value):
-        if key.tag == "tag:yaml.org,2002:merge":
+        if key.tag == MERGE:
             if position:
                 raise _error("<< must come first in its mapping", key.start_mark)
         elif key.value == UNSPEAKABLE:
