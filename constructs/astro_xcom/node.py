@@ -175,8 +175,13 @@ def _guarded_stop(stop: Callable[[Any], None], said: list[str]) -> Callable[[Any
         if process is not None and process.poll() is not None:
             with suppress(OSError, ValueError):
                 process.stdin.close()  # what is left in it nobody reads
-        with suppress(Exception):
+        try:
             stop(self)
+        except KeyboardInterrupt:  # Ctrl-C while it ends: what was to be written is written
+            if process is not None:
+                process.kill()
+        except Exception:  # noqa: S110 - it is over anyway
+            pass
         with suppress(Exception):
             self._ctx_stack.close()
         if process is None or process.returncode == 0:

@@ -21,8 +21,8 @@ OUT = "cdktf.out"
 @contextmanager
 def temporary_app() -> Iterator["App"]:
     """A CDKTF app whose output is in a folder that goes again, whatever happens."""
-    if "SYNTH_HCL_OUTPUT" in os.environ:
-        raise Refused("SYNTH_HCL_OUTPUT must not be set: the stacks are JSON", hint="to unset it")
+    if os.environ.get("SYNTH_HCL_OUTPUT") == "true":  # the cdktf command sets it to false
+        raise Refused("SYNTH_HCL_OUTPUT must not be true (--hcl): the stacks are JSON", hint="to unset it")
     from cdktf import App  # only for a good file: it takes a while
 
     with TemporaryDirectory(prefix="astro-xcom-") as folder:

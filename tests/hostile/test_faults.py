@@ -66,7 +66,7 @@ FAULTS = (
         env={"JSII_RUNTIME_PACKAGE_CACHE_ROOT": "/dev/null/x"},
         line="JSII_RUNTIME_PACKAGE_CACHE_ROOT must be a folder .*",
     ),
-    Fault(name="HCL is asked for", env={"SYNTH_HCL_OUTPUT": "true"}, line="SYNTH_HCL_OUTPUT must not be set: .*"),
+    Fault(name="HCL is asked for", env={"SYNTH_HCL_OUTPUT": "true"}, line="SYNTH_HCL_OUTPUT must not be true .*"),
     Fault(
         name="context that is no JSON", env={"CDKTF_CONTEXT_JSON": "{"}, line="failed, .*JSON.*; --debug shows where"
     ),

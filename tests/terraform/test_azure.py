@@ -142,7 +142,7 @@ def test_a_maximal_account(stacks: dict[str, Path], applied: Applied) -> None:
     assert sorted(rules["ip_rules"]) == ["198.51.100.0/24", "203.0.113.7"]
     assert sorted(rules["bypass"]) == ["AzureServices", "Metrics"]
     (key,) = account["customer_managed_key"]
-    (grant,) = [grant for grant in run.resources("azurerm_role_assignment") if "keys" in grant["scope"]]
+    (grant,) = [grant for grant in run.resources("azurerm_role_assignment") if grant["scope"].endswith("/keys/xcom")]
     (identity,) = [found for found in run.resources("azurerm_user_assigned_identity") if found["name"].endswith("-key")]
     assert key["user_assigned_identity_id"] == identity["id"]
     assert grant["principal_id"] == identity["principal_id"]
