@@ -150,3 +150,13 @@ def test_a_chart_folder_is_found_from_the_stacks_folder_and_has_no_repository(tm
     )
     assert release["chart"] == "../../.././charts/agent"
     assert "repository" not in release
+
+
+@pytest.mark.parametrize("authentication", ["exec", "token"])
+def test_the_token_is_of_the_clusters_own_region(authentication: str, tmp_path: Path) -> None:
+    cluster = f"cluster: {{name: data-prod, region: eu-west-1, authentication: {authentication}}}"
+    body = body_of(MINIMAL.replace("cluster: {name: data-prod}", cluster), tmp_path)
+    if authentication == "exec":
+        assert body["provider"]["helm"][0]["kubernetes"]["exec"]["args"][-2:] == ["--region", "eu-west-1"]
+    else:
+        assert only(body, "aws_eks_cluster_auth", kind="data")["region"] == "eu-west-1"

@@ -6,7 +6,7 @@ import yaml
 from astro_xcom.posture import ACCEPTED, accepted
 from astro_xcom.settings import Deployment
 from posture.commands import posture
-from support import EXAMPLE, GOLDEN
+from support import EXAMPLE, GOLDEN, read
 
 DEPLOYMENTS = ("-f", str(EXAMPLE / "deployments.yaml"))
 OWN = ("-f", str(Path(__file__).parent / "deployments.yaml"))
@@ -131,3 +131,13 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     assert posture(*DEPLOYMENTS, "-o", str(tmp_path / "file")).code == 1
     ran = posture(*DEPLOYMENTS, "-o", str(tmp_path / "file" / "below"))
     assert ran.code == f"{tmp_path}/file/below: cannot be written: not a directory"
+
+
+@pytest.mark.parametrize(("replication", "fails"), [("LRS", True), ("ZRS", True), ("GRS", False), ("GZRS", False)])
+def test_a_copy_in_another_region_is_what_checkov_asks_for(replication: str, fails: bool, tmp_path: Path) -> None:
+    base = yaml.safe_load((EXAMPLE / "deployments.yaml").read_text())
+    deployment = base["deployments"]["azure-example"]
+    deployment["storage"]["replication"] = replication
+    del base["defaults"]["agent"]["values_files"]
+    (azure,) = read(yaml.safe_dump({"defaults": base["defaults"], "deployments": {"a": deployment}}), tmp_path).values()
+    assert ("CKV_AZURE_206" in {each.id for each in accepted("checkov", [azure])}) == fails
