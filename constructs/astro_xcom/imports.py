@@ -14,10 +14,6 @@ from astro_xcom.names import aws, azure, gcp
 from astro_xcom.refusal import Refusals, Refused, shown
 from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
 
-GCP_BUCKET_ROLES = {"objects": "roles/storage.objectAdmin", "bucket": "roles/storage.legacyBucketReader"}
-GCP_USER_ROLE = "roles/iam.workloadIdentityUser"
-GCP_KEY_ROLE = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
-GCP_FORMER_KEY_ROLE = "roles/cloudkms.cryptoKeyDecrypter"
 ACCOUNTS = "/providers/Microsoft.Storage/storageAccounts/"
 IDENTITIES = "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
 ASSIGNMENT = re.compile(r"(?P<scope>/.+)/providers/Microsoft\.Authorization/roleAssignments/[0-9A-Fa-f-]{36}")
@@ -261,7 +257,7 @@ def _on_gcp(name: str, deployment: GcpDeployment) -> Found:
         account = f"projects/{project}/serviceAccounts/{email}"
         where = address("google_service_account", "identity", "account")
         yield "service-account", Importable(address=where, id=account)
-    for kind, role in GCP_BUCKET_ROLES.items() if identity.grant_storage else ():
+    for kind, role in gcp.STORAGE_ROLES.items() if identity.grant_storage else ():
         where = address("google_storage_bucket_iam_member", "storage", f"{kind}-identity")
         id_ = f"b/{storage.bucket} {role} serviceAccount:{email}"
         yield f"member {kind}", Importable(address=where, id=id_, parents=("bucket", "service-account"))
@@ -271,7 +267,7 @@ def _on_gcp(name: str, deployment: GcpDeployment) -> Found:
         for namespace, service_account in _accounts(deployment):
             key = f"{pool.removesuffix(gcp.POOL)}_{namespace}_{service_account}"
             where = address("google_service_account_iam_member", "identity", f"user-{key}")
-            id_ = f"{account} {GCP_USER_ROLE} serviceAccount:{pool}[{namespace}/{service_account}]"
+            id_ = f"{account} {gcp.USER_ROLE} serviceAccount:{pool}[{namespace}/{service_account}]"
             thing = f"member {front}{namespace}/{service_account}"
             yield thing, Importable(address=where, id=id_, parents=("service-account",))
 
@@ -289,7 +285,7 @@ def _direct_on_gcp(deployment: GcpDeployment) -> Found:
             front = "" if pool == deployment.cluster.pool(project) else f"{pool.removesuffix(gcp.POOL)} "
             who = f"{front}{namespace}/{account}"
             subject = f"/locations/global/workloadIdentityPools/{pool}/subject/ns/{namespace}/sa/{account}"
-            for kind, role in GCP_BUCKET_ROLES.items() if identity.grant_storage else ():
+            for kind, role in gcp.STORAGE_ROLES.items() if identity.grant_storage else ():
                 where = address("google_storage_bucket_iam_member", "storage", f"{kind}-identity-{key}")
                 yield (
                     f"member {kind} {who}",
@@ -337,10 +333,10 @@ def _bucket_on_gcp(deployment: GcpDeployment) -> Found:
             yield "key", Importable(address=where, id=key, parents=("key-ring",))
         if storage.grant_kms_key:
             id_ = "given-key-grant" if storage.kms_key_name else "key-grant"
-            yield "key-grant", _key_member(id_, key, GCP_KEY_ROLE)
+            yield "key-grant", _key_member(id_, key, gcp.KEY_ROLE)
     for former in storage.former_kms_key_names:
         own = former.replace("/", ".")
-        yield f"former-key-grant {own}", _key_member(f"former-key-grant-{own}", former, GCP_FORMER_KEY_ROLE)
+        yield f"former-key-grant {own}", _key_member(f"former-key-grant-{own}", former, gcp.FORMER_KEY_ROLE)
     where = address("google_storage_bucket", "storage", "bucket")
     yield "bucket", Importable(address=where, id=storage.bucket, parents=("key",))
 

@@ -46,3 +46,18 @@ def once(scope: Construct, id_: str, name: str) -> str:
     if scope.node.try_find_child(id_) is not None:
         raise Refused("is a folder that was asked for before: keep what folder() returned", got=name)
     return id_
+
+
+SUBJECT = "system:serviceaccount:"
+
+
+def namespace_and_name(subject: str) -> tuple[str, str]:
+    """Those of a service account, where the cloud takes each by name: as part of addresses, and without wildcards."""
+    namespace, _, name = subject.removeprefix(SUBJECT).partition(":")
+    if not is_known(subject) or not subject.startswith(SUBJECT) or not namespace or not name or "*" in subject:
+        raise Refused(
+            "must name one Kubernetes service account, known when the JSON is written: there are no wildcards for them",
+            got=subject,
+            hint=f'"{SUBJECT}astro:prod-triggerer"',
+        )
+    return namespace, name

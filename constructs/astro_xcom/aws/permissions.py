@@ -15,7 +15,7 @@ from constructs import Construct
 
 from astro_xcom.lifecycle import NEW_FIRST
 from astro_xcom.names import aws as rules
-from astro_xcom.refusal import Refused
+from astro_xcom.refusal import Refused, at
 from astro_xcom.tokens import check, is_known
 
 
@@ -56,14 +56,9 @@ def check_permissions(policy_arns: Sequence[str], statements: Sequence[PolicySta
                 hint="an IamRolePolicyAttachment of your own, with role=role.name",
             )
         rules.attached_policy_arn(arn)
-        if list(policy_arns).count(arn) > 1:
-            raise Refused("policy_arns must name each policy once", got=arn)
-    if len(policy_arns) > rules.MOST_ATTACHED:
-        raise Refused(f"a role has at most {rules.MOST_ATTACHED} managed policies", got=len(policy_arns))
-    sids = [statement.sid for statement in statements if statement.sid is not None]
-    for sid in sids:
-        if sids.count(sid) > 1:
-            raise Refused("each sid must be there once", got=sid)
+    with at("policy_arns"):
+        rules.attached_policies(policy_arns)
+    rules.statement_ids(statement.sid for statement in statements)
     rules.inline_policy_size(_size(statements))
 
 

@@ -16,9 +16,7 @@ from astro_xcom.aws.eks import EksPodIdentityCluster
 from astro_xcom.lifecycle import NEW_FIRST
 from astro_xcom.names.aws import POD_IDENTITY_ACTIONS, POD_IDENTITY_SERVICE, POD_IDENTITY_TAGS
 from astro_xcom.refusal import Refused
-from astro_xcom.tokens import is_known
-
-SUBJECT = "system:serviceaccount:"
+from astro_xcom.tokens import namespace_and_name
 
 
 class PodIdentityAssociations(Construct):
@@ -57,18 +55,6 @@ class PodIdentityAssociations(Construct):
         ]
         self.dependencies: list[ITerraformDependable] = [*self.resources]
         """What has to exist before an agent starts."""
-
-
-def namespace_and_name(subject: str) -> tuple[str, str]:
-    """What an association names of a subject."""
-    namespace, _, name = subject.removeprefix(SUBJECT).partition(":")
-    if not is_known(subject) or not subject.startswith(SUBJECT) or not namespace or not name or "*" in subject:
-        raise Refused(
-            "must name one Kubernetes service account, known when the JSON is written",
-            got=subject,
-            hint=f'"{SUBJECT}astro:prod-triggerer"',
-        )
-    return namespace, name
 
 
 def trust(

@@ -32,8 +32,6 @@ from astro_xcom.refusal import Refused
 from astro_xcom.tokens import check, is_known, once, shortest_recovery
 from astro_xcom.xcom import XComLocation, object_url
 
-KEY_ROLE = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
-FORMER_KEY_ROLE = "roles/cloudkms.cryptoKeyDecrypter"
 ABORT_UPLOADS_AFTER_DAYS = 7
 SECONDS_OF_A_DAY = 86400
 ROTATION_DAYS = 90
@@ -299,7 +297,7 @@ class XComBucket(XComBucketRef):
             self,
             id_,
             crypto_key_id=kms_key_name,
-            role=KEY_ROLE,
+            role=rules.KEY_ROLE,
             member=self._storage_agent(project).member,
             lifecycle=NEW_FIRST,
         )
@@ -311,7 +309,7 @@ class XComBucket(XComBucketRef):
             self,
             f"former-key-grant-{kms_key_name.replace('/', '.')}",
             crypto_key_id=kms_key_name,
-            role=FORMER_KEY_ROLE,
+            role=rules.FORMER_KEY_ROLE,
             member=self._storage_agent(project).member,
             lifecycle=NEW_FIRST,
         )

@@ -14,12 +14,10 @@ from astro_xcom.lifecycle import NEW_FIRST
 from astro_xcom.names import gcp as rules
 from astro_xcom.permissions import RoleOn
 from astro_xcom.refusal import Refused
-from astro_xcom.tokens import check, is_known
+from astro_xcom.tokens import check, is_known, namespace_and_name
 from astro_xcom.xcom import PodIdentity
 
 ANNOTATION = "iam.gke.io/gcp-service-account"
-USER_ROLE = "roles/iam.workloadIdentityUser"
-SUBJECT = "system:serviceaccount:"
 
 
 class Principals(Construct):
@@ -63,7 +61,7 @@ class DirectPrincipals(Principals):
             raise Refused("needs at least one workload pool and one subject, else nobody would get a role")
         found: dict[str, str] = {}
         for pool in pools:
-            for namespace, name in map(_namespace_and_name, subjects):
+            for namespace, name in map(namespace_and_name, subjects):
                 key = _key(pool, namespace, name)
                 if key not in found:
                     found[key] = pool.principal(namespace, name)
@@ -144,7 +142,7 @@ class WorkloadIdentity(WorkloadIdentityRef):
                     self,
                     f"user-{key}",
                     service_account_id=account,
-                    role=USER_ROLE,
+                    role=rules.USER_ROLE,
                     member=member,
                     # Not where the account is somebody else's: when one that was created here is handed over, the old
                     # and the new member are one and the same, and go with the old.
@@ -162,7 +160,7 @@ class WorkloadIdentity(WorkloadIdentityRef):
 
 def members(pools: Sequence[GkeWorkloadPool], subjects: Sequence[str]) -> dict[str, str]:
     """The IAM members for these Kubernetes service accounts, each by a stable key; pools of the same name are one."""
-    return dict(_member(pool, *_namespace_and_name(subject)) for pool in pools for subject in subjects)
+    return dict(_member(pool, *namespace_and_name(subject)) for pool in pools for subject in subjects)
 
 
 def _member(pool: GkeWorkloadPool, namespace: str, name: str) -> tuple[str, str]:
@@ -172,14 +170,3 @@ def _member(pool: GkeWorkloadPool, namespace: str, name: str) -> tuple[str, str]
 def _key(pool: GkeWorkloadPool, namespace: str, name: str) -> str:
     front = pool.name.removesuffix(rules.POOL) if is_known(pool.name) else pool.node.id
     return f"{front}_{namespace}_{name}"
-
-
-def _namespace_and_name(subject: str) -> tuple[str, str]:
-    namespace, _, name = subject.removeprefix(SUBJECT).partition(":")
-    if not is_known(subject) or not subject.startswith(SUBJECT) or not namespace or not name or "*" in subject:
-        raise Refused(
-            "must name one Kubernetes service account, known when the JSON is written: IAM has no wildcards for them",
-            got=subject,
-            hint=f'"{SUBJECT}astro:prod-triggerer"',
-        )
-    return namespace, name

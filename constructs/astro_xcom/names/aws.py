@@ -381,6 +381,23 @@ def attached_policy_arn(value: str) -> str:
     return value
 
 
+def attached_policies(arns: Sequence[str]) -> None:
+    """The managed policies of a role: each once, and no more than IAM takes."""
+    for arn in arns:
+        if arns.count(arn) > 1:
+            raise Refused("must name each policy once", got=arn)
+    if len(arns) > MOST_ATTACHED:
+        raise Refused(f"a role has at most {MOST_ATTACHED} managed policies", got=len(arns))
+
+
+def statement_ids(sids: Iterable[str | None]) -> None:
+    """The ids of a policy's statements: each once."""
+    given = [sid for sid in sids if sid is not None]
+    for sid in given:
+        if given.count(sid) > 1:
+            raise Refused("each sid must be there once", got=sid)
+
+
 def policy_key(arn: str) -> str:
     """A managed policy's own part of an address: its account and its name with the path."""
     account, name = arn.split(":", 5)[4:]

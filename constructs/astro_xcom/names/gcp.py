@@ -258,6 +258,9 @@ def label_value(value: str) -> str:
 
 # ---- permissions
 
+USER_ROLE = "roles/iam.workloadIdentityUser"
+KEY_ROLE = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
+FORMER_KEY_ROLE = "roles/cloudkms.cryptoKeyDecrypter"
 STORAGE_ROLES = {"objects": "roles/storage.objectAdmin", "bucket": "roles/storage.legacyBucketReader"}
 """What agents get on the bucket. The client asks for the bucket itself before it writes into an empty one, and
 objectAdmin does not let it."""

@@ -148,20 +148,13 @@ class AwsIdentity(Settings):
     @field_validator("policy_arns")
     @classmethod
     def _each_policy_once(cls, arns: tuple[str, ...]) -> tuple[str, ...]:
-        for arn in arns:
-            if arns.count(arn) > 1:
-                raise Refused("must name each policy once", got=arn)
-        if len(arns) > rules.MOST_ATTACHED:
-            raise Refused(f"a role has at most {rules.MOST_ATTACHED} managed policies", got=len(arns))
+        rules.attached_policies(arns)
         return arns
 
     @field_validator("policy_statements")
     @classmethod
     def _each_sid_once(cls, statements: tuple[AwsPolicyStatement, ...]) -> tuple[AwsPolicyStatement, ...]:
-        sids = [statement.sid for statement in statements if statement.sid is not None]
-        for sid in sids:
-            if sids.count(sid) > 1:
-                raise Refused("each sid must be there once", got=sid)
+        rules.statement_ids(statement.sid for statement in statements)
         rules.inline_policy_size(sum(len(statement.model_dump_json(exclude_none=True)) for statement in statements))
         return statements
 
