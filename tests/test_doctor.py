@@ -583,6 +583,18 @@ def test_a_command_that_hangs_is_ended_with_what_it_started(cloud: str, doctor: 
     assert "not known  secret token: kubectl did not answer" in out
 
 
+def ends(pid: int) -> bool:
+    """A kill takes a moment on a busy machine, and what nobody reaps stays as a zombie."""
+    for _ in range(200):
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.05)
+    return False
+
+
 def test_what_a_command_started_does_not_keep_it_alive(doctor: Doctor) -> None:
     doctor("gcp", good("gcp"))
     helm = doctor.folder / "bin" / "helm"
@@ -591,8 +603,7 @@ def test_what_a_command_started_does_not_keep_it_alive(doctor: Doctor) -> None:
     doctor.monkeypatch.setattr(Doctor, "_commands", lambda *_: None)
     _, out = doctor("gcp", {}, "--timeout", "1")
     assert time.monotonic() - start < 30
-    started = int((doctor.folder / "started").read_text())
-    assert not psutil.pid_exists(started) or psutil.Process(started).status() == psutil.STATUS_ZOMBIE
+    assert ends(int((doctor.folder / "started").read_text()))
     assert "not known  release astro-agent: helm gave no answer within 1 seconds\n" in out
 
 
