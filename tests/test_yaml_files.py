@@ -235,11 +235,11 @@ REFUSED_DOCUMENTS: list[tuple[str, int, str]] = [
     ("a: 1\nb: [.NaN]\n", 2, "Helm has no number .NaN: quote it"),
     ("a: .inf\n", 1, "Helm has no number .inf: quote it"),
     ("a: -.Inf\n", 1, "Helm has no number -.Inf: quote it"),
-    ("a: *b\n", 1, "undefined alias"),
+    ("a: *b\n", 1, "there is none of that name"),
     ("<<: 1\n", 1, "mapping"),
-    ("a: 1\n b: 2\n", 2, "mapping values are not allowed here"),
-    ("a: x: y\n", 1, "mapping values are not allowed here"),
-    ("a: @x\n", 1, "cannot start any token"),
+    ("a: 1\n b: 2\n", 2, "is indented more than line 1"),
+    ("a: x: y\n", 1, 'a second ":" in one value: quote the value'),
+    ("a: @x\n", 1, "a value must not start with '@': quote it"),
     ("a: - 1\n", 1, "sequence entries are not allowed here"),
     # The line where the mistake is, not where the parser noticed:
     ("a: 1\nb\nc: 2\n", 2, "a line without key: value"),
@@ -256,6 +256,43 @@ REFUSED_DOCUMENTS: list[tuple[str, int, str]] = [
     ("a: 1\nb: 2\nc: \x00\n", 3, "character"),
     ("a: \x7f\n", 1, "character"),
 ]
+
+
+FREQUENT_MISTAKES = {
+    "a:\n  b: {c: 1 d: 2}\n": 'line 2: a "," or "}" is missing before column 13, in the mapping that starts '
+    "in column 6",
+    "a: ['b' 'c']\n": 'line 1: a "," or "]" is missing before column 9, in the list that starts in column 4',
+    "a:\n  b: {c: 1\n  d: 2\n": 'line 2: the mapping that starts here is never closed, or a "," is missing in '
+    "it (column 6)",
+    "a:\n  b: {c: 1": 'line 2: the mapping that starts here is never closed, or a "," is missing in it (column 6)',
+    "a:\n  b: {c: 1}}\n": 'line 2: a "}" too many (column 12)',
+    'a: "b\nc: d\n': "line 1: the text quoted here is never closed (column 4)",
+    'a: "b" c\n': "line 1: text after the closing quote: quote all of the value (column 8)",
+    'a: "C:\\data"\n': r"line 1: a backslash in double quotes: write \\, or use single quotes (column 8)",
+    "a:\n  cloud aws\n  b: 1\n": "line 2: a line without key: value",
+    "a:\n  b: 1\n  cloud aws\n": "line 3: a line without key: value (column 3)",
+    "a:\n  cloud:aws\n\n  b: 1\n": 'line 2: a space is missing after "cloud:"',
+    "a:\n  b: 1\n  cloud:aws\n": 'line 3: a space is missing after "cloud:" (column 3)',
+    "a: this: that\n": 'line 1: a second ":" in one value: quote the value (column 8)',
+    "a:\n  b: 1\n    c: 2\n": "line 3: is indented more than line 2, which has its value already: align them",
+    "a:\n    b: 1\n   c: 2\n": "line 3: is indented by 3 spaces, and no line that it could belong to is: align it with "
+    "its neighbours",
+    "a:\n  - x\n  y: 1\n": "line 3: a list and a mapping cannot stand side by side: indent one, or give it a "
+    "key (column 3)",
+    "a:\n  y: 1\n  - x\n": "line 3: a list and a mapping cannot stand side by side: indent one, or give it a "
+    "key (column 3)",
+    "a: *.example.com\n": "line 1: * starts a reference to an anchor, and there is none of that name: quote "
+    "it if it is "
+    "text (column 5)",
+    "a:\n\tb: 1\n": "line 2: a tab: use spaces, or quote the text (column 1)",
+}
+
+
+@pytest.mark.parametrize(("text", "says"), FREQUENT_MISTAKES.items())
+def test_a_frequent_mistake_is_named_by_its_cause(text: str, says: str) -> None:
+    with pytest.raises(Refused) as refused:
+        parse(text)
+    assert str(refused.value) == says
 
 
 @pytest.mark.parametrize(("text", "line", "says"), REFUSED_DOCUMENTS)

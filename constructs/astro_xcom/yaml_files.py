@@ -9,6 +9,7 @@ import yaml
 
 from astro_xcom.files import read_text
 from astro_xcom.refusal import Refusals, Refused, shown
+from astro_xcom.yaml_mistakes import Own, in_words
 
 TEXT, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 LARGEST_FLOAT = 1e200  # CDKTF takes numbers of some 1e289 for its own tokens
@@ -95,8 +96,8 @@ class HelmLoader(yaml.SafeLoader):
         self._aliases = False
 
 
-def _error(problem: str, mark: Any) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+def _error(problem: str, mark: Any) -> Own:
+    return Own(problem=problem, problem_mark=mark)
 
 
 def _check_keys(node: yaml.MappingNode) -> None:
@@ -193,31 +194,12 @@ def parse(text: str) -> Any:
     try:
         return yaml.load(text, Loader=HelmLoader)  # noqa: S506 - HelmLoader is a SafeLoader
     except yaml.MarkedYAMLError as error:
-        raise Refused(_in_words(error)) from None
+        raise Refused(in_words(error, text)) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise Refused(f"line {line}: the character {text[error.position]!r} is not allowed") from None
     except RecursionError:  # brackets that the scanner meets before
         raise Refused(f"is nested more than {DEEPEST} deep") from None
-
-
-def _in_words(error: yaml.MarkedYAMLError) -> str:
-    problem, context = error.problem or "", error.context or ""
-    if "another document" in problem or "<document start>" in problem:
-        problem = "a second document starts here, and Helm reads one"
-    elif "'\\t'" in problem:
-        problem = "a tab: use spaces, or quote the text"
-    elif problem.startswith("could not find expected"):
-        problem = "a line without key: value"
-    elif "quoted scalar" in context:
-        problem = "the text quoted here is never closed"
-    elif "flow" in context:
-        problem = f"the {'list' if 'sequence' in context else 'mapping'} that starts here is never closed"
-    unfinished = error.context_mark if context and "block" not in context and "another" not in problem else None
-    mark = (
-        error.problem_mark if "second document" in problem else unfinished or error.problem_mark or error.context_mark
-    )
-    return f"line {mark.line + 1}: {problem or context}" if mark else problem or context
 
 
 def read_mapping(path: Path, *, name: str) -> dict[str, Any]:
