@@ -277,6 +277,14 @@ def test_a_file_of_another_kind_is_not_overwritten(
     assert (tmp_path / "notes.md").read_text() == "mine"
 
 
+def test_no_folder_is_created_under_the_name_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, refused = run(monkeypatch, capsys, *FILE, "gcp-example", "-o", tmp_path / "picture.png")
+    assert refused == f"{tmp_path / 'picture.png'}: must be a folder, or a file that ends in .svg"
+    assert not (tmp_path / "picture.png").exists()
+
+
 # ---- as Mermaid
 
 

@@ -98,7 +98,7 @@ def _deployment(name: str, given: Any, defaults: Mapping[str, Any], *, folder: P
         raise Refused("must be a mapping of settings", got=given)
     cloud = given.get("cloud")
     if not isinstance(cloud, str) or cloud not in CLOUDS:
-        near = [OTHER_NAMES.get(str(cloud).lower()), *difflib.get_close_matches(str(cloud), CLOUDS, n=1)]
+        near = [OTHER_NAMES.get(str(cloud).lower()), *difflib.get_close_matches(str(cloud).lower(), CLOUDS, n=1)]
         hint = next(filter(None, near), None)
         raise Refused(f"must be one of {', '.join(CLOUDS)}", got=cloud, hint=hint, field="cloud")
     return CLOUDS[cloud].model_validate(_under(defaults, given), context={"folder": folder, "name": name})

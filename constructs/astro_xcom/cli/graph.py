@@ -49,7 +49,8 @@ def graph(
     one_file = output.suffix == ending and not output.is_dir()
     if one_file and len(names) > 1:
         problems.append(f"{output}: is one file, for one picture: name one deployment, or give a folder")
-    if not one_file and output.exists() and not output.is_dir():
+    named_as_file = output.suffix and not output.name.startswith(".") and not output.exists()
+    if not one_file and (named_as_file or (output.exists() and not output.is_dir())):
         problems.append(f"{output}: must be a folder, or a file that ends in {ending}")
     if as_format == "svg" and importlib.util.find_spec("pygraphviz") is None:
         problems.append(str(Refused("graph needs the package pygraphviz", hint="the extra `graph` of this package")))

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from astro_xcom.refusal import Refusals, Refused, shown
+from astro_xcom.refusal import Refusals, Refused, shown, with_hint
 from astro_xcom.yaml_files import as_written
 
 KINDS = {
@@ -24,7 +24,8 @@ KINDS = {
     "greater_than_equal": "must be {ge} or more",
     "less_than_equal": "must be {le} or less",
 }
-
+NAMED_BY = ("bucket", "account", "name", "path")
+"""What a mapping is called by, where its name alone was given."""
 
 Path = tuple[str | int, ...]
 
@@ -67,11 +68,15 @@ def explain(error: ValidationError, model: type[BaseModel], place: Place) -> lis
         elif details["type"] == "extra_forbidden":
             text = unknown_key(str(path[-1]), _model_at(model, path[:-1]).model_fields)
         elif details["type"] == "literal_error":
-            text = f"must be {details['ctx']['expected']}; got {shown(details['input'])}"
+            allowed = re.findall("'([^']*)'", details["ctx"]["expected"])
+            near = difflib.get_close_matches(str(details["input"]).lower(), [each.lower() for each in allowed], n=1)
+            hint = next((each for each in allowed if [each.lower()] == near), None)
+            text = with_hint(f"must be {details['ctx']['expected']}; got {shown(details['input'])}", hint)
         else:
             rule = KINDS.get(details["type"], details["msg"][:1].lower() + details["msg"][1:])
             rule = rule.format(**details.get("ctx", {}))
-            text = f"{rule}; got {shown(details['input'])}{_in_quotes(details)}"
+            hint = _in_quotes(details) or _as_mapping(details, model, path)
+            text = with_hint(f"{rule}; got {shown(details['input'])}", hint)
         lines.append(f"{place.of(path)}: {text}")
     return lines
 
@@ -83,14 +88,25 @@ def _at(path: Path, problem: str | Refused) -> Path:
     return (*path, *(int(part) if part.isdigit() else part for part in parts))
 
 
-def _in_quotes(details: Any) -> str:
+def _in_quotes(details: Any) -> str | None:
     """For a number where text is asked for: the text as it was written."""
     written = as_written(details["input"]) if details["type"] == "string_type" else None
-    return "" if written is None else f'; try "{written}"'
+    return None if written is None else f'"{written}"'
+
+
+def _as_mapping(details: Any, model: type[BaseModel], path: Path) -> str | None:
+    """For a name where a mapping is asked for: that name under the key that takes it."""
+    if details["type"] not in ("model_type", "model_attributes_type") or not isinstance(details["input"], str):
+        return None
+    key = next((key for key in NAMED_BY if key in _model_at(model, path).model_fields), None)
+    return None if key is None else f"{{{key}: {shown(details['input'])}}}"
 
 
 def unknown_key(key: str, allowed: Iterable[str]) -> str:
     """What to say of a key that nothing reads."""
+    name, colon, rest = key.partition(":")
+    if colon and rest and name in allowed:
+        return f'is not a setting: a space is missing after "{name}:"'
     near = difflib.get_close_matches(key, list(allowed), n=1)
     hint = f"; try {near[0]}" if near else ""
     return f"is not a setting; there are {', '.join(allowed)}{hint}"
