@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cli synth test test-more test-slow test-terraform test-transitions test-posture fuzz e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock update newest oldest terraform validate diff deploy destroy test-cluster source probe export push stack clean
+.PHONY: help setup cli synth check test test-more test-slow test-terraform test-transitions test-posture fuzz e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock update newest oldest terraform validate diff deploy destroy test-cluster source probe export push stack clean
 
 PYTHON ?= python3
 LOCK_PYTHON ?= python3.10
@@ -10,6 +10,7 @@ LOCK_PYTHON ?= python3.10
 CDK ?= cdktf
 TERRAFORM_BINARY_NAME ?= terraform
 STACK ?=
+DEPLOYMENTS ?= deployments.yaml
 ALLOW ?=
 PROCESSES ?= auto
 ifeq ($(CDK),cdktf)
@@ -25,10 +26,12 @@ else
 $(error CDK must be cdktf or cdktn, got $(CDK))
 endif
 PYTEST = cd $(TESTED); pipenv run pytest -n $(PROCESSES) --dist worksteal
+# The only deployment of the file, where none is named.
+NAME = $(or $(STACK),$(shell $(AT).venv/bin/python tools/stack.py ""))
 # For what pip builds: nothing but constructs/.
 BUILD_WITH = PIP_BUILD_CONSTRAINT=tools/build.txt
 
-export CDK TERRAFORM_BINARY_NAME
+export CDK TERRAFORM_BINARY_NAME DEPLOYMENTS
 export PIPENV_VENV_IN_PROJECT := 1
 export PIPENV_IGNORE_VIRTUALENVS := 1
 export PIPENV_VERBOSITY := -1
@@ -39,7 +42,10 @@ export NO_MKDOCS_2_WARNING := 1
 export PATH := $(CURDIR)/$(AT).venv/bin:$(CURDIR)/.pipenv/bin:$(CURDIR)/$(AT)node_modules/.bin:$(PATH)
 
 help: ## List the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 18
+	@echo "Use it. One deployment: STACK=name; another file: DEPLOYMENTS=file"
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 20
+	@echo "Work on it:"
+	@grep -hE '^[a-z0-9-]+:.*##[+] ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*##[+] (.*)/  \1\t\2/' | expand -t 20
 
 setup: $(AT).venv/.ready ## Make .venv with everything from Pipfile.lock; make CDK=cdktn ... does all of this with CDK Terrain
 
@@ -73,49 +79,52 @@ $(AT)node_modules/.ready: $(AT)package-lock.json $(AT).venv/.ready
 synth: $(AT).venv/.ready ## Write the Terraform JSON of every deployment to cdktf.out/
 	@pipenv run python main.py
 
+check: $(AT).venv/.ready ## Say who is trusted, where values go, when they expire: make check [STACK=aws-example]
+	@pipenv run astro-xcom check $(STACK)
+
 test: $(AT).venv/.ready ## Run the unit tests
 	@$(PYTEST)
 
-test-more: $(AT).venv/.ready cli ## Run test-terraform, test-slow and test-posture at once: what is applied is applied once
+test-more: $(AT).venv/.ready cli ##+ Run test-terraform, test-slow and test-posture at once: what is applied is applied once
 	@$(PYTEST) -m '(terraform or slow) and not long'
 
-test-slow: $(AT).venv/.ready ## Run the tests that load the providers eagerly
+test-slow: $(AT).venv/.ready ##+ Run the tests that load the providers eagerly
 	@$(PYTEST) -m slow
 
-test-terraform: $(AT).venv/.ready cli ## Run the tests with real Terraform core and real Helm
+test-terraform: $(AT).venv/.ready cli ##+ Run the tests with real Terraform core and real Helm
 	@$(PYTEST) -m 'terraform and not posture and not long'
 
-test-transitions: $(AT).venv/.ready cli ## Run every edit of an applied deployment (a quarter of an hour; CI runs the worst)
+test-transitions: $(AT).venv/.ready cli ##+ Run every edit of an applied deployment (a quarter of an hour; CI runs the worst)
 	@$(PYTEST) -m terraform tests/transitions
 
-fuzz: $(AT).venv/.ready ## Try hostile input for some minutes: make fuzz [SEED=1] (make test tries a little of it)
+fuzz: $(AT).venv/.ready ##+ Try hostile input for some minutes: make fuzz [SEED=1] (make test tries a little of it)
 	@FUZZ_SECONDS=600 FUZZ_SEED=$(or $(SEED),$$RANDOM) $(PYTEST) -s tests/hostile/test_fuzz.py
 
-test-posture: $(AT).venv/.ready ## Run the security scanners (installs them once)
+test-posture: $(AT).venv/.ready ##+ Run the security scanners (installs them once)
 	@$(PYTEST) -m posture tests/posture
 
 e2e e2e-aws e2e-azure e2e-gcp: PROCESSES = 4  # they wait a lot
-e2e: $(AT).venv/.ready ## Run real Airflow against emulators, on every cloud (installs Airflow three times, once)
+e2e: $(AT).venv/.ready ##+ Run real Airflow against emulators, on every cloud (installs Airflow three times, once)
 	@$(PYTEST) -m e2e tests/e2e
 
 e2e-aws e2e-azure e2e-gcp: $(AT).venv/.ready
 	@$(PYTEST) -m e2e tests/e2e/test_$(@:e2e-%=%).py
 
-test-cluster: $(AT).venv/.ready ## Run the tests with a real Kubernetes API server (builds it with Go, once: minutes; or KUBECONFIG)
+test-cluster: $(AT).venv/.ready ##+ Run the tests with a real Kubernetes API server (builds it with Go, once: minutes; or KUBECONFIG)
 	@$(PYTEST) -m cluster -n 1 tests/cluster
 
-lint: $(AT).venv/.ready ## Check style and types
+lint: $(AT).venv/.ready ##+ Check style and types
 	@pipenv run ruff format --check .
 	@pipenv run ruff check .
 	@cd $(TESTED); pipenv run mypy
 
-bench: $(AT).venv/.ready ## Time synthesis and write docs/benchmarks.md (some minutes)
+bench: $(AT).venv/.ready ##+ Time synthesis and write docs/benchmarks.md (some minutes)
 	@pipenv run python benchmarks/run.py --write docs/benchmarks.md
 
-docs: .docs/.ready ## Build the documentation in site/
+docs: .docs/.ready ##+ Build the documentation in site/
 	@.docs/bin/mkdocs build --strict
 
-docs-serve: .docs/.ready ## Show the documentation on http://127.0.0.1:8000 and build it again on each change
+docs-serve: .docs/.ready ##+ Show the documentation on http://127.0.0.1:8000 and build it again on each change
 	@.docs/bin/mkdocs serve
 
 .docs/.ready: docs/requirements.txt
@@ -124,40 +133,40 @@ docs-serve: .docs/.ready ## Show the documentation on http://127.0.0.1:8000 and 
 	@.docs/bin/python -m pip install --quiet --requirement docs/requirements.txt
 	@touch $@
 
-dist: $(AT).venv/.ready ## Build wheel and sdist of the package constructs/ in dist/, for CDKTF and for CDK Terrain
+dist: $(AT).venv/.ready ##+ Build wheel and sdist of the package constructs/ in dist/, for CDKTF and for CDK Terrain
 	@rm -rf dist
 	@pipenv run python tools/cdktn.py
 	@for source in constructs engines/cdktn/source/constructs; do \
 	pipenv run uv build --quiet --build-constraints tools/build.txt --no-create-gitignore --out-dir dist "$$source"; done
 
-release: $(AT).venv/.ready ## Check that changelog, version, git tag and addresses agree, then build dist/
+release: $(AT).venv/.ready ##+ Check that changelog, version, git tag and addresses agree, then build dist/
 	@pipenv run python tools/release.py
 	@$(MAKE) --no-print-directory dist
 
-golden: $(AT).venv/.ready ## Rewrite the goldens and the generated pages of docs/, then read their diff
+golden: $(AT).venv/.ready ##+ Rewrite the goldens and the generated pages of docs/, then read their diff
 	@pipenv run python -m astro_xcom.schema > docs/deployments.schema.json
 	@pipenv run python tools/reference.py
 	@UPDATE_GOLDEN=1 pipenv run pytest -q tests/test_golden.py tests/test_examples.py tests/test_texts.py
 	@$(MAKE) --no-print-directory pictures
 
-pictures: $(AT).venv/.ready ## Draw docs/pictures anew
+pictures: $(AT).venv/.ready ##+ Draw docs/pictures anew
 	@pipenv run astro-xcom graph --file tests/example/deployments.yaml --output docs/pictures
 
-lock: .pipenv/bin/pipenv $(if $(AT),source) ## Resolve Pipfile.lock and package-lock.json anew (with the oldest Python, so that it fits all)
+lock: .pipenv/bin/pipenv $(if $(AT),source) ##+ Resolve Pipfile.lock and package-lock.json anew (with the oldest Python, so that it fits all)
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cp -r $(AT)Pipfile $(AT)package.json constructs tools "$$folder"; cd "$$folder"; \
 	test -z "$(AT)" || { mkdir source; cp -r "$(CURDIR)/$(AT)source/constructs" source; }; export PIPENV_PIPFILE="$$folder/Pipfile"; \
 	$(LOCK_PYTHON) -m venv .venv; $(BUILD_WITH) $(CURDIR)/.pipenv/bin/pipenv lock --dev; npm install --package-lock-only --no-fund --no-audit --loglevel=error; \
 	python3 $(CURDIR)/tools/locked.py $(if $(AT),$(CURDIR)/Pipfile.lock); cp Pipfile.lock package-lock.json $(CURDIR)/./$(AT)
 
-update: $(AT).venv/.ready lock ## Renew every lock file: what tests, docs, builds and users install; then say what changed
+update: $(AT).venv/.ready lock ##+ Renew every lock file: what tests, docs, builds and users install; then say what changed
 	@$(MAKE) --no-print-directory CDK=cdktn lock
 	@pipenv run python tools/update.py
 	@pipenv run python tools/update.py changes
 
-newest: $(AT).venv/.ready ## Try the newest Airflow, pre-releases included, with the newest packages (blocks nothing)
+newest: $(AT).venv/.ready ##+ Try the newest Airflow, pre-releases included, with the newest packages (blocks nothing)
 	@export AGENT_AIRFLOW='apache-airflow>=3.3.0b1,<4' PIP_PRE=1; $(PYTEST) -m e2e tests/e2e
 
-oldest: $(AT).venv/.ready ## Try the oldest Airflow that is supported, with the newest packages (blocks nothing)
+oldest: $(AT).venv/.ready ##+ Try the oldest Airflow that is supported, with the newest packages (blocks nothing)
 	@export AGENT_AIRFLOW=tests/e2e/airflow-3.2.in; $(PYTEST) -m e2e tests/e2e
 
 terraform:
@@ -167,17 +176,17 @@ validate: synth terraform ## Let Terraform validate every stack (downloads the p
 	@for stack in $$(pipenv run python -c 'import json; print(*json.load(open("cdktf.out/manifest.json"))["stacks"])'); do echo "$$stack"; stack=cdktf.out/stacks/$$stack; "$$TERRAFORM_BINARY_NAME" -chdir="$$stack" init -backend=false -input=false > /dev/null; "$$TERRAFORM_BINARY_NAME" -chdir="$$stack" validate; done
 
 diff: stack terraform cli ## Plan one deployment: make diff STACK=aws-example
-	@pipenv run $(CDK) diff "$(STACK)"
+	@test -t 1 || export CI=1; pipenv run $(CDK) diff "$(NAME)"
 
 deploy: stack synth terraform cli ## Say what an apply does, then apply it: make deploy STACK=aws-example [ALLOW=code]
-	@pipenv run python tools/deploy.py "$(STACK)" $(foreach code,$(ALLOW),--allow=$(code))
+	@pipenv run python tools/deploy.py "$(NAME)" $(foreach code,$(ALLOW),--allow=$(code))
 
 destroy: stack synth terraform cli ## Destroy one deployment; fails while its storage is protected from destroy
-	@pipenv run python tools/deploy.py --destroy "$(STACK)" $(foreach code,$(ALLOW),--allow=$(code))
+	@pipenv run python tools/deploy.py --destroy "$(NAME)" $(foreach code,$(ALLOW),--allow=$(code))
 
 probe: stack terraform $(AT).venv/.ready ## Show with Jobs in the cluster that XComs work: make probe STACK=aws-example
-	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; probe=(pipenv run astro-xcom probe "$(STACK)" --state "$$folder/state.json"); \
-	"$$TERRAFORM_BINARY_NAME" -chdir="cdktf.out/stacks/$(STACK)" show -json > "$$folder/state.json"; \
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; probe=(pipenv run astro-xcom probe "$(NAME)" --state "$$folder/state.json"); \
+	"$$TERRAFORM_BINARY_NAME" -chdir="cdktf.out/stacks/$(NAME)" show -json > "$$folder/state.json"; \
 	"$${probe[@]}" --output "$$folder/probe.yaml"; eval "$$("$${probe[@]}" --delete)"; kubectl apply -f "$$folder/probe.yaml"; \
 	status=0; "$${probe[@]}" --kubectl || status=$$?; eval "$$("$${probe[@]}" --delete)"; exit $$status
 
@@ -185,10 +194,10 @@ export: $(AT).venv/.ready ## Write the Terraform JSON to commit to terraform/
 	@pipenv run astro-xcom export terraform
 
 push: stack $(AT).venv/.ready ## Run one deployment in HCP Terraform: make push STACK=aws-example
-	@pipenv run astro-xcom push "$(STACK)" $(foreach code,$(ALLOW),--allow=$(code))
+	@pipenv run astro-xcom push "$(NAME)" $(foreach code,$(ALLOW),--allow=$(code))
 
-stack:
-	@test -n "$(STACK)" || { echo "which deployment? try make $(MAKECMDGOALS) STACK=aws-example"; exit 1; }
+stack: $(AT).venv/.ready # before anything else is installed, and before minutes pass
+	@pipenv run python tools/stack.py "$(STACK)" > /dev/null
 
 clean: ## Remove what the targets made, but never state
 	@rm -rf engines/cdktn/.venv engines/cdktn/node_modules engines/cdktn/source

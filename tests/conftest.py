@@ -13,6 +13,7 @@ from cdktf import Testing
 from once import made_once
 from support import EXAMPLE, GOLDEN, PROJECT, TERRAFORM, Applied, synth_file
 
+os.environ.pop("DEPLOYMENTS", None)  # of whoever runs `make test`
 Testing.__test__ = False  # else pytest looks for tests in it, once a module, through jsii
 
 SHARED = PROJECT.parent / "shared"

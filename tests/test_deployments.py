@@ -663,7 +663,9 @@ def test_buckets_of_two_clouds_are_not_shared(tmp_path: Path) -> None:
     assert read({"deployments": {"a": GOOD, "b": other}}, tmp_path)
 
 
-@pytest.mark.parametrize(("given", "meant"), [("gcloud", "gcp"), ("Google-Cloud", "gcp"), ("EKS", "aws"), ("AWS", "aws"), ("GCP", "gcp")])
+@pytest.mark.parametrize(
+    ("given", "meant"), [("gcloud", "gcp"), ("Google-Cloud", "gcp"), ("EKS", "aws"), ("AWS", "aws"), ("GCP", "gcp")]
+)
 def test_other_names_of_a_cloud_lead_to_its_own(given: str, meant: str, tmp_path: Path) -> None:
     assert refused({"deployments": {"a": changed(cloud=given)}}, tmp_path) == [
         f'deployments.yaml: a.cloud: must be one of aws, azure, gcp; got "{given}"; try {meant}'

@@ -76,6 +76,45 @@ def test_a_problem_found_while_a_stack_is_made_names_file_and_deployment(tmp_pat
     assert not list((tmp_path / "cdktf.out").rglob("*.json"))
 
 
+def test_another_file_is_named_by_the_environment(tmp_path: Path) -> None:
+    (project(tmp_path) / "deployments.yaml").rename(tmp_path / "staging.yaml")
+    environment = {**os.environ, "DEPLOYMENTS": "staging.yaml"}
+    done = subprocess.run([sys.executable, "main.py"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "cdktf.out" / "stacks" / "aws-example" / "cdk.tf.json").exists()
+    program = "from astro_xcom.cli.app import main; main()"
+    command = [sys.executable, "-c", program, "graph", "--format", "mermaid", "gcp-example"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "gcp-example.mmd\n"), done.stderr
+
+
+STACKS = [
+    (("a",), "a", 0, "a\n"),
+    (("a",), "", 0, "a\n"),
+    (("a", "b"), "b", 0, "b\n"),
+    (("a", "b"), "", 1, "which deployment of mine.yaml?; try STACK=a or STACK=b\n"),
+    (("aws-example", "b"), "aws-exmple", 1, 'got "aws-exmple"; try aws-example\n'),
+]
+
+
+@pytest.mark.parametrize(("deployments", "stack", "code", "says"), STACKS)
+def test_make_looks_at_the_name_of_the_stack_first(
+    tmp_path: Path, deployments: tuple[str, ...], stack: str, code: int, says: str
+) -> None:
+    lines = [
+        f"  {name}: {{cloud: gcp, project: acme-data, cluster: {{name: data, location: us-central1}}, "
+        f"agent: {{namespace: {name}, resource_name_prefix: {name}}}, "
+        f"storage: {{bucket: acme-{name}, location: us-central1}}}}"
+        for name in deployments
+    ]
+    (tmp_path / "mine.yaml").write_text("\n".join(["deployments:", *lines]))
+    command = [sys.executable, str(PROJECT / "tools" / "stack.py"), stack]
+    environment = {**os.environ, "DEPLOYMENTS": "mine.yaml"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == code
+    assert (done.stderr if code else done.stdout).endswith(says), done.stderr
+
+
 def test_no_test_reads_what_users_change() -> None:
     """Their deployments.yaml and examples/agent-values.yaml: `make test` is about the constructs, not about those."""
     for file in (PROJECT / "tests").rglob("*.py"):

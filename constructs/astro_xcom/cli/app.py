@@ -13,12 +13,11 @@ from astro_xcom.terminal import run, tell
 app = typer.Typer(
     name="astro-xcom",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-File = Annotated[Path, typer.Option("--file", "-f", help="The deployments to read.")]
+File = Annotated[Path, typer.Option("--file", "-f", help="The deployments to read.", envvar="DEPLOYMENTS")]
 DEPLOYMENTS = Path("deployments.yaml")
 COMMANDS = (
     "bundle", "check", "doctor", "evidence", "export", "graph", "imports", "init", "posture", "probe", "push", "synth",
