@@ -65,6 +65,36 @@ def reports() -> dict[str, Report]:
     return found
 
 
+def test_several_deployments_are_a_table_and_one_has_its_details(run: Run, tmp_path: Path) -> None:
+    code, out, err = run()
+    lines = [line.split("  ") for line in out.splitlines()]
+    table = [[cell.strip() for cell in line if cell.strip()] for line in lines[:4]]
+    assert (code, err) == (0, "")
+    assert table[0] == ["deployment", "cloud", "storage", "XComs", "trusted", "values expire", "for others", "warnings"]
+    assert table[1][:6] == [
+        *("aws-example", "aws", "acme-astro-xcom", "s3://acme-astro-xcom/xcom", "5 accounts", "30 days"),
+    ]
+    assert [row[2] for row in table[2:]] == ["acmeastroxcom/xcom", "acme-astro-xcom-gcp"]
+    assert out.endswith("\nDetails of one: astro-xcom check aws-example\n")
+    assert "Service accounts" not in out
+    assert "Service accounts" in run("aws-example")[1]
+    _, out, _ = run("--file", GOLDEN / "gcp" / "deployments.yaml")
+    assert "existing shared.acme.example" in out
+    assert "by the owner's rules" in out
+    warnings = out.partition("\nWarnings\n")[2].splitlines()
+    assert any(line.startswith("  - gcp-") for line in warnings)
+
+
+def test_a_refused_file_is_json_too(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("deployments: {a: {cloud: gcp, projekt: x}}")
+    code, out, err = run("--file", file, "--json")
+    document = json.loads(out)
+    assert (code, document["deployments"]) == (1, {})
+    assert document["refused"] == err.splitlines()
+    assert any(line.startswith("mine.yaml: a.projekt: is not a setting") for line in document["refused"])
+
+
 def golden(name: str) -> Body:
     body: Body = json.loads((GOLDEN / name.partition("-")[0] / f"{name}.json").read_text())
     return body

@@ -15,11 +15,12 @@ from rich.text import Text
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.cli.applied import named, read_applied
 from astro_xcom.cli.plan import say_plan
+from astro_xcom.cli.summary import summary
 from astro_xcom.departed import departed
 from astro_xcom.deployments import chosen, read_deployments
 from astro_xcom.refusal import Refusals, Refused, printable
 from astro_xcom.report import Document, Finding, Report, State, Store, check, synthesized
-from astro_xcom.terminal import say
+from astro_xcom.terminal import say, tell
 
 WIDTH = 80
 LABEL = 20
@@ -61,8 +62,13 @@ def check_command(
     expire earlier, costs start, or storage is not protected; 4 QUIET: agents are cut off; 5 STOP: something is lost for
     good, or Terraform does not see what runs.
     """
-    every = read_deployments(file)
-    deployments = chosen(every, names or [], file=file.name)
+    try:
+        every = read_deployments(file)
+        deployments = chosen(every, names or [], file=file.name)
+    except Refusals as error:
+        if as_json and plan is None:
+            sys.stdout.write(_json(Document(file=file.name, refused=tuple(error.lines))) + "\n")
+        raise
     if plan is not None:
         raise typer.Exit(say_plan(deployments, plan, allow or [], file=file.name, as_json=as_json))
     if allow:
@@ -77,8 +83,11 @@ def check_command(
     if as_json:
         document = Document(file=file.name, deployments=dict(sorted(reports.items())), departed=left)
         sys.stdout.write(_json(document) + "\n")
-    else:
+    elif names or state or len(reports) == 1:
         _print(reports)
+    else:
+        for line in summary(reports):
+            tell(line)
     found = [line for name, report in reports.items() for line in _findings(f"{file.name}: {name}", report.findings)]
     if found:
         sys.stdout.flush()  # else a reader of both may see them first

@@ -195,3 +195,5 @@ class Document(Model):
     deployments: dict[str, Report] = Field(default_factory=dict)
     departed: tuple[str, ...] = ()
     """Deployments that left the file, and a state beside it."""
+    refused: tuple[str, ...] = ()
+    """What is wrong with the file; then there are no deployments. stderr has the same lines."""
