@@ -130,27 +130,31 @@ def test_everything_that_is_wrong_is_said(
     same_as_golden(said, f"{option[2:]}-{cloud}.txt")
 
 
+@pytest.mark.parametrize("which", ["example", "existing"])
 @pytest.mark.parametrize("cloud", CLOUDS)
-@pytest.mark.parametrize(("command", "ending"), [("values", "yaml"), ("evidence", "md")])
+@pytest.mark.parametrize(("command", "ending"), [("check", "txt"), ("values", "yaml"), ("evidence", "md")])
 def test_what_is_handed_over_reads_so(
     command: str,
     ending: str,
     cloud: str,
+    which: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    arguments = [command, f"{cloud}-example"]
-    if command == "values" and cloud == "azure":  # where only Terraform knows the ids
+    name = f"{cloud}-{which}"
+    folder = EXAMPLE if which == "example" else GOLDEN / cloud
+    arguments = [command, name]
+    if command == "values" and name in ("aws-existing", "azure-example", "azure-existing"):  # Terraform knows the ids
         file = tmp_path / "it.json"
-        file.write_text(json.dumps(made(f"{cloud}-example")[2]))
+        file.write_text(json.dumps(made(name)[2]))
         arguments += ["--state", str(file)]
-    monkeypatch.chdir(EXAMPLE)
+    monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["astro-xcom", *arguments])
     with pytest.raises(SystemExit) as end:
         cli.main()
-    assert end.value.code == 0
-    same_as_golden(capsys.readouterr().out, f"{command}-{cloud}.{ending}")
+    assert not end.value.code
+    same_as_golden(capsys.readouterr().out, f"{command}-{name}.{ending}")
 
 
 def same_as_golden(said: str, name: str) -> None:
