@@ -1,6 +1,7 @@
 """`astro-xcom evidence`: each fact has its source, and each difference of an applied state is named."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from astro_xcom.cli import app as cli
-from astro_xcom.evidence import Evidence, evidence, markdown
+from astro_xcom.evidence import Evidence, Volume, evidence, markdown
+from astro_xcom.evidence.volume import REQUESTS
 from astro_xcom.report import read_state, synthesized
-from support import AGENT, BASES, EXAMPLE, Body, edited, read
+from support import AGENT, BASES, EXAMPLE, PROJECT, Body, edited, read
 from test_check import CUSTOMER_KEY, FILES, attribute, made
 from test_texts import CLOUDS, applied
 
@@ -145,3 +147,62 @@ def test_the_command_writes_a_file_and_json(
     found = Evidence.model_validate_json(file.read_text())
     assert found.model_dump(mode="json") == of("gcp-example").model_dump(mode="json")
     assert [each.id for each in found.accepted] == ["AVD-GCP-0007", "AVD-GCP-0066"]
+
+
+VOLUMES = {
+    "aws-example": (
+        "300,000",
+        "1,200,000: 4 a value",
+        "3,000,000: 5 a read",
+        "3.70: each value is kept for at most 37 days",
+    ),
+    "azure-example": (
+        "300,000",
+        "1,500,000: 5 a value",
+        "2,400,000: 4 a read",
+        "4.40: each value is kept for at most 44",
+    ),
+    "gcp-example": (
+        "300,000",
+        "1,800,000: 6 a value",
+        "1,800,000: 3 a read",
+        "3.70: each value is kept for at most 37 days",
+    ),
+    "aws-existing": (
+        "300,000",
+        "1,200,000: 4 a value",
+        "3,000,000: 5 a read",
+        "The owner of the existing storage decides",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VOLUMES)
+def test_a_volume_of_values_comes_to_requests_and_bytes(name: str) -> None:
+    deployment, body, _ = made(name)
+    volume = Volume(values_per_day=10_000, bytes_per_value=10_000, reads_per_value=2)
+    section = evidence(name, deployment, body, file="deployments.yaml", volume=volume).sections[-1]
+    assert section.title == "Volume in a month"
+    assert len(section.facts) == 4
+    for fact, start in zip(section.facts, VOLUMES[name], strict=True):
+        assert fact.value.startswith(start)
+
+
+def test_a_volume_is_not_below_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(EXAMPLE)
+    monkeypatch.setattr(
+        sys, "argv", ["astro-xcom", "evidence", "gcp-example", "--values-per-day", "-1", "--reads", "-2"]
+    )
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == "--values-per-day: must be 0 or more; got -1\n--reads: must be 0 or more; got -2"
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_the_page_of_a_cloud_counts_the_same_requests(cloud: str) -> None:
+    write, read, with_zip = REQUESTS[cloud]
+    page = (PROJECT / "docs" / f"{cloud}.md").read_text()
+    (line,) = re.findall(
+        r"- (?:requests|operations): (\d) for a write, (\d)(?: or more)? for a read(?: \((\d) with `zip`\))?", page
+    )
+    assert [int(number) for number in line if number] == [write, read, with_zip][: len([each for each in line if each])]

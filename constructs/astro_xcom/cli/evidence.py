@@ -10,7 +10,7 @@ import typer
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.cli.applied import named, read_applied
 from astro_xcom.deployments import chosen, read_deployments
-from astro_xcom.evidence import evidence, markdown
+from astro_xcom.evidence import Volume, evidence, markdown
 from astro_xcom.files import replace_files
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.report import synthesized
@@ -30,6 +30,11 @@ def evidence_command(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file to write, instead of stdout.", show_default=False)
     ] = None,
+    values_per_day: Annotated[
+        int | None, typer.Option(help="Add requests and GB-months of so many values.", show_default=False)
+    ] = None,
+    value_bytes: Annotated[int, typer.Option(help="With --values-per-day: the size of one.")] = 10_000,
+    reads: Annotated[int, typer.Option(help="With --values-per-day: how often each is read.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of Markdown.")] = False,
     file: File = DEPLOYMENTS,
 ) -> None:
@@ -38,11 +43,14 @@ def evidence_command(
     Each fact says whether it is planned or applied. Needs no cloud and no Terraform. Differences from the applied
     state are named, and do not fail: `check --state` does.
     """
+    volume = None
+    if values_per_day is not None:
+        volume = Volume(values_per_day=values_per_day, bytes_per_value=value_bytes, reads_per_value=reads)
     deployment = chosen(read_deployments(file), [name], file=file.name)[name]
     applied = None if state is None else read_applied(state)
     body = synthesized({name: deployment}, file=file.name)[name]
     try:
-        found = evidence(name, deployment, body, applied, file=file.name)
+        found = evidence(name, deployment, body, applied, file=file.name, volume=volume)
     except Refused as error:
         raise Refusals([f"{named(state)}: {error}" if state else str(error)]) from None
     text = markdown(found)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from astro_xcom.evidence.answers import NAMES, QUESTIONS, Answer, Side, answers
 from astro_xcom.evidence.model import AcceptedFinding, Evidence, Fact, Section, Source
+from astro_xcom.evidence.volume import Volume
 from astro_xcom.json_files import shaped
 from astro_xcom.posture import ACCEPTED
 from astro_xcom.report import State, applied_facts, check, planned_facts
@@ -11,10 +12,18 @@ from astro_xcom.report.terraform import Body
 from astro_xcom.settings import Deployment
 
 
-def evidence(name: str, deployment: Deployment, body: Body, state: State | None = None, *, file: str) -> Evidence:
+def evidence(
+    name: str,
+    deployment: Deployment,
+    body: Body,
+    state: State | None = None,
+    *,
+    file: str,
+    volume: Volume | None = None,
+) -> Evidence:
     """What is planned of a deployment with this Terraform JSON and, as far as a state is given, what is applied.
 
-    Raises Refused for the state of something else.
+    `volume` adds what so many values come to. Raises Refused for the state of something else.
     """
     report = check(deployment, body, state)
     stack, facts = planned_facts(deployment, body, state)
@@ -32,7 +41,7 @@ def evidence(name: str, deployment: Deployment, body: Body, state: State | None 
         deployment=name,
         cloud=report.cloud,
         compared=report.compared,
-        sections=sections,
+        sections=sections if volume is None else (*sections, volume.section(report)),
         accepted=tuple(
             AcceptedFinding(scanner=each.scanner, id=each.id, reason=each.reason, setting=each.setting)
             for each in ACCEPTED
