@@ -48,7 +48,7 @@ def main(out: str, count: int, what: list[str]) -> None:
         return
     clouds = what
     from astro_xcom.deployments import read_deployments
-    from astro_xcom.stacks import make_stack
+    from astro_xcom.synthesis import make_stack
 
     examples = read_deployments(ROOT / "tests" / "example" / "deployments.yaml")
     from cdktf import App

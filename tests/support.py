@@ -15,7 +15,7 @@ from cdktf import App, TerraformOutput, TerraformStack, Testing
 
 from astro_xcom.deployments import read_deployments
 from astro_xcom.settings import Deployment
-from astro_xcom.stacks import make_stack
+from astro_xcom.synthesis import make_stack
 from once import made_once
 
 PROJECT = Path(__file__).resolve().parent.parent

@@ -15,8 +15,9 @@ from jsonschema import Draft202012Validator
 from astro_xcom.cli import app as cli
 from astro_xcom.deployments import read_deployments
 from astro_xcom.refusal import Refused
-from astro_xcom.report import Document, Report, check, read_state, synthesized
+from astro_xcom.report import Document, Report, check, read_state
 from astro_xcom.report.terraform import Known, planned
+from astro_xcom.synthesis import synthesized
 from support import EXAMPLE, GOLDEN, Applied, Body
 from test_rules import deployments
 

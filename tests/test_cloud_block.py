@@ -59,7 +59,7 @@ deployments:
 PROGRAM = """
 from cdktf import App
 from astro_xcom.deployments import read_deployments
-from astro_xcom.stacks import add_stacks
+from astro_xcom.synthesis import add_stacks
 app = App()
 add_stacks(app, read_deployments("deployments.yaml"), file="deployments.yaml")
 app.synth()

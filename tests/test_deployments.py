@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from astro_xcom.chart_values import release_values, xcom_values
 from astro_xcom.deployments import read_deployments
 from astro_xcom.refusal import Refusals
-from astro_xcom.report import check, synthesized
+from astro_xcom.report import check
 from astro_xcom.settings import AwsDeployment, Deployment
+from astro_xcom.synthesis import synthesized
 from astro_xcom.xcom import BRANCH_SAFE, PodIdentity
 from support import EXAMPLE, PROJECT
 

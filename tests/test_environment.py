@@ -14,7 +14,7 @@ from astro_xcom.agent import AgentValues
 from astro_xcom.environment import OVERRIDES, OWNED
 from astro_xcom.refusal import Refusals
 from astro_xcom.settings import AgentSettings, Deployment, ValuesFile
-from astro_xcom.stacks import make_stack
+from astro_xcom.synthesis import make_stack
 from astro_xcom.xcom import CLOUDS, Cloud, PodIdentity, XComLocation
 from support import PROJECT, read
 

@@ -11,7 +11,8 @@ import pytest
 from astro_xcom.cli import app as cli
 from astro_xcom.evidence import Evidence, Volume, evidence, markdown
 from astro_xcom.evidence.volume import REQUESTS
-from astro_xcom.report import read_state, synthesized
+from astro_xcom.report import read_state
+from astro_xcom.synthesis import synthesized
 from support import AGENT, BASES, EXAMPLE, PROJECT, Body, edited, read
 from test_check import CUSTOMER_KEY, FILES, attribute, made
 from test_texts import CLOUDS, applied

@@ -9,7 +9,7 @@ import yaml
 
 from astro_xcom.deployments import read_deployments
 from astro_xcom.forgotten import address
-from astro_xcom.report import synthesized
+from astro_xcom.synthesis import synthesized
 from support import GOLDEN, Body, synth_file
 from test_rules import deployments
 

@@ -16,7 +16,7 @@ from astro_xcom.deployments import read_deployments
 from astro_xcom.graph import Card, Stack, cards, mermaid, picture
 from astro_xcom.graph.references import not_implied, reachable
 from astro_xcom.graph.words import WORDS
-from astro_xcom.report import synthesized
+from astro_xcom.synthesis import synthesized
 from support import EXAMPLE, GOLDEN, PROJECT, Body
 
 PICTURES = PROJECT / "docs" / "pictures"

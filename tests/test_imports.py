@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from astro_xcom.cli import app
-from astro_xcom.cli.source import synthesized
+from astro_xcom.cli.source import synthesized_files
 from astro_xcom.deployments import read_deployments
 from astro_xcom.hcp.bundle import archive
 from astro_xcom.hcp.export import differences, write
@@ -173,7 +173,7 @@ def test_the_command_prints_lines_that_can_be_pasted(
 def test_imports_are_part_of_what_is_exported_and_uploaded(cloud: str, tmp_path: Path) -> None:
     deployment = {"cloud": cloud, "agent": AGENT, **BASES[cloud], "imports": {"release": True}}
     deployments = read(json.dumps({"deployments": {"hand": deployment}}), tmp_path)
-    files = synthesized(deployments, tmp_path / "deployments.yaml")["hand"]
+    files = synthesized_files(deployments, tmp_path / "deployments.yaml")["hand"]
     assert body(files)["import"] == [{"to": "helm_release.agent_release_2CFEB619", "id": "astro/astro-agent"}]
     with tarfile.open(fileobj=io.BytesIO(archive(files))) as uploaded:
         assert uploaded.getnames() == ["cdk.tf.json"]
@@ -181,5 +181,5 @@ def test_imports_are_part_of_what_is_exported_and_uploaded(cloud: str, tmp_path:
     write(changes, tmp_path / "terraform", prune=False)
     assert not differences({"hand": files}, tmp_path / "terraform")
     without = read(json.dumps({"deployments": {"hand": deployment | {"imports": {}}}}), tmp_path)
-    stale = differences(synthesized(without, tmp_path / "deployments.yaml"), tmp_path / "terraform")
+    stale = differences(synthesized_files(without, tmp_path / "deployments.yaml"), tmp_path / "terraform")
     assert [each.path for each in stale] == ["stacks/hand/cdk.tf.json"]

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from astro_xcom.deployments import read_deployments
-from astro_xcom.report import Report, check, synthesized
+from astro_xcom.report import Report, check
+from astro_xcom.synthesis import synthesized
 
 AGENT = {"namespace": "astro", "resource_name_prefix": "prod"}
 DEPLOYMENTS: dict[str, dict[str, Any]] = {

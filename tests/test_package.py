@@ -41,7 +41,7 @@ import sys
 from pathlib import Path
 
 from astro_xcom.deployments import read_deployments
-from astro_xcom.stacks import make_stack
+from astro_xcom.synthesis import make_stack
 from cdktf import App
 
 app = App(outdir="cdktf.out")

@@ -10,7 +10,7 @@ import yaml
 
 from astro_xcom.deployments import read_deployments
 from astro_xcom.refusal import Refusals
-from astro_xcom.report import synthesized
+from astro_xcom.synthesis import synthesized
 from support import PROJECT
 
 Yaml = dict[str, Any]

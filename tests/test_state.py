@@ -12,7 +12,7 @@ from cdktf import App
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.settings import Deployment, GcsState, State
 from astro_xcom.settings.state import DELETED
-from astro_xcom.stacks import make_stack
+from astro_xcom.synthesis import make_stack
 from support import EXAMPLE, PROJECT, Body, read, synth_file
 
 S3 = {"bucket": "acme-state", "region": "us-east-1"}

@@ -10,7 +10,7 @@ import yaml
 from cdktf import Testing
 
 from astro_xcom.refusal import Refusals
-from astro_xcom.stacks import make_stack
+from astro_xcom.synthesis import make_stack
 from support import Body, edited, read, synth
 
 VENDOR = Path(__file__).parent / "vendor"

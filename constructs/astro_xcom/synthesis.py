@@ -1,21 +1,53 @@
-"""Deployments -> what CDKTF writes of them, all of it or nothing."""
+"""Deployments -> stacks, loading only the providers of the clouds in use -> Terraform JSON, all of it or nothing."""
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from astro_xcom.files import check_below, remove_files, replace_files
-from astro_xcom.refusal import Refused
-from astro_xcom.settings import Deployment
-from astro_xcom.stacks import add_stacks
+from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
 
 if TYPE_CHECKING:
     from cdktf import App
+    from constructs import Construct
+
+    from astro_xcom.stack import XComStack
 
 OUT = "cdktf.out"
+
+
+def make_stack(scope: "Construct", name: str, deployment: Deployment) -> "XComStack":
+    """The stack of one deployment. Raises Refused or Refusals for settings that contradict one another."""
+    if isinstance(deployment, AwsDeployment):
+        from astro_xcom.aws import AwsXComStack
+
+        return AwsXComStack(scope, name, deployment)
+    if isinstance(deployment, GcpDeployment):
+        from astro_xcom.gcp import GcpXComStack
+
+        return GcpXComStack(scope, name, deployment)
+    if isinstance(deployment, AzureDeployment):
+        from astro_xcom.azure import AzureXComStack
+
+        return AzureXComStack(scope, name, deployment)
+    raise TypeError(f"no stack for {type(deployment).__name__}")
+
+
+def add_stacks(scope: "Construct", deployments: Mapping[str, Deployment], *, file: str) -> None:
+    """A stack for each deployment. Raises Refusals: a line for each problem of any of them, starting with `file`."""
+    problems: list[str] = []
+    for name, deployment in deployments.items():
+        try:
+            make_stack(scope, name, deployment)
+        except (Refused, Refusals) as error:
+            problems += [f"{file}: {name}: {line}" for line in str(error).splitlines()]
+    if problems:
+        raise Refusals(problems)
 
 
 @contextmanager
@@ -29,6 +61,24 @@ def temporary_app() -> Iterator["App"]:
         yield App(outdir=folder)
 
 
+@contextmanager
+def synthesized_folder(deployments: Mapping[str, Deployment], *, file: str) -> Iterator[Path]:
+    """A folder with what CDKTF writes, that goes again. Raises Refusals as add_stacks does."""
+    with temporary_app() as app:
+        add_stacks(app, deployments, file=file)
+        app.synth()
+        yield Path(app.outdir)
+
+
+def synthesized(deployments: Mapping[str, Deployment], *, file: str) -> dict[str, dict[str, Any]]:
+    """The Terraform JSON of each deployment. Writes nothing that stays. Raises Refusals as add_stacks does."""
+    with temporary_app() as app:
+        from cdktf import Testing
+
+        add_stacks(app, deployments, file=file)
+        return {name: json.loads(Testing.synth(cast(Any, app.node.find_child(name)))) for name in deployments}
+
+
 def output_folder() -> Path:
     """The folder that the cdktf command names, or else cdktf.out."""
     return Path(os.environ.get("CDKTF_OUTDIR") or OUT)
@@ -39,10 +89,7 @@ def write_stacks(deployments: Mapping[str, Deployment], out: Path, *, file: str)
 
     Whatever fails or interrupts it leaves there what was there.
     """
-    with temporary_app() as app:
-        add_stacks(app, deployments, file=file)
-        app.synth()
-        fresh = Path(app.outdir)
+    with synthesized_folder(deployments, file=file) as fresh:
         written = {place.relative_to(fresh): place.read_bytes() for place in fresh.rglob("*") if place.is_file()}
     replace_files({out / place: content for place, content in written.items()}, below=out)
     assets = [place for name in deployments for place in (out / "stacks" / name / "assets").rglob("*")]

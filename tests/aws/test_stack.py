@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from cdktf import App
 
-from astro_xcom.stacks import make_stack
+from astro_xcom.synthesis import make_stack
 from support import Body, of_type, only, read, synth
 
 MINIMAL = """

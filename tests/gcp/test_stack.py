@@ -5,7 +5,7 @@ from cdktf import App
 
 from astro_xcom.gcp import GcpXComStack
 from astro_xcom.settings import GcpDeployment
-from astro_xcom.stacks import make_stack
+from astro_xcom.synthesis import make_stack
 from support import Body, of_type, only, read, synth
 
 MINIMAL = """

@@ -69,7 +69,7 @@ def test_an_unknown_deployment_is_named_with_its_file_before_anything_is_synthes
         raise AssertionError("an unknown deployment was synthesized")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("astro_xcom.cli.source.add_stacks", synthesize)
+    monkeypatch.setattr("astro_xcom.synthesis.add_stacks", synthesize)
     said = command(*command_line, "aws-exmple", "-f", project / "deployments.yaml")
     assert said.code == 1
     assert said.err == (

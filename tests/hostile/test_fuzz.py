@@ -199,7 +199,7 @@ def test_plans(cloud: str) -> None:
 
 
 def test_from(tmp_path: Path, deployments: dict[str, Deployment]) -> None:
-    from astro_xcom.report import synthesized
+    from astro_xcom.synthesis import synthesized
 
     bodies = synthesized(deployments, file="x")
     folder = tmp_path / "stacks" / "a"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
-from astro_xcom.cli.source import From, stack_in, synthesized
+from astro_xcom.cli.source import From, stack_in, synthesized_files
 from astro_xcom.deployments import chosen, read_deployments
 from astro_xcom.files import replace_files
 from astro_xcom.hcp.bundle import archive, check_self_contained
@@ -26,7 +26,7 @@ def bundle(
     The same stack gives the same bytes; their SHA-256 is printed, and `push` puts it into the run's message.
     """
     if source is None:
-        files = synthesized(chosen(read_deployments(file), [stack], file=file.name), file)[stack]
+        files = synthesized_files(chosen(read_deployments(file), [stack], file=file.name), file)[stack]
     else:
         files = stack_in(source, stack)
     check_self_contained(stack, files)

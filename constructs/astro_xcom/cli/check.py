@@ -19,7 +19,8 @@ from astro_xcom.cli.summary import summary
 from astro_xcom.departed import departed
 from astro_xcom.deployments import chosen, read_deployments
 from astro_xcom.refusal import Refusals, Refused, printable
-from astro_xcom.report import Document, Finding, Report, State, Store, check, synthesized
+from astro_xcom.report import Document, Finding, Report, State, Store, check
+from astro_xcom.synthesis import synthesized
 from astro_xcom.terminal import say, tell
 
 WIDTH = 80

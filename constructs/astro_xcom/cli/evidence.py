@@ -13,7 +13,7 @@ from astro_xcom.deployments import chosen, read_deployments
 from astro_xcom.evidence import Volume, evidence, markdown
 from astro_xcom.files import replace_files
 from astro_xcom.refusal import Refusals, Refused
-from astro_xcom.report import synthesized
+from astro_xcom.synthesis import synthesized
 from astro_xcom.terminal import tell
 
 

@@ -11,7 +11,7 @@ from astro_xcom.deployments import chosen, read_deployments
 from astro_xcom.files import replace_files
 from astro_xcom.graph import cards, mermaid, picture
 from astro_xcom.refusal import Refusals, Refused
-from astro_xcom.report import synthesized
+from astro_xcom.synthesis import synthesized
 from astro_xcom.terminal import tell
 
 ENDINGS = {"svg": ".svg", "mermaid": ".mmd"}

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from astro_xcom.cli.app import app
-from astro_xcom.cli.source import synthesized
+from astro_xcom.cli.source import synthesized_files
 from astro_xcom.deployments import CLOUDS, OTHER_NAMES, read_deployments
 from astro_xcom.refusal import Refusals, Refused, shown
 from astro_xcom.settings import ValuesFile
@@ -173,7 +173,7 @@ def _json(files: Mapping[str, bytes], values: Mapping[str, bytes]) -> dict[str, 
     with tempfile.TemporaryDirectory() as place:
         write_new(Path(place), {**files, **values})
         file = Path(place) / "deployments.yaml"
-        stacks = synthesized(read_deployments(file), file)
+        stacks = synthesized_files(read_deployments(file), file)
     return {
         f"{JSON}/stacks/{name}/{path}": content for name, stack in stacks.items() for path, content in stack.items()
     }

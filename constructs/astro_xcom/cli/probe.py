@@ -17,9 +17,10 @@ from astro_xcom.probe.kubectl import logs
 from astro_xcom.probe.manifests import Probe, manifests, secrets_left_out, to_yaml
 from astro_xcom.probe.report import summed_up, table
 from astro_xcom.refusal import Refusals, Refused
-from astro_xcom.report import read_state, synthesized
+from astro_xcom.report import read_state
 from astro_xcom.report.terraform import Known, Stack, planned
 from astro_xcom.settings import Deployment
+from astro_xcom.synthesis import synthesized
 
 
 @app.command()

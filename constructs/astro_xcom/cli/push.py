@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
-from astro_xcom.cli.source import From, stack_in, synthesized
+from astro_xcom.cli.source import From, stack_in, synthesized_files
 from astro_xcom.deployments import chosen, read_deployments
 from astro_xcom.hcp import api
 from astro_xcom.hcp.bundle import archive, check_self_contained
@@ -70,7 +70,7 @@ def push(
     if source is None:
         deployments = chosen(read_deployments(file), [stack], file=file.name)
         check_no_local_state(stack, deployments[stack], file)
-        files = synthesized(deployments, file)[stack]
+        files = synthesized_files(deployments, file)[stack]
     else:
         deployments = {}
         files = stack_in(source, stack)

@@ -11,8 +11,7 @@ from astro_xcom.hcp.lock import of_opentofu
 from astro_xcom.hcp.stack_files import LOCK, StackFiles, read_stacks
 from astro_xcom.refusal import Refused, shown
 from astro_xcom.settings import Deployment
-from astro_xcom.stacks import add_stacks
-from astro_xcom.synthesis import temporary_app
+from astro_xcom.synthesis import synthesized_folder
 from astro_xcom.terminal import say
 
 From = Annotated[
@@ -28,18 +27,16 @@ From = Annotated[
 
 def given_stacks(file: Path, folder: Path | None) -> dict[str, StackFiles]:
     """The stacks of a folder, or else those that the deployments of a file give. Writes nothing."""
-    return synthesized(read_deployments(file), file) if folder is None else read_stacks(folder)
+    return synthesized_files(read_deployments(file), file) if folder is None else read_stacks(folder)
 
 
-def synthesized(deployments: dict[str, Deployment], file: Path) -> dict[str, StackFiles]:
+def synthesized_files(deployments: dict[str, Deployment], file: Path) -> dict[str, StackFiles]:
     """The stacks of these deployments, which come from that file. Says what is likely to surprise."""
     for name, deployment in deployments.items():
         for warning in deployment.warnings():
             say(f"{file.name}: warning: {name}.{warning}")
-    with temporary_app() as app:
-        add_stacks(app, deployments, file=file.name)
-        app.synth()
-        return read_stacks(Path(app.outdir))
+    with synthesized_folder(deployments, file=file.name) as folder:
+        return read_stacks(folder)
 
 
 def stack_in(folder: Path, name: str) -> StackFiles:

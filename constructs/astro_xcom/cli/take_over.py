@@ -1,7 +1,6 @@
 """`astro-xcom take-over`: a deployment that goes on with what was made by hand."""
 
 import sys
-import tempfile
 from pathlib import Path
 from textwrap import indent
 from typing import Annotated, Any, Literal
@@ -15,6 +14,7 @@ from astro_xcom.deployments_text import added
 from astro_xcom.files import replace_files
 from astro_xcom.names import azure
 from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.synthesis import synthesized
 from astro_xcom.take_over import Proposal, propose, put, things
 from astro_xcom.values_text import cleaned
 from astro_xcom.yaml_files import parse, read_mapping
@@ -107,16 +107,11 @@ def _ask(proposal: Proposal, cloud: str, defaults: dict[str, Any], *, asking: bo
 
 def _check(name: str, settings: dict[str, Any], values: dict[str, Any], content: dict[str, Any], file: Path) -> None:
     """Refuse what could not be synthesized, before anything is written."""
-    from cdktf import App
-
-    from astro_xcom.stacks import add_stacks
-
     there = content.get("deployments") or {}
     proposed = {**settings, "agent": {**settings["agent"], "values": values}}
     both = {**content, "deployments": {**there, name: proposed}}
     found = deployments_in(both, folder=file.parent, file=file.name)
-    with tempfile.TemporaryDirectory() as out:
-        add_stacks(App(outdir=out), {name: found[name]}, file=file.name)
+    synthesized({name: found[name]}, file=file.name)
 
 
 def _keep(place: Path) -> None:

@@ -11,8 +11,9 @@ from astro_xcom.cli.applied import named, read_applied
 from astro_xcom.deployments import chosen, read_deployments
 from astro_xcom.files import read_file, read_text, replace_files
 from astro_xcom.refusal import Refusals, Refused, with_hint
-from astro_xcom.report import State, check, planned_facts, synthesized
+from astro_xcom.report import State, check, planned_facts
 from astro_xcom.settings import AwsDeployment, Deployment
+from astro_xcom.synthesis import synthesized
 from astro_xcom.terminal import say, tell
 from astro_xcom.values_document import MARK, document, unknown
 from astro_xcom.yaml_files import parse

@@ -1,7 +1,7 @@
 """What will be true of a deployment, read from what its constructs synthesize, and how its applied state differs."""
 
 from astro_xcom.report.model import CloudFacts, Document, Finding, Report, Store
-from astro_xcom.report.reports import applied_facts, check, cloud_of, planned_facts, synthesized
+from astro_xcom.report.reports import applied_facts, check, cloud_of, planned_facts
 from astro_xcom.report.state import State, read_state
 
 __all__ = [
@@ -16,5 +16,4 @@ __all__ = [
     "cloud_of",
     "planned_facts",
     "read_state",
-    "synthesized",
 ]

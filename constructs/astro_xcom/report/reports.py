@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 from astro_xcom.deployments import CLOUDS
 from astro_xcom.json_files import shaped
@@ -19,19 +19,8 @@ from astro_xcom.report.state import State
 from astro_xcom.report.terraform import Body, Known, Stack, planned
 from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
 from astro_xcom.settings.deployment import SMALL
-from astro_xcom.stacks import add_stacks
-from astro_xcom.synthesis import temporary_app
 from astro_xcom.terraform_text import from_stack
 from astro_xcom.xcom import BRANCH_SAFE, XCOM_BACKEND
-
-
-def synthesized(deployments: Mapping[str, Deployment], *, file: str) -> dict[str, Body]:
-    """The Terraform JSON of each deployment. Writes nothing that stays. Raises Refusals as add_stacks does."""
-    with temporary_app() as app:
-        from cdktf import Testing
-
-        add_stacks(app, deployments, file=file)
-        return {name: json.loads(Testing.synth(cast(Any, app.node.find_child(name)))) for name in deployments}
 
 
 def cloud_of(deployment: Deployment) -> str:
