@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cli synth check test test-more test-slow test-terraform test-transitions test-posture fuzz e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release golden pictures lock update newest oldest terraform validate diff deploy destroy test-cluster source probe export push stack clean
+.PHONY: help setup cli synth check test test-more test-slow test-terraform test-transitions test-posture fuzz e2e e2e-aws e2e-azure e2e-gcp lint bench docs docs-serve dist release sbom golden pictures lock update newest oldest terraform validate diff deploy destroy test-cluster source probe export push stack clean
 
 PYTHON ?= python3
 LOCK_PYTHON ?= python3.10
@@ -141,7 +141,17 @@ dist: $(AT).venv/.ready ##+ Build wheel and sdist of the package constructs/ in 
 
 release: $(AT).venv/.ready ##+ Check that changelog, version, git tag and addresses agree, then build dist/
 	@pipenv run python tools/release.py
-	@$(MAKE) --no-print-directory dist
+	@$(MAKE) --no-print-directory dist sbom
+
+sbom: .sbom/.ready ##+ Write what the packages of dist/ were tested with, beside them (CycloneDX)
+	@for source in . engines/cdktn; do \
+	wheel=$$(echo dist/cdk$$(test "$$source" = . && echo tf || echo tn)_astro_xcom-*.whl); package=$$(test "$$source" = . || echo "$$source/source/")constructs; \
+	.sbom/bin/cyclonedx-py pipenv --mc-type library --pyproject "$$package/pyproject.toml" --output-reproducible --of JSON -o "$${wheel%-py3-none-any.whl}.cdx.json" "$$source"; done
+
+.sbom/.ready: tools/sbom.txt
+	@$(PYTHON) -m venv --clear .sbom
+	@.sbom/bin/python -m pip install --quiet --requirement tools/sbom.txt
+	@touch $@
 
 golden: $(AT).venv/.ready ##+ Rewrite the goldens and the generated pages of docs/, then read their diff
 	@pipenv run python -m astro_xcom.schema > docs/deployments.schema.json
@@ -201,4 +211,4 @@ stack: $(AT).venv/.ready # before anything else is installed, and before minutes
 
 clean: ## Remove what the targets made, but never state
 	@rm -rf engines/cdktn/.venv engines/cdktn/node_modules engines/cdktn/source
-	@rm -rf .venv .pipenv .docs site node_modules cdktf.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .pipenv .docs .sbom site node_modules cdktf.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,8 +1,10 @@
-# docker build -f agent/gcp.Dockerfile --build-arg TAG=<runtime>-python-<python>-astro-agent-<agent>-base -t my-agent agent
+# docker build -f agent/gcp.Dockerfile --build-arg TAG=<runtime>-python-<python>-astro-agent-<agent>-base [--build-arg DIGEST=sha256:...] -t my-agent agent
 # TAG must fit your Deployment's Astro Runtime. An image without -base installs your own requirements.txt by itself: there,
 # put the lines of requirements-gcp.txt into that file instead.
 ARG TAG=3.2-2-python-3.12-astro-agent-1.6.0-base
-FROM images.astronomer.cloud/baseimages/astro-remote-execution-agent:${TAG}
+# The image that the tag named when you tried it, whatever it names later.
+ARG DIGEST=
+FROM images.astronomer.cloud/baseimages/astro-remote-execution-agent:${TAG}${DIGEST:+@$DIGEST}
 
 USER root
 COPY requirements-gcp.txt /tmp/requirements.txt

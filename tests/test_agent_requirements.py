@@ -53,7 +53,7 @@ def test_each_line_has_a_lower_bound_and_no_pin(cloud: str) -> None:
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_each_cloud_has_a_dockerfile_that_installs_its_packages(cloud: str) -> None:
     text = (AGENT / f"{cloud}.Dockerfile").read_text()
-    assert "FROM images.astronomer.cloud/baseimages/astro-remote-execution-agent:${TAG}\n" in text
+    assert "FROM images.astronomer.cloud/baseimages/astro-remote-execution-agent:${TAG}${DIGEST:+@$DIGEST}\n" in text
     assert f"COPY requirements-{cloud}.txt" in text
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import runpy
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from environments import environment
 from support import PROJECT
 
 update = SimpleNamespace(**runpy.run_path(str(PROJECT / "tools" / "update.py")))
@@ -18,7 +20,7 @@ AZURITE: Path = PROJECT / update.AZURITE
 ENGINES = [PROJECT, *(PROJECT / "engines").glob("*/")]
 FILES = [PROJECT / lock.file for lock in update.LOCKS]
 SOURCES = {PROJECT / source for lock in update.LOCKS for source in lock.sources}
-IGNORED = {".git", ".venv", ".pipenv", ".docs", "node_modules", "engines"}
+IGNORED = {".git", ".venv", ".pipenv", ".docs", ".sbom", "node_modules", "engines"}
 
 
 def logical_lines(file: Path) -> list[str]:
@@ -120,3 +122,31 @@ def test_a_renewal_reads_every_kind_of_lock() -> None:
     assert update.versions(Path("Pipfile.lock"), pipfile) == {"typer": {"0.27.2"}}
     packages = {"": {}, "node_modules/a": {"version": "1"}, "node_modules/b/node_modules/@x/a": {"version": "2"}}
     assert update.versions(Path("package-lock.json"), json.dumps({"packages": packages})) == {"a": {"1"}, "@x/a": {"2"}}
+
+
+WORKFLOWS = [
+    *(PROJECT / ".github" / "workflows").iterdir(),
+    *(PROJECT / "examples" / "workflows").iterdir(),
+    *(PROJECT / "constructs" / "astro_xcom" / "starter" / "templates").rglob("*.yml"),
+]
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_every_action_is_a_commit_that_says_its_version(file: Path) -> None:
+    used = [line.strip() for line in file.read_text().splitlines() if "uses:" in line]
+    assert used
+    for line in used:
+        assert re.fullmatch(r"(- )?uses: [\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", line), line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+def test_the_bill_of_materials_is_what_is_locked(engine: Path, tmp_path: Path) -> None:
+    command = environment(PROJECT / "tools" / "sbom.txt", name="sbom") / "cyclonedx-py"
+    options = ("--mc-type", "library", "--output-reproducible", "--of", "JSON", "-o", tmp_path / "sbom.json")
+    done = subprocess.run([command, "pipenv", *options, engine], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    components = json.loads((tmp_path / "sbom.json").read_text())["components"]
+    found = {each["name"]: each["version"] for each in components if "version" in each}
+    lock = json.loads((engine / "Pipfile.lock").read_text())["default"]
+    assert found == {name: each["version"].lstrip("=") for name, each in lock.items() if "version" in each}

@@ -52,6 +52,7 @@ LOCKS = [
     Lock("docs/requirements.txt", ("docs/requirements.in",), options=("--fork-strategy", "fewest")),
     Lock("tools/build.txt", ("tools/build.in",)),
     Lock("tools/pipenv.txt", ("tools/pipenv.in",)),
+    Lock("tools/sbom.txt", ("tools/sbom.in",)),
 ]
 
 
