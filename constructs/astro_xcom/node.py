@@ -25,6 +25,8 @@ from typing import IO, Any
 
 from astro_xcom.refusal import Fault, Refused, printable, with_hint
 
+SIGNALLED = {130: KeyboardInterrupt, -2: KeyboardInterrupt, 143: SystemExit, -15: SystemExit}
+"""How Node ends on SIGINT and SIGTERM. A group of processes gets them at once, and Node may end first."""
 LONGEST_START = 60
 """Seconds until the process has said that it is there; usually half a second."""
 PROCESS = "jsii._kernel.providers.process"
@@ -205,6 +207,8 @@ def _in_words(self: Any, said: list[str], what: str) -> Iterator[None]:
             with suppress(Exception):
                 process.wait(timeout=5)
                 self.sink_thread.join(timeout=5)
+            if process.returncode in SIGNALLED:
+                raise SIGNALLED[process.returncode](143) from None
             why = _reason(said) or (str(error) if isinstance(error, AssertionError) else _ending(process.returncode))
         said.clear()
         text = f"{why} {os.environ.get('NODE_OPTIONS', '')}"

@@ -315,6 +315,18 @@ def test_there_are_enough_of_them() -> None:
     assert len({fault.name for fault in FAULTS}) == len(FAULTS)
 
 
+@pytest.mark.parametrize(("number", "code"), [("INT", 130), ("TERM", 143)])
+def test_a_signal_that_ends_node_first_is_an_interruption(
+    number: str, code: int, synthesized: Path, tmp_path: Path
+) -> None:
+    node = tmp_path / "node"
+    node.write_text(f"#!/bin/sh\nkill -{number} $$\n")
+    node.chmod(0o755)
+    ended = run(synthesized, "astro-xcom check", env={"JSII_NODE": str(node)})
+    assert ended.code == code
+    assert ended.err in ("interrupted\n", "")
+
+
 def test_debug_shows_the_rest(synthesized: Path) -> None:
     for command in ("astro-xcom --debug check", "astro-xcom check --debug"):
         ended = run(synthesized, command, env={"JSII_NODE": "/bin/false"})
