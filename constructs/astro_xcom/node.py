@@ -174,16 +174,18 @@ def _guarded_send(send: Callable[..., Any], said: list[str]) -> Callable[..., An
 def _guarded_stop(stop: Callable[[Any], None], said: list[str]) -> Callable[[Any], None]:
     def guarded(self: Any) -> None:
         process = getattr(self, "_process", None)
+        try:
+            end(self, process)
+        except (KeyboardInterrupt, SystemExit):  # a signal while it ends: what was to be written is written
+            if process is not None:
+                process.kill()
+
+    def end(self: Any, process: Any) -> None:
         if process is not None and process.poll() is not None:
             with suppress(OSError, ValueError):
                 process.stdin.close()  # what is left in it nobody reads
-        try:
+        with suppress(Exception):  # it is over anyway
             stop(self)
-        except KeyboardInterrupt:  # Ctrl-C while it ends: what was to be written is written
-            if process is not None:
-                process.kill()
-        except Exception:  # noqa: S110 - it is over anyway
-            pass
         with suppress(Exception):
             self._ctx_stack.close()
         if process is None or process.returncode == 0:
