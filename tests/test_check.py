@@ -608,14 +608,6 @@ def test_unknown_names_are_refused_with_the_near_match(run: Run) -> None:
     ]
 
 
-def test_refused_settings_are_reported_and_nothing_is_shown(run: Run, tmp_path: Path) -> None:
-    file = tmp_path / "deployments.yaml"
-    file.write_text(FILES["aws-example"].read_text().replace("bucket: acme-astro-xcom\n", "bucket: Acme_X\n"))
-    code, out, err = run("--json", "-f", file)
-    assert (code, out) == (1, "")
-    assert "aws-example.storage.bucket: must be" in err
-
-
 def test_a_state_is_of_one_deployment(run: Run) -> None:
     code, out, err = run("--state", "state.json")
     assert (code, out) == (1, "")

@@ -14,7 +14,7 @@ from astro_xcom.settings.base import AwsRegion, Settings, together
 # What `make clean`, another target or a tool deletes or writes anew.
 DELETED = (
     "cdktf.out", "dist", "site", "node_modules", "terraform/stacks",
-    ".venv", ".pipenv", ".docs", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis",
+    ".venv", ".pipenv", ".docs", ".sbom", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis",
     ".terraform", ".git", "__pycache__",
 )  # fmt: skip
 OF_THE_PROJECT = r"(?i).*\.(ya?ml|py|json|toml|lock|md|tf|cfg|ini|txt|js)|(.*/)?(Pipfile|Makefile|LICENSE|\.[^/]*)"
