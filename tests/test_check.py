@@ -150,11 +150,12 @@ def test_permissions_and_trust_on_aws_are_those_of_the_golden(name: str, reports
         assert permissions.pop().allowed == (f"what the policy {one['policy_arn']} allows",)
     for permission, statement in zip(permissions, [*access["statement"], *beside], strict=True):
         assert list(permission.allowed) == sorted(statement["actions"])
-        on = [place.partition(" only if ")[0] for place in permission.on]
-        assert all(map(agrees, on, sorted(statement["resources"])))
-        assert all(place.endswith(" only if Bool aws:SecureTransport true and StringEquals aws:ResourceTag/team "
-                                  "${aws:PrincipalTag/team}, data") == bool(statement.get("condition"))
-                   for place in permission.on)  # fmt: skip
+        found = sorted(
+            (each["test"], each["variable"], ", ".join(sorted(each["values"])))
+            for each in statement.get("condition", [])
+        )
+        back = f" only if {' and '.join(map(' '.join, found))}" if found else ""
+        assert all(map(agrees, permission.on, [each + back for each in sorted(statement["resources"])]))
     trust = [statement for key, document in documents.items() if "trust" in key for statement in document["statement"]]
     web = [statement for statement in trust if statement["actions"] == ["sts:AssumeRoleWithWebIdentity"]]
     for account in reports[name].service_accounts:
@@ -747,6 +748,7 @@ def replaced(type_: str, key: str, old: str, new: str) -> Callable[[Body], None]
 
 
 XCOM = "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_"
+OWN = " only if StringEquals aws:ResourceAccount 111122223333"
 SUBJECT = "system:serviceaccount:astro:prod-aws-triggerer"
 MADE_UP = "through OIDC provider made-up, audience sts.amazonaws.com"
 TRUST = f"{SUBJECT} {MADE_UP}"
@@ -771,10 +773,10 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
         "aws-example",
         replaced("aws_iam_role_policy", "policy", "s3:PutObject", "s3:*"),
         [
-            ("permission", None, "s3:PutObject on arn:aws:s3:::acme-astro-xcom/state/*", None),
-            ("permission", None, "s3:PutObject on arn:aws:s3:::acme-astro-xcom/xcom/*", None),
-            ("permission", None, None, "s3:* on arn:aws:s3:::acme-astro-xcom/state/*"),
-            ("permission", None, None, "s3:* on arn:aws:s3:::acme-astro-xcom/xcom/*"),
+            ("permission", None, f"s3:PutObject on arn:aws:s3:::acme-astro-xcom/state/*{OWN}", None),
+            ("permission", None, f"s3:PutObject on arn:aws:s3:::acme-astro-xcom/xcom/*{OWN}", None),
+            ("permission", None, None, f"s3:* on arn:aws:s3:::acme-astro-xcom/state/*{OWN}"),
+            ("permission", None, None, f"s3:* on arn:aws:s3:::acme-astro-xcom/xcom/*{OWN}"),
         ],
         "The next apply grants it",
     ),
@@ -1160,24 +1162,24 @@ def test_a_trust_that_somebody_changed_is_found(old: str, new: str, shown: str) 
     ("old", "new", "shown"),
     [
         (
-            '"Condition": {}',
-            '"Condition": {"Bool": {"aws:SecureTransport": true}}',
+            '"StringEquals": {"aws:ResourceAccount": ["111122223333"]}',
+            '"Bool": {"aws:SecureTransport": true}',
             "s3:ListBucket on arn:aws:s3:::acme-astro-xcom only if Bool aws:SecureTransport true",
         ),
         (
             '"Action": ["s3:ListBucket"]',
             '"NotAction": "s3:DeleteBucket"',
-            "everything but s3:DeleteBucket on arn:aws:s3:::acme-astro-xcom",
+            f"everything but s3:DeleteBucket on arn:aws:s3:::acme-astro-xcom{OWN}",
         ),
         (
             '"Resource": ["arn:aws:s3:::acme-astro-xcom"]',
             '"NotResource": "arn:aws:s3:::other"',
-            "s3:ListBucket on everything but arn:aws:s3:::other",
+            f"s3:ListBucket on everything but arn:aws:s3:::other{OWN}",
         ),
         (
             '"Effect": "Allow", "Action": ["s3:ListBucket"]',
             '"Effect": "Deny", "Action": ["s3:ListBucket"]',
-            "Deny s3:ListBucket on arn:aws:s3:::acme-astro-xcom",
+            f"Deny s3:ListBucket on arn:aws:s3:::acme-astro-xcom{OWN}",
         ),
     ],
 )
@@ -1187,6 +1189,20 @@ def test_a_permission_that_somebody_changed_is_found(old: str, new: str, shown: 
     findings = check(deployment, body, read_state(json.dumps(state))).findings
     assert {each.kind for each in findings} == {"permission"}
     assert shown in [each.applied for each in findings]
+
+
+def test_what_was_granted_whatever_the_conditions_is_narrowed_and_not_lost() -> None:
+    deployment, body, state = made("aws-example")
+    for condition in (
+        '"StringEquals": {"aws:ResourceAccount": ["111122223333"]}',
+        '"StringLike": {"kms:ViaService": ["s3.*"]}',
+    ):
+        replaced("aws_iam_role_policy", "policy", condition, "")(state)
+    findings = check(deployment, body, read_state(json.dumps(state))).findings
+    conditions = [(each.now or "").removeprefix(each.applied or "") for each in findings]
+    assert conditions == [OWN] * 7 + [" only if StringLike kms:ViaService s3.*"] * 2
+    assert {each.kind for each in findings} == {"permission"}
+    assert all("agents keep access" in each.causes for each in findings)
 
 
 def test_the_bucket_of_a_member_is_the_same_as_the_id_that_its_provider_keeps() -> None:

@@ -76,6 +76,7 @@ def adopted_from_another(deployments: Deployments) -> Iterator[str]:
             if deployment.storage_is(name) == owner.storage_is(maker):
                 yield from _not_covered(name, deployment, maker, owner)
                 yield from _without_the_key(name, deployment, maker, owner)
+                yield from _of_another_account(name, deployment, maker, owner)
             if isinstance(deployment, AzureDeployment) and isinstance(owner, AzureDeployment):
                 yield from _in_another_group(name, deployment, maker, owner)
             if (
@@ -114,6 +115,16 @@ def _without_the_key(name: str, deployment: Deployment, maker: str, owner: Deplo
         rule = f"must be the key of the bucket, which {maker} makes with SSE-KMS: the agents could write nothing"
         hint = f'"{needed}"' if needed else f"the ARN of the key that {maker} makes"
         yield f"{name}.storage.kms_key_arn: {Refused(rule, got=key, hint=hint)}"
+
+
+def _of_another_account(name: str, deployment: Deployment, maker: str, owner: Deployment) -> Iterator[str]:
+    """The agents would have no bucket of the name."""
+    if not isinstance(deployment, AwsDeployment) or not isinstance(owner, AwsDeployment):
+        return
+    said = deployment.storage.account_id
+    if said and owner.account and said != owner.account:
+        rule = f"must be the account of {maker}, which makes the bucket"
+        yield f"{name}.storage.account_id: {Refused(rule, got=said, hint=shown(owner.account))}"
 
 
 def _in_another_group(name: str, deployment: AzureDeployment, maker: str, owner: AzureDeployment) -> Iterator[str]:

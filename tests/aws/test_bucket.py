@@ -1,9 +1,11 @@
 import json
+import re
+from collections.abc import Callable
 
 import pytest
-from cdktf import TerraformStack, TerraformVariable, Testing
+from cdktf import Fn, TerraformStack, TerraformVariable, Testing
 
-from astro_xcom.aws import EksOidcProvider, IrsaRole, XComBucket
+from astro_xcom.aws import EksOidcProvider, IrsaRole, XComBucket, XComBucketRef
 from astro_xcom.refusal import Refused
 from support import Body, of_type, only, resolved, synth
 
@@ -113,7 +115,7 @@ def test_state_is_granted_and_does_not_expire(stack: TerraformStack) -> None:
     assert storage.location.state_store_url == "s3://acme-xcom/state"
 
 
-def test_a_grant_is_the_four_actions_objects_below_the_path_and_an_unconditional_list(stack: TerraformStack) -> None:
+def test_a_grant_is_the_four_actions_objects_below_the_path_and_a_list_of_any_prefix(stack: TerraformStack) -> None:
     XComBucket(stack, "storage", name="acme-xcom").grant_read_write(role(stack))
     body = synth(stack)
     found = statements(body, "access-identity")
@@ -121,8 +123,53 @@ def test_a_grant_is_the_four_actions_objects_below_the_path_and_an_unconditional
     assert found["Objects"]["actions"] == ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
     assert [resource.rpartition(":::")[2] for resource in found["Objects"]["resources"]] == ["acme-xcom/xcom/*"]
     assert found["Bucket"]["actions"] == ["s3:ListBucket"]
-    assert "condition" not in found["Bucket"]
     assert only(body, "aws_iam_role_policy")["role"].startswith("${aws_iam_role.")
+
+
+def conditions(body: Body) -> dict[str, dict[str, list[str]]]:
+    """Statement -> "operator key" -> values."""
+    return {
+        sid: {f"{each['test']} {each['variable']}": each["values"] for each in statement.get("condition", [])}
+        for sid, statement in statements(body, "access-identity").items()
+    }
+
+
+def test_a_grant_is_of_a_bucket_of_this_account_and_of_keys_that_s3_uses(stack: TerraformStack) -> None:
+    storage = XComBucket(stack, "storage", name="acme-xcom", sse_kms=True, former_kms_key_arns=[EAST])
+    storage.folder("team").grant_read_write(role(stack))
+    found = conditions(synth(stack))
+    (account,) = found["Objects"]["StringEquals aws:ResourceAccount"]
+    assert re.fullmatch(r"\$\{data.aws_caller_identity.storage_caller_\w+.account_id\}", account)
+    assert found == {
+        **{sid: {"StringEquals aws:ResourceAccount": [account]} for sid in ("Objects", "Bucket")},
+        **{sid: {"StringLike kms:ViaService": ["s3.*"]} for sid in ("Key", "FormerKeys")},
+    }
+
+
+@pytest.mark.parametrize("account", [None, "444455556666"])
+def test_the_account_of_an_existing_bucket_is_compared_if_it_is_given(
+    account: str | None, stack: TerraformStack
+) -> None:
+    XComBucket.from_name(stack, "storage", "acme-xcom", account_id=account).grant_read_write(role(stack))
+    own = {"StringEquals aws:ResourceAccount": [account]} if account else {}
+    assert conditions(synth(stack)) == {"Objects": own, "Bucket": own}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"account_id": "4444"}, "must be the 12 digits of an AWS account id"),
+        ({"name": "*"}, "must be a bucket's name"),
+        ({"name": "acme-*"}, "must be a bucket's name"),
+    ],
+)
+@pytest.mark.parametrize("make", [XComBucketRef, lambda *of, name, **more: XComBucket.from_name(*of, name, **more)])
+def test_no_bucket_of_any_name_or_account(
+    changes: dict[str, str], message: str, make: Callable[..., XComBucketRef], stack: TerraformStack
+) -> None:
+    with pytest.raises(Refused, match=re.escape(message)):
+        make(stack, "storage", **{"name": "acme-xcom", **changes})
+    make(stack, "storage", name=Fn.join("-", ["acme", "xcom"]), account_id=Fn.join("", ["4", "5"]))
 
 
 def test_a_bucket_without_a_path_is_granted_whole(stack: TerraformStack) -> None:

@@ -1,7 +1,7 @@
 import pytest
 from cdktf import TerraformStack, TerraformVariable, Testing
 
-from astro_xcom.gcp import WorkloadIdentity, WorkloadIdentityRef, XComBucket
+from astro_xcom.gcp import WorkloadIdentity, WorkloadIdentityRef, XComBucket, XComBucketRef
 from astro_xcom.refusal import Refused
 from support import Body, of_type, only, resolved, synth
 
@@ -203,6 +203,12 @@ def test_an_existing_bucket_gets_members_and_no_settings(stack: TerraformStack) 
     assert set(body["resource"]) == {"google_storage_bucket_iam_member"}
     assert {grant["bucket"] for grant in of_type(body, "google_storage_bucket_iam_member")} == {"acme.shared"}
     assert storage.location.url == "gs://acme.shared"
+
+
+@pytest.mark.parametrize("name", ["*", "acme-*"])
+def test_no_bucket_of_any_name(name: str, stack: TerraformStack) -> None:
+    with pytest.raises(Refused, match="must be a bucket's name"):
+        XComBucketRef(stack, "storage", name=name)
 
 
 def test_the_location_brings_what_keeps_the_client_from_stalling(stack: TerraformStack) -> None:

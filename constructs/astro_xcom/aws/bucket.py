@@ -53,15 +53,21 @@ from astro_xcom.tokens import check, is_known, once, shortest_recovery
 from astro_xcom.xcom import XComLocation, object_url
 
 OBJECT_ACTIONS = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+LIST = "s3:ListBucket"
 READ_WITH_KEY = "kms:Decrypt"
 KEY_ACTIONS = [READ_WITH_KEY, "kms:GenerateDataKey"]
+BY_S3 = ("StringLike", "kms:ViaService", "s3.*")
+"""S3 uses a key in the name of whoever reads and writes. Its name ends differently in each partition."""
 ABORT_UPLOADS_AFTER_DAYS = 7
 OLDEST_TLS = "1.2"
 FOLDER_NAME = 48  # with the longest bucket's name it still fits into the name of an inline policy
 
 
 class XComBucketRef(Construct):
-    """A bucket this app may use for XComs, whoever made it."""
+    """A bucket this app may use for XComs, whoever made it.
+
+    `account_id` is that of its owner: agents use no bucket of this name that another account has, or takes later.
+    """
 
     def __init__(
         self,
@@ -69,12 +75,16 @@ class XComBucketRef(Construct):
         id_: str,
         *,
         name: str,
+        account_id: str | None = None,
         path: str = "xcom",
         state_store_path: str | None = None,
         connection_id: str | None = None,
         kms_key_arn: str | None = None,
         former_kms_key_arns: Sequence[str] = (),
     ) -> None:
+        check(rules.existing_s3_bucket, name)
+        with at("account_id"):
+            check(rules.aws_account_id, account_id)
         check(names.object_path, path)
         check(names.object_path, state_store_path)
         if is_known([path, state_store_path]):
@@ -83,6 +93,7 @@ class XComBucketRef(Construct):
         _check_keys(kms_key_arn, former_kms_key_arns)
         super().__init__(scope, id_)
         self.name = name
+        self.account_id = account_id
         self.path = path
         self.state_store_path = state_store_path
         self.connection_id = connection_id
@@ -111,6 +122,7 @@ class XComBucketRef(Construct):
             self,
             once(self, f"folder-{name}", name),
             name=self.name,
+            account_id=self.account_id,
             path=f"{self.path}/{name}" if self.path else name,
             state_store_path=f"{self.state_store_path}/{name}" if self.state_store_path else None,
             connection_id=self.connection_id,
@@ -121,35 +133,19 @@ class XComBucketRef(Construct):
         return folder
 
     def access_policy(self, id_: str) -> DataAwsIamPolicyDocument:
-        """The policy an identity needs: read, write and delete below the paths, list the bucket, use its key.
+        """The policy an identity needs: read, write and delete below the paths, list the bucket, use its key by S3.
 
         Former keys may only decrypt. ListBucket has no prefix condition: the client asks for the bucket itself before
         each write.
         """
         paths = [path for path in (self.path, self.state_store_path) if path is not None]
-        statements = [
-            DataAwsIamPolicyDocumentStatement(
-                sid="Objects",
-                effect="Allow",
-                actions=OBJECT_ACTIONS,
-                resources=[f"{self.arn}/{path}/*" if path else f"{self.arn}/*" for path in paths],
-            ),
-            DataAwsIamPolicyDocumentStatement(
-                sid="Bucket", effect="Allow", actions=["s3:ListBucket"], resources=[self.arn]
-            ),
-        ]
+        objects = [f"{self.arn}/{path}/*" if path else f"{self.arn}/*" for path in paths]
+        own = () if self.account_id is None else (("StringEquals", "aws:ResourceAccount", self.account_id),)
+        statements = [_allow("Objects", OBJECT_ACTIONS, objects, *own), _allow("Bucket", [LIST], [self.arn], *own)]
         if self.kms_key_arn is not None:
-            statements.append(
-                DataAwsIamPolicyDocumentStatement(
-                    sid="Key", effect="Allow", actions=KEY_ACTIONS, resources=[self.kms_key_arn]
-                )
-            )
+            statements.append(_allow("Key", KEY_ACTIONS, [self.kms_key_arn], BY_S3))
         if self.former_kms_key_arns:
-            statements.append(
-                DataAwsIamPolicyDocumentStatement(
-                    sid="FormerKeys", effect="Allow", actions=[READ_WITH_KEY], resources=[*self.former_kms_key_arns]
-                )
-            )
+            statements.append(_allow("FormerKeys", [READ_WITH_KEY], self.former_kms_key_arns, BY_S3))
         return DataAwsIamPolicyDocument(self, id_, statement=statements)
 
     def grant_read_write(self, role: IrsaRoleRef, *, policy_name: str | None = None) -> DataAwsIamPolicyDocument:
@@ -229,6 +225,7 @@ class XComBucket(XComBucketRef):
             kms_key_arn=kms_key_arn,
             former_kms_key_arns=former_kms_key_arns,
         )
+        self.account_id = DataAwsCallerIdentity(self, "caller").account_id
         self._lifecycle = protected(protect_from_destroy)
         self.key: KmsKey | None = None
         if sse_kms and kms_key_arn is None:
@@ -334,18 +331,22 @@ class XComBucket(XComBucketRef):
         id_: str,
         name: str,
         *,
+        account_id: str | None = None,
         path: str = "xcom",
         state_store_path: str | None = None,
         connection_id: str | None = None,
         kms_key_arn: str | None = None,
         former_kms_key_arns: Sequence[str] = (),
     ) -> XComBucketRef:
-        """Use a bucket that already exists; makes no resource. Its owner keeps expiry under the path."""
-        check(rules.existing_s3_bucket, name)
+        """Use a bucket that already exists; makes no resource. Its owner keeps expiry under the path.
+
+        With the owner's `account_id` agents use no bucket of this name that another account has, or takes later.
+        """
         return XComBucketRef(
             scope,
             id_,
             name=name,
+            account_id=account_id,
             path=path,
             state_store_path=state_store_path,
             connection_id=connection_id,
@@ -355,7 +356,6 @@ class XComBucket(XComBucketRef):
 
     def _key(self) -> KmsKey:
         """A key of the account, used by whom IAM policies let use it (the default key policy, written out)."""
-        caller = DataAwsCallerIdentity(self, "caller")
         # Not a policy document's data source: scanners take that for an identity's policy, and the star, which is this
         # key here, for every key.
         policy = {
@@ -366,7 +366,7 @@ class XComBucket(XComBucketRef):
                     "Effect": "Allow",
                     "Action": "kms:*",
                     "Resource": "*",
-                    "Principal": {"AWS": f"arn:{self.partition.partition}:iam::{caller.account_id}:root"},
+                    "Principal": {"AWS": f"arn:{self.partition.partition}:iam::{self.account_id}:root"},
                 }
             ],
         }
@@ -439,6 +439,22 @@ class XComBucket(XComBucketRef):
                 ],
             ),
         ]
+
+
+def _allow(
+    sid: str, actions: Sequence[str], resources: Sequence[str], *conditions: tuple[str, str, str]
+) -> DataAwsIamPolicyDocumentStatement:
+    return DataAwsIamPolicyDocumentStatement(
+        sid=sid,
+        effect="Allow",
+        actions=[*actions],
+        resources=[*resources],
+        condition=[
+            DataAwsIamPolicyDocumentStatementCondition(test=test, variable=variable, values=[value])
+            for test, variable, value in conditions
+        ]
+        or None,
+    )
 
 
 def _check_keys(arn: str | None, former_arns: Sequence[str]) -> None:

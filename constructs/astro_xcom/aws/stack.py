@@ -62,6 +62,7 @@ class AwsXComStack(XComStack):
                 self,
                 "storage",
                 storage.bucket,
+                account_id=storage.account_id,
                 path=storage.path,
                 state_store_path=state_store.path if state_store else None,
                 connection_id=deployment.xcom.connection_id,

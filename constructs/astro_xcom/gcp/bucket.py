@@ -52,6 +52,7 @@ class XComBucketRef(Construct):
         state_store_path: str | None = None,
         connection_id: str | None = None,
     ) -> None:
+        check(rules.existing_bucket, name)
         check(names.object_path, path)
         check(names.object_path, state_store_path)
         if is_known([path, state_store_path]):
@@ -273,7 +274,6 @@ class XComBucket(XComBucketRef):
         connection_id: str | None = None,
     ) -> XComBucketRef:
         """Use a bucket that already exists; makes no resource. Its owner keeps expiry under the path."""
-        check(rules.existing_bucket, name)
         return XComBucketRef(
             scope, id_, name=name, path=path, state_store_path=state_store_path, connection_id=connection_id
         )

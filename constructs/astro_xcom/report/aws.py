@@ -6,7 +6,7 @@ from typing import Any
 
 from astro_xcom.names import places
 from astro_xcom.names.aws import BESIDE, POD_IDENTITY_ACTIONS, POD_IDENTITY_SERVICE, POD_IDENTITY_TAGS
-from astro_xcom.report.model import CloudFacts, Lifecycle, Permission, Trust
+from astro_xcom.report.model import ONLY_IF, CloudFacts, Lifecycle, Permission, Trust
 from astro_xcom.report.needs import POLICY
 from astro_xcom.report.terraform import Body, Computed, Stack, block
 
@@ -68,7 +68,9 @@ def facts(stack: Stack) -> CloudFacts:
             f"account, its bucket policy must also allow the role {arn} what this report lists."
         )
     own_key = _own_key(stack)
-    for key in dict.fromkeys(on for each in _permissions(policy or "{}") if _of_a_key(each) for on in each.on):
+    for key in dict.fromkeys(
+        on.partition(ONLY_IF)[0] for each in _permissions(policy or "{}") if _of_a_key(each) for on in each.on
+    ):
         if key != own_key:
             for_others.append(
                 f"The owner of the key {key} lets IAM policies decide, in its key policy. If the key is in another "
@@ -254,7 +256,7 @@ def _permissions(policy: str) -> Iterator[Permission]:
     for statement in _statements(policy):
         front = "" if statement["Effect"] == "Allow" else f"{statement['Effect']} "
         conditions = [f"{test} {key} {', '.join(values)}" for test, key, values in _conditions(statement)]
-        back = f" only if {' and '.join(conditions)}" if conditions else ""
+        back = f"{ONLY_IF}{' and '.join(conditions)}" if conditions else ""
         yield Permission(
             allowed=tuple(front + action for action in _all_or_all_but(statement, "Action")),
             on=tuple(resource + back for resource in _all_or_all_but(statement, "Resource")),

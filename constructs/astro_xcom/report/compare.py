@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from astro_xcom.report.model import CloudFacts, Finding
+from astro_xcom.report.model import ONLY_IF, CloudFacts, Finding
 from astro_xcom.report.protection import MEANS, WATCHED, protection, rules, statements
 from astro_xcom.report.terraform import UNKNOWN, Stack
 from astro_xcom.secret_text import HIDDEN, is_secret, masked
@@ -98,10 +98,18 @@ def _open(path: str, value: str | None) -> str | None:
 def _of_resources(
     now: Stack, facts: CloudFacts, applied: Stack, applied_facts: CloudFacts, same: Same
 ) -> Iterator[Finding]:
+    granted, applied_grants = _permissions(facts), _permissions(applied_facts)
+    for item, wide in list(_wider(granted, applied_grants, same)):
+        granted.remove(item)
+        applied_grants.remove(wide)
+        causes = (
+            "It is granted without the conditions that the file says. The next apply adds them; agents keep access."
+        )
+        yield Finding(kind="permission", item=None, now=item, applied=wide, causes=causes)
     yield from _sets(
         "permission",
-        _permissions(facts),
-        _permissions(applied_facts),
+        granted,
+        applied_grants,
         same,
         missing="What needs it fails, and a denied write may be lost without an error. The next apply grants it.",
         extra="It is granted, and the file does not grant it. The next apply takes it away: values that can be read "
@@ -205,6 +213,17 @@ def _permissions(facts: CloudFacts) -> list[str]:
         for action in each.allowed
         for text in ([f"{action} on {on}" for on in each.on] or [action])
     ]
+
+
+def _wider(now: list[str], applied: list[str], same: Same) -> Iterator[tuple[str, str]]:
+    """(now, applied) of what is granted as the file says, but for its conditions."""
+    extra = [other for other in applied if not any(same(item, other) for item in now)]
+    for item in now:
+        if ONLY_IF in item and not any(same(item, other) for other in applied):
+            wide = next((other for other in extra if same(item.partition(ONLY_IF)[0], other)), None)
+            if wide is not None:
+                extra.remove(wide)
+                yield item, wide
 
 
 def _lifecycle(facts: CloudFacts) -> Flat:

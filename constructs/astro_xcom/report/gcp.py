@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from astro_xcom.names.gcp import STORAGE_ROLES
-from astro_xcom.report.model import CloudFacts, Lifecycle, Permission, Trust
+from astro_xcom.report.model import ONLY_IF, CloudFacts, Lifecycle, Permission, Trust
 from astro_xcom.report.terraform import Body, Computed, Stack, block
 
 OUTPUTS = ("bucket", "workload_identity_members")
@@ -114,7 +114,7 @@ def _permissions(stack: Stack, holders: list[str]) -> Iterator[Permission]:
     found: dict[tuple[str, str], list[str]] = {}
     for place, grant in _grants(stack):
         condition = block(grant.get("condition")).get("expression")
-        on = place + (f" only if {condition}" if condition else "")
+        on = place + (f"{ONLY_IF}{condition}" if condition else "")
         found.setdefault((grant["role"], on), []).append(grant["member"])
     for (role, on), members in found.items():
         whole = set(holders) <= set(members)

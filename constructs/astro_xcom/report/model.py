@@ -4,6 +4,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+ONLY_IF = " only if "
+"""Stands between what a permission is on and its conditions."""
+
 
 class Model(BaseModel):
     """Frozen, with no other keys than these."""
@@ -26,7 +29,7 @@ class Permission(Model):
     allowed: tuple[str, ...]
     """IAM actions, or a role."""
     on: tuple[str, ...]
-    """ARNs, a resource id or a bucket."""
+    """ARNs, a resource id or a bucket; behind ` only if ` the conditions."""
 
 
 class Need(Model):

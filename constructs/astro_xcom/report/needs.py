@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from astro_xcom.names import azure, gcp
 from astro_xcom.report.agents import environment
-from astro_xcom.report.model import CloudFacts, Need, Permission
+from astro_xcom.report.model import ONLY_IF, CloudFacts, Need, Permission
 from astro_xcom.report.terraform import Body
 
 KWARGS = "AIRFLOW__SECRETS__BACKEND_KWARGS"
@@ -232,7 +232,7 @@ def _on_aws(wanted: Mapping[str, list[str]], facts: CloudFacts) -> Found:
 
 def _covers(pattern: str, arn: str) -> bool:
     """Whether all that the second stands for is in the first; account and region may be unknown in either."""
-    pattern, arn = (text.partition(" only if ")[0] for text in (pattern, arn))
+    pattern, arn = (text.partition(ONLY_IF)[0] for text in (pattern, arn))
     if pattern == "*":
         return True
     ours, theirs = pattern.split(":", 5), arn.split(":", 5)

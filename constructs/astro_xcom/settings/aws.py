@@ -49,6 +49,9 @@ class AwsStorage(Storage):
     """Unique in the world. One made here is in the deployment's region."""
     existing: Flag = False
     """true: use an existing bucket; it is not modified, including its lifecycle."""
+    account_id: Annotated[str, AfterValidator(rules.aws_account_id)] | None = None
+    """The account of an existing bucket: agents use no bucket of this name that another account has, or takes once its
+    owner gave it up. A bucket made here is that of the deployment's account, and they use no other."""
     encryption: Literal["SSE-S3", "SSE-KMS"] = "SSE-S3"
     """SSE-S3: keys of S3, free; SSE-KMS: a KMS key, which costs money."""
     kms_key_arn: Annotated[str, AfterValidator(rules.kms_key_arn)] | None = None
@@ -81,6 +84,26 @@ class AwsStorage(Storage):
                 "must be another bucket: each log would be logged in turn",
                 got=self.access_log_bucket,
                 field="access_log_bucket",
+            )
+
+    @together
+    def _owner_fits(self) -> Iterator[str | Refused]:
+        if self.account_id is None:
+            return
+        place = places.bucket_place(self.bucket)
+        if not self.existing:
+            yield Refused(
+                "is only for an existing bucket; one made here is of the deployment's account, which account_id of the "
+                "deployment says",
+                got=self.account_id,
+                field="account_id",
+            )
+        elif place and place[0] != self.account_id:
+            yield Refused(
+                f"must be the account that the bucket's name says, {place[0]}",
+                got=self.account_id,
+                hint=f'"{place[0]}"',
+                field="account_id",
             )
 
     @together
