@@ -38,6 +38,10 @@ class Account:
     role_policy: list[iam.Statement]
     bucket_policy: list[iam.Statement]
     kms_key: str | None
+    owner: str
+    """The account that has the bucket: the role's own, until a stranger takes its name."""
+    uses_the_key: str
+    """The service through which the key is asked for."""
     audience: str = "sts.amazonaws.com"
     """Of the tokens that the webhook asks for."""
     cluster_key: RSAPrivateKey = field(default_factory=lambda: generate_private_key(65537, 2048))
@@ -50,19 +54,22 @@ class Account:
         """Take everything from the applied state."""
         (encryption,) = run.one("aws_s3_bucket_server_side_encryption_configuration")["rule"]
         key = encryption["apply_server_side_encryption_by_default"][0]
+        region, role = run.one("aws_s3_bucket")["region"], run.one("aws_iam_role")
         issuers = [cluster["identity"][0]["oidc"][0]["issuer"] for cluster in run.data("aws_eks_cluster")]
         # That of other permissions is beside XComs, which must not need it.
         (grant,) = (each for each in run.resources("aws_iam_role_policy") if each["name"].startswith("storage-"))
         return cls(
             bucket=run.one("aws_s3_bucket")["bucket"],
-            region=run.one("aws_s3_bucket")["region"],
-            role_arn=run.one("aws_iam_role")["arn"],
+            region=region,
+            role_arn=role["arn"],
             issuer=issuers[0],
             issuers=issuers,
-            trust=iam.statements(run.one("aws_iam_role")["assume_role_policy"]),
+            trust=iam.statements(role["assume_role_policy"]),
             role_policy=iam.statements(grant["policy"]),
             bucket_policy=iam.statements(run.one("aws_s3_bucket_policy")["policy"]),
             kms_key=key["kms_master_key_id"] if key["sse_algorithm"] == "aws:kms" else None,
+            owner=role["arn"].split(":")[4],
+            uses_the_key=f"s3.{region}.amazonaws.com",
         )
 
     def take_away(self, action: str) -> None:
@@ -156,8 +163,10 @@ class Account:
             context["s3:TlsVersion"] = request.tls.removeprefix("TLSv")
         if "prefix" in request.query:
             context["s3:prefix"] = request.query["prefix"]
-        own = [] if resource == self.kms_key else self.bucket_policy
-        return iam.allowed(action, resource, context, self.role_policy, own)
+        if resource == self.kms_key:
+            return iam.allowed(action, resource, {**context, "kms:ViaService": self.uses_the_key}, self.role_policy)
+        context["aws:ResourceAccount"] = self.owner
+        return iam.allowed(action, resource, context, self.role_policy, self.bucket_policy)
 
 
 def _permissions(request: Request, bucket: str, key: str) -> list[tuple[str, str]]:

@@ -61,6 +61,19 @@ def test_without_compression_a_key_that_may_not_be_used_is_named(aws: Aws) -> No
         aws.check(without=f"{OBJECT_STORAGE}COMPRESSION")
 
 
+def test_a_bucket_of_the_name_that_a_stranger_made_gets_nothing(aws: Aws) -> None:
+    aws.account.owner = "999988887777"
+    with pytest.raises(Broken, match=r"write of .*: PermissionError: Forbidden"):
+        aws.check()
+    assert aws.bucket.keys() == set()
+
+
+def test_only_s3_uses_the_key_for_an_agent(aws: Aws) -> None:
+    aws.account.uses_the_key = "secretsmanager.us-east-1.amazonaws.com"
+    with pytest.raises(Broken, match=r"read of .*; .* kms:GenerateDataKey"):
+        aws.check()
+
+
 @pytest.mark.parametrize(
     ("env", "why"),
     [

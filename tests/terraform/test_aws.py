@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from e2e import iam
 from support import Applied, Run
 
 pytestmark = pytest.mark.terraform
@@ -41,6 +42,23 @@ def test_partition_and_key_of_an_adopted_bucket(stacks: dict[str, Path], applied
     assert resources["Bucket"] == "arn:aws-us-gov:s3:::acme.shared"
     assert resources["Objects"] == "arn:aws-us-gov:s3:::acme.shared/*"
     assert resources["Key"].startswith("arn:aws-us-gov:kms:")
+
+
+@pytest.mark.parametrize("name", ["aws-example", "aws-existing", "aws-existing-role"])
+def test_what_is_granted_is_the_bucket_of_its_account_and_the_key_by_s3(
+    name: str, stacks: dict[str, Path], applied: Applied
+) -> None:
+    run = applied(stacks[name])
+    granted = [each["policy"] for each in run.resources("aws_iam_role_policy") if each["name"].startswith("storage-")]
+    policy = iam.statements(granted[0] if granted else run.output("access_policy"))
+    account = {} if name == "aws-existing" else {"aws:ResourceAccount": "111122223333"}
+    for statement in policy:
+        action, on = (iam.items(statement[key])[0].replace("*", "x") for key in ("Action", "Resource"))
+        strangers = {"aws:ResourceAccount": "999988887777", "kms:ViaService": "ec2.us-east-1.amazonaws.com"}
+        for host in ("us-east-1.amazonaws.com", "cn-north-1.amazonaws.com.cn", "us-iso-east-1.c2s.ic.gov"):
+            assert iam.allowed(action, on, {**account, "kms:ViaService": f"s3.{host}"}, policy)
+        assert iam.allowed(action, on, strangers, policy) == (not account and action.startswith("s3:"))
+        assert iam.allowed(action, on, {}, policy) == (not account and action.startswith("s3:"))
 
 
 def test_each_cluster_is_trusted_for_its_own_tokens(stacks: dict[str, Path], applied: Applied) -> None:
