@@ -167,6 +167,39 @@ def test_permissions_and_trust_on_aws_are_those_of_the_golden(name: str, reports
             assert agrees(through["OIDC provider"], statement["principals"][0]["identifiers"][0])
 
 
+OF_THE_CLOUD = {
+    "aws": {},
+    "aws by EKS Pod Identity": {"identity.mechanism": "pod_identity"},
+    "azure": {},
+    "gcp": {},
+    "gcp directly": {"identity.mechanism": "direct", "cluster.project_number": "123456789012"},
+}
+
+
+@pytest.mark.parametrize("of", OF_THE_CLOUD)
+def test_components_without_an_identity_are_trusted_nowhere(of: str, tmp_path: Path) -> None:
+    values = {"serviceAccount": {"sentinel": {"create": False, "name": "watcher"}}}
+    case = {**OF_THE_CLOUD[of], "agent.untrusted": ["dagProcessor", "sentinel"], "agent.values": values}
+    file = tmp_path / "deployments.yaml"
+    file.write_text(json.dumps({"deployments": deployments(of.split()[0], {"a": case})}))
+    found = read_deployments(file)
+    body = synthesized(found, file=file.name)["a"]
+    report = check(found["a"], body)
+    *trusted, processor, sentinel = report.service_accounts
+    assert [account.trusted for account in report.service_accounts] == [True, True, False, False]
+    assert all(account.trusted_through for account in trusted)
+    assert (processor.subject, processor.used_by) == (
+        "system:serviceaccount:astro:prod-dag-processor",
+        ("dagProcessor",),
+    )
+    assert (sentinel.subject, sentinel.made_by_chart) == ("system:serviceaccount:astro:watcher", False)
+    assert (processor.trusted_through, sentinel.trusted_through) == ((), ())
+    assert "The service account watcher is made in astro by its owner." in report.for_others
+    cloud = json.dumps({type_: made for type_, made in body["resource"].items() if type_ != "helm_release"})
+    cloud += json.dumps([body["data"], body["output"]["trusted_subjects"]])
+    assert [name in cloud for name in ("prod-triggerer", "prod-dag-processor", "watcher")] == [True, False, False]
+
+
 def test_pod_identity_is_shown_for_each_cluster(reports: dict[str, Report]) -> None:
     through = {account.subject: account.trusted_through for account in reports["aws-pod-identity"].service_accounts}
     clusters = ("eu-west-1:111122223333:cluster/data-standby", "us-east-1:111122223333:cluster/data-pods")

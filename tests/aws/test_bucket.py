@@ -155,6 +155,10 @@ def test_the_account_of_an_existing_bucket_is_compared_if_it_is_given(
     assert conditions(synth(stack)) == {"Objects": own, "Bucket": own}
 
 
+def by_name(stack: TerraformStack, id_: str, name: str, account_id: str | None = None) -> XComBucketRef:
+    return XComBucket.from_name(stack, id_, name, account_id=account_id)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -163,11 +167,11 @@ def test_the_account_of_an_existing_bucket_is_compared_if_it_is_given(
         ({"name": "acme-*"}, "must be a bucket's name"),
     ],
 )
-@pytest.mark.parametrize("make", [XComBucketRef, lambda *of, name, **more: XComBucket.from_name(*of, name, **more)])
+@pytest.mark.parametrize("make", [XComBucketRef, by_name])
 def test_no_bucket_of_any_name_or_account(
     changes: dict[str, str], message: str, make: Callable[..., XComBucketRef], stack: TerraformStack
 ) -> None:
-    with pytest.raises(Refused, match=re.escape(message)):
+    with pytest.raises(Refused, match=message):
         make(stack, "storage", **{"name": "acme-xcom", **changes})
     make(stack, "storage", name=Fn.join("-", ["acme", "xcom"]), account_id=Fn.join("", ["4", "5"]))
 

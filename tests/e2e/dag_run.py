@@ -106,6 +106,20 @@ def run_dag(
     return DagRun(passed="values came back as they were pushed" in text and process.returncode == 0, log=text)
 
 
+def parse_dags(python: Path, home: Path, env: Mapping[str, str]) -> str:
+    """Run the DAG processor once, in a home with a database: the ids of the DAGs that it put there."""
+    for command in (["dag-processor", "--num-runs=1"], ["dags", "list", "--columns=dag_id", "--output=plain"]):
+        done = subprocess.run(
+            [python.with_name("airflow"), *command],
+            env={**env, **airflow_settings(home)},
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_SECONDS,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 @contextlib.contextmanager
 def executor(python: Path, database: Path, home: Path, env: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """The environment in which `run_dag` gives each task a process that ends with it, as on an agent."""

@@ -1,6 +1,7 @@
 """The DAG that users run: it passes where XComs work, and otherwise says why they do not."""
 
 import gzip
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,7 +12,8 @@ import pytest
 
 from e2e.agents import AgentError
 from e2e.aws import Aws
-from e2e.dag_run import DAG, DagRun, executor, make_database, run_dag
+from e2e.azure import Azure
+from e2e.dag_run import DAG, DagRun, executor, make_database, parse_dags, run_dag
 from e2e.gate import Answer, Forward, Request
 from e2e.gcp import Gcp
 from e2e.world import World
@@ -72,6 +74,20 @@ def test_it_passes(cloud: str, database: Path, tmp_path: Path, request: pytest.F
     run = run_dag(world.airflow.python, database, tmp_path / "home", world.environment(pod))
     assert run.passed, run.log
     assert len(world.store.keys()) == 9
+
+
+@pytest.mark.parametrize("cloud", ["aws", "azure", "gcp"])
+def test_the_dag_processor_needs_no_identity(
+    cloud: str, database: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """What `agent.untrusted` relies on: it parses DAGs, and asks neither the storage nor who it is."""
+    world: Aws | Azure | Gcp = request.getfixturevalue(cloud)
+    pod = next(iter(world.pods.values()))
+    env, home = {**pod.env, **world.emulator}, tmp_path / "home"
+    shutil.copytree(database, home)
+    done = parse_dags(world.airflow.python, home, env)
+    assert "xcom_check" in done
+    assert world.gate.requests == []
 
 
 def test_a_denied_upload(check: Check, aws: Aws) -> None:

@@ -195,16 +195,20 @@ def _agents(report: Report) -> Iterator[str]:
 
 def _service_accounts(report: Report) -> Iterator[str]:
     accounts = report.service_accounts
-    alike = {str(account.trusted_through): account.trusted_through for account in accounts}
+    alike = {str(account.trusted_through): account.trusted_through for account in accounts if account.trusted}
     for account in accounts:
         yield f"  {account.subject}"
-        yield f"    of {', '.join(account.used_by)}; made by {'the chart' if account.made_by_chart else 'its owner'}"
-        if len(alike) > 1:
+        left_out = "" if account.trusted else "; not trusted (agent.untrusted)"
+        made_by = "the chart" if account.made_by_chart else "its owner"
+        yield f"    of {', '.join(account.used_by)}; made by {made_by}{left_out}"
+        if len(alike) > 1 and account.trusted:
             yield from _trusted(account.trusted_through)
     if len(alike) == 1:
         (through,) = alike.values()
         yield (
             "  each is trusted through"
+            if through and all(account.trusted for account in accounts)
+            else "  each of the others is trusted through"
             if through
             else "  this deployment configures no trust: see Required from others"
         )

@@ -21,7 +21,8 @@ def trust(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
     after = plan.outputs.get("trusted_subjects", (None, None))[1]
     if not after:
         return
-    dropped = [subject for subject in _running(plan) if subject not in after]
+    kept = {*after, *(account.subject for account in deployment.agent.untrusted_accounts())}  # which need no trust
+    dropped = [subject for subject in _running(plan) if subject not in kept]
     if dropped:
         accounts = [subject.removeprefix("system:serviceaccount:").replace(":", "/") for subject in dropped]
         first = isinstance(deployment, AwsDeployment) or not any(

@@ -1,7 +1,7 @@
 """What the chart's values say of the agents."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,14 +37,15 @@ def _variables(entries: list[Any]) -> dict[str, str]:
     }
 
 
-def service_accounts(stack: Stack, facts: CloudFacts) -> Iterator[ServiceAccount]:
-    """Those that are to be trusted, with who uses them."""
+def service_accounts(stack: Stack, facts: CloudFacts, untrusted: Iterable[str]) -> Iterator[ServiceAccount]:
+    """Those that are to be trusted, with who uses them; then the untrusted ones, by their subjects."""
     values = stack.agent_values
     blocks = {
         **values["serviceAccount"],
         **{f"workers[{worker['name']}]": worker["serviceAccount"] for worker in values.get("workers") or ()},
     }
-    for subject in stack.outputs["trusted_subjects"]:
+    trusted = stack.outputs["trusted_subjects"]
+    for subject in (*trusted, *untrusted):
         name = subject.rpartition(":")[2]
         own = {who: block for who, block in blocks.items() if isinstance(block, dict) and block.get("name") == name}
         yield ServiceAccount(
@@ -52,6 +53,7 @@ def service_accounts(stack: Stack, facts: CloudFacts) -> Iterator[ServiceAccount
             used_by=tuple(sorted(own)),
             made_by_chart=any(block.get("create", True) for block in own.values()),
             trusted_through=tuple(trust.through for trust in facts.trust if trust.subject == subject),
+            trusted=subject in trusted,
         )
 
 

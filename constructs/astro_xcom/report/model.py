@@ -106,6 +106,8 @@ class ServiceAccount(Model):
     made_by_chart: bool
     trusted_through: tuple[dict[str, str], ...]
     """Empty where somebody else writes the trust."""
+    trusted: bool = True
+    """false: `agent.untrusted` leaves it out."""
 
 
 class Store(Model):

@@ -17,6 +17,7 @@ from astro_xcom.report.model import CloudFacts, Finding, Release, Report, Servic
 from astro_xcom.report.needs import needs, sentence
 from astro_xcom.report.state import State
 from astro_xcom.report.terraform import Body, Known, Stack, planned
+from astro_xcom.service_accounts import subjects
 from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
 from astro_xcom.settings.deployment import SMALL
 from astro_xcom.terraform_text import from_stack
@@ -59,7 +60,8 @@ def check(deployment: Deployment, body: Body, state: State | None = None) -> Rep
     cloud = cloud_of(deployment)
     stack, facts = planned_facts(deployment, body, state)
     values = stack.agent_values
-    accounts = tuple(service_accounts(stack, facts))
+    untrusted = subjects(deployment.agent.untrusted_accounts())
+    accounts = tuple(service_accounts(stack, facts, untrusted))
     release = Release(**stack.release) if stack.release else None
     beside = tuple(needs(cloud, values, facts))
     return Report(
@@ -150,7 +152,8 @@ def _for_others(stack: Stack, accounts: tuple[ServiceAccount, ...], release: Rel
     for account in accounts:
         if not account.made_by_chart:
             name = account.subject.rpartition(":")[2]
-            yield f"The service account {name} is made in {namespace} by its owner with the annotations of this report."
+            how = " with the annotations of this report" if account.trusted else ""
+            yield f"The service account {name} is made in {namespace} by its owner{how}."
 
 
 def _always(deployment: Deployment, *, expires: bool) -> Iterator[str]:

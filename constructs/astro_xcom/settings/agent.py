@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -103,6 +103,9 @@ class AgentSettings(Settings):
     former_service_accounts: tuple[Annotated[str, AfterValidator(names.service_account)], ...] = ()
     """Service accounts that stay trusted although the release no longer has them, as `namespace/name`: after a rename
     their pods run on for minutes. Remove the line once those pods are gone."""
+    untrusted: tuple[Literal["dagProcessor", "sentinel"], ...] = ()
+    """Components that get no identity in the cloud: neither uses XComs. The DAG processor still needs one where the
+    secrets backend or its DAG bundles ask the cloud. Default: each service account of the release is trusted."""
     values_files: tuple[
         Annotated[ValuesFile, BeforeValidator(_read), WithJsonSchema({"type": "string", "minLength": 1})], ...
     ] = ()
@@ -128,8 +131,13 @@ class AgentSettings(Settings):
 
     def subjects(self) -> tuple[str, ...]:
         """Exactly these are trusted by the cloud: the release's service accounts, then the former ones."""
+        trusted = (each for each in self.service_accounts() if each.component not in self.untrusted)
         former = (f"system:serviceaccount:{each.replace('/', ':')}" for each in self.former_service_accounts)
-        return tuple(dict.fromkeys((*subjects(self.service_accounts()), *former)))
+        return tuple(dict.fromkeys((*subjects(trusted), *former)))
+
+    def untrusted_accounts(self) -> tuple[ServiceAccount, ...]:
+        """The release's service accounts that get no identity."""
+        return tuple(each for each in self.service_accounts() if each.component in self.untrusted)
 
     @field_validator("values_files")
     @classmethod
@@ -161,6 +169,30 @@ class AgentSettings(Settings):
             if source.values.get("createNamespace") not in (None, "", False):
                 yield f"{source.name}: createNamespace: remove it; agent.create_namespace does that"
         yield from attempt(self.service_accounts)
+
+    @together
+    def _left_out_is_nobody_else(self) -> Iterator[str | Refused]:
+        twice = next((each for each in self.untrusted if self.untrusted.count(each) > 1), None)
+        if twice:
+            yield Refused("names a component twice", got=twice, field="untrusted")
+        try:
+            left_out, accounts = self.untrusted_accounts(), self.service_accounts()
+        except Refusals:  # which is said of the values
+            return
+        for one in left_out:
+            with_it = [each for each in accounts if each.name == one.name and each not in left_out]
+            if with_it:
+                yield Refused(
+                    f"{one.component} runs as {one.name}, as {with_it[0].component} does, which must be trusted",
+                    hint=f"an account of its own in serviceAccount.{one.component}.name",
+                    field="untrusted",
+                )
+            elif one.subject in self.subjects():
+                yield Refused(
+                    f"is the service account of {one.component}, which agent.untrusted leaves out: remove one of them",
+                    got=f"{one.namespace}/{one.name}",
+                    field="former_service_accounts",
+                )
 
     @together
     def _chart_can_be_found(self) -> Iterator[str | Refused]:

@@ -23,6 +23,13 @@ SHORT_RETENTION_DAYS = 14
 SMALL = 1000
 """Bytes. What most branches and short circuits decided fits in, so that Airflow's scheduler can read it."""
 
+PROVIDERS = {
+    "aws": "airflow.providers.amazon.",
+    "azure": "airflow.providers.microsoft.azure.",
+    "gcp": "airflow.providers.google.",
+}
+"""What asks a cloud starts so."""
+
 
 def _import(value: Any) -> Any:
     if value is not True and (not isinstance(value, str) or not value.strip() or not value.isprintable()):
@@ -238,6 +245,7 @@ class Deployment(Settings):
                 "agent.former_service_accounts: remove the line once no pod runs as "
                 f"{', '.join(self.agent.former_service_accounts)}: until then each may read, write and delete XComs"
             )
+        found += self._asked_without_identity()
         if self.xcom.retention_days < SHORT_RETENTION_DAYS:
             found.append(
                 f"xcom.retention_days: {self.xcom.retention_days} is short: a task that reads a value after it expired "
@@ -259,6 +267,16 @@ class Deployment(Settings):
             found += [f"agent: {mistake}" for mistake in likely_mistakes(given)]
         return found
 
+    def _asked_without_identity(self) -> Iterator[str]:
+        """What the DAG processor would ask the cloud for, if it had an identity."""
+        values = self.agent.user_values() if "dagProcessor" in self.agent.untrusted else {}
+        for key in ("secretBackend", "dagBundleConfigList"):
+            if PROVIDERS[self.of_cloud] in str(values.get(key)):
+                yield (
+                    f"agent.untrusted: {key} asks the cloud, which refuses the DAG processor without an identity: DAGs "
+                    "that need it are not read"
+                )
+
     def _about_values(self, values: Mapping[str, Any]) -> Iterator[str]:
         yield from doubtful(values, self.of_cloud)
         own = f"AIRFLOW_CONN_{self.xcom.connection_id.upper()}" if self.xcom.connection_id else None
@@ -273,7 +291,7 @@ class Deployment(Settings):
                 "credentials of the cloud"
             )
         for account in self.agent.service_accounts():
-            if account.name == "default":
+            if account.name == "default" and account.component not in self.agent.untrusted:
                 yield (
                     f"{account.component}: runs as the service account default, and so does every pod that names none: "
                     "each of them may read, write and delete XComs"
