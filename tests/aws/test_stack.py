@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,25 @@ def test_outputs_carry_plain_names(tmp_path: Path) -> None:
 
 def test_the_role_is_named_after_the_deployment(tmp_path: Path) -> None:
     assert only(body_of(MINIMAL, tmp_path), "aws_iam_role")["name"] == "small-xcom"
+
+
+@pytest.mark.parametrize(
+    ("settings", "account"),
+    [
+        ("", r"\$\{data\.aws_caller_identity\.storage_caller_\w+\.account_id\}"),
+        (', existing: true, account_id: "012345678901"', "012345678901"),
+        (", existing: true", ""),
+    ],
+)
+def test_the_account_of_the_bucket_is_that_of_whoever_makes_or_has_it(
+    settings: str, account: str, tmp_path: Path
+) -> None:
+    body = body_of(MINIMAL.replace("bucket: acme-xcom", f"bucket: acme-xcom{settings}"), tmp_path)
+    documents = body["data"]["aws_iam_policy_document"]
+    (access,) = (document for name, document in documents.items() if "access" in name)
+    for statement in access["statement"]:
+        compared = [value for condition in statement.get("condition", []) for value in condition["values"]]
+        assert re.fullmatch(account, " ".join(compared))
 
 
 def test_an_existing_role_gets_no_policy_but_the_policy_is_an_output(tmp_path: Path) -> None:
