@@ -49,6 +49,7 @@ def test_agents_may_only_decrypt_with_a_former_key_of_aws(storage: Body, tmp_pat
         "effect": "Allow",
         "actions": ["kms:Decrypt"],
         "resources": [f"{KEY}1", f"{KEY}2"],
+        "condition": [{"test": "StringLike", "variable": "kms:ViaService", "values": ["s3.*"]}],
     }
 
 
