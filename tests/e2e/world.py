@@ -9,7 +9,7 @@ from typing import Protocol
 
 from e2e.agents import Agent, Airflow, Pod, pods
 from e2e.chain import Store, check
-from support import Applied, Body, Run, render
+from support import Body, Run, render
 
 THRESHOLD = "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD"
 
@@ -75,7 +75,7 @@ class World:
 Deploy = Callable[[str], Deployed]
 
 
-def deployer(stacks: Mapping[str, Path], applied: Applied, helm: Path, folder: Path) -> Deploy:
+def deployer(stacks: Mapping[str, Path], applied: Callable[[Path], Run], helm: Path, folder: Path) -> Deploy:
     """Deployment name -> applied and rendered."""
 
     @cache

@@ -56,7 +56,7 @@ CLOUDS: dict[str, Body] = {
              rule=[{"id": "old", "status": "Enabled", "filter": [{"prefix": "xcom/"}], "expiration": [{"days": 90}]}]),
         "aws_iam_role:astro-agents": {
             "id": "astro-agents", "name": "astro-agents", "path": "/", "assume_role_policy": json.dumps(TRUST),
-            "max_session_duration": 3600,
+            "arn": "arn:aws:iam::111122223333:role/astro-agents", "max_session_duration": 3600,
         },
     },
     "azure": {
@@ -111,11 +111,13 @@ SAYS = {
 }
 
 
-def taken_over(cloud: str, shared: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Change, Path]:
+def taken_over(
+    cloud: str, shared: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, values: Path | None = None
+) -> tuple[Change, Path]:
     """Take over the page's setup, and apply it in a cloud that has exactly that."""
+    values = values or VENDOR / f"{cloud}.yaml"
     sets = [part for each in OPTIONS[cloud] for part in ("--set", each)]
     options = ["--release", "astro-agent", "--namespace", "astro", "--import", "--yes"]
-    values = VENDOR / f"{cloud}.yaml"
     monkeypatch.chdir(folder)
     monkeypatch.setattr(
         sys, "argv", ["astro-xcom", "take-over", "hand", "--values", str(values), "--cloud", cloud, *options, *sets]

@@ -1,0 +1,94 @@
+"""Values of before a take-over are read after it: the page's environment writes, that of the taken-over deployment reads."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from e2e.agents import Pod, pods
+from e2e.aws import Aws
+from e2e.azure import Azure
+from e2e.chain import VALUES
+from e2e.gcp import CONNECTION
+from e2e.world import World, deployer
+from support import Run, render
+from test_vendor_values import PATH, page
+from transitions.test_take_over import ISSUER, PROVIDER, taken_over
+
+pytestmark = pytest.mark.e2e
+
+OWN = "team_xcom"
+CONNECTIONS = {
+    "aws": (None, "aws_default", OWN),
+    "azure": ("wasb_xcom", OWN),  # the page has always one
+    "gcp": (None, "google_cloud_default", OWN),
+}
+"""What stands before the @ of the page's path."""
+TYPES = {"aws": "aws", "gcp": "google_cloud_platform"}
+WORKER = "prod-worker-default-worker"
+
+
+@dataclass(frozen=True)
+class TakenOver:
+    """One worker of a setup that was made by hand and then taken over."""
+
+    world: World
+    before: Pod
+    after: Pod
+
+
+@pytest.fixture
+def taken(
+    request: pytest.FixtureRequest, shared: Path, helm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[TakenOver]:
+    """Made by hand by the page's words, and taken over with imports."""
+    cloud, connection = request.param
+    values = tmp_path / "by-hand.yaml"
+    content = page(cloud, connection, {"openLineage": {"enabled": False}})  # the chart wants it, and so a page has it
+    if connection == OWN and cloud in TYPES:
+        content["commonEnv"].append({"name": f"AIRFLOW_CONN_{OWN.upper()}", "value": f'{{"conn_type": "{TYPES[cloud]}"}}'})
+    values.write_text(yaml.safe_dump(content))
+    done, out = taken_over(cloud, shared, tmp_path, monkeypatch, values)
+    assert not done.actions("delete", "forget")
+    run = Run(plan=done.plan, state=json.loads((out / "v2.state.json").read_text()))
+    opened = request.getfixturevalue(f"open_{cloud}")
+    with opened("hand", deploy=deployer({"hand": out}, lambda _: run, helm, tmp_path)) as world:
+        if isinstance(world, Aws):
+            world.account.issuer = f"https://{PROVIDER.partition('/')[2]}"
+        elif isinstance(world, Azure):
+            world.subscription.issuer = ISSUER
+        else:
+            own = f"AIRFLOW_CONN_{OWN.upper()}"
+            world.emulator = {**world.emulator, own: world.emulator[CONNECTION]}
+        yield TakenOver(world, pods(render(helm, values))[WORKER], world.pods[WORKER])
+
+
+EVERY = [pytest.param((cloud, each), id=f"{cloud}: {each}") for cloud in CONNECTIONS for each in CONNECTIONS[cloud]]
+
+
+@pytest.mark.parametrize("taken", EVERY, indirect=True)
+def test_a_value_of_before_is_read_and_purged_after(taken: TakenOver) -> None:
+    with taken.world.agents(taken.before, taken.after) as (old, new):
+        for value in VALUES.values():
+            stored = old.write(value)
+            assert str(stored).startswith(taken.before.env[PATH])
+            assert new.read(stored) == value
+            new.purge(stored)
+        assert not taken.world.store.keys()
+
+
+@pytest.mark.parametrize("taken", EVERY, indirect=True)
+def test_pods_of_before_read_what_is_written_while_they_drain(taken: TakenOver) -> None:
+    with taken.world.agents(taken.before, taken.after) as (old, new):
+        assert old.read(new.write("value")) == "value"
+
+
+@pytest.mark.parametrize("taken", [pytest.param(("aws", "aws_default"), id="aws")], indirect=True)
+def test_without_its_connection_id_a_value_of_before_reads_as_its_path(taken: TakenOver) -> None:
+    path = taken.after.env[PATH].replace("aws_default@", "")
+    with taken.world.agents(taken.before, replace(taken.after, env={**taken.after.env, PATH: path})) as (old, new):
+        stored = old.write("value")
+        assert new.read(stored) == stored
