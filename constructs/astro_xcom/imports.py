@@ -18,6 +18,7 @@ ACCOUNTS = "/providers/Microsoft.Storage/storageAccounts/"
 IDENTITIES = "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
 ASSIGNMENT = re.compile(r"(?P<scope>/.+)/providers/Microsoft\.Authorization/roleAssignments/[0-9A-Fa-f-]{36}")
 KMS_KEY = re.compile(r"(mrk-)?[0-9a-f-]{32,36}")
+GONE = re.compile(r'import\s+an\s+existing\s+object\s+to\s+"([^"]+)",\s+the\s+provider\s+detected\s+that\s+no\s+object')
 
 GROUPS = {"credentials": "credential ", "members": "member "}
 """A name for all things whose names start so."""
@@ -96,6 +97,12 @@ def named_addresses(deployment: Deployment) -> dict[str, str]:
     """Name -> address of what `imports` names, without parents."""
     there = importable("any", deployment)  # no address has the deployment's name in it
     return {thing: there[thing].address for thing, _ in _named(deployment.imports, there) if thing in there}
+
+
+def not_there(said: str, things: Mapping[str, str]) -> list[str]:
+    """What to do where Terraform says that an import has nothing to take up. `things`: address -> name."""
+    rule = "is not there: remove that line, and those of what refers to it, and the apply creates it"
+    return [f"imports: {things.get(address, address)} {rule}" for address in dict.fromkeys(GONE.findall(said))]
 
 
 def _named(imports: Mapping[str, bool | str], there: Mapping[str, Importable]) -> Iterator[tuple[str, bool | str]]:

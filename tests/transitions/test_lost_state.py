@@ -1,15 +1,19 @@
 """Lost state: the same deployment comes back by imports, and an import whose thing is gone says so."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from astro_xcom.imports import importable
-from support import Body, edited, read
+from astro_xcom.departed import departed
+from astro_xcom.imports import Importable, importable, not_there
+from support import Body, edited, read, synth_file
 from transitions.test_transitions import TABLE, applied, change, stack
 
 pytestmark = pytest.mark.terraform
@@ -34,11 +38,12 @@ def held(state: Path) -> dict[str, Body]:
     }
 
 
-def lines(deployment: Body, there: dict[str, Body], folder: Path) -> Body:
+def things_of(name: str, deployment: Body, folder: Path) -> dict[str, Importable]:
+    return importable(name, read(json.dumps({"deployments": {name: deployment}}), folder)[name])
+
+
+def lines(things: dict[str, Importable], there: dict[str, Body]) -> Body:
     """`imports` of everything, as `astro-xcom imports` lists it, with the ids that the cloud chose."""
-    folder.mkdir()
-    name = f"{deployment['cloud']}-edited"
-    things = importable(name, read(json.dumps({"deployments": {name: deployment}}), folder)[name])
     chosen = {thing: there[each.address]["id"] for thing, each in things.items() if each.id is None}
     return {
         thing: chosen.get(thing, True)
@@ -47,10 +52,8 @@ def lines(deployment: Body, there: dict[str, Body], folder: Path) -> Body:
     }
 
 
-def cloud_of(deployment: Body, imports: Body, there: dict[str, Body], folder: Path) -> Path:
+def cloud_of(things: dict[str, Importable], imports: Body, there: dict[str, Body], folder: Path) -> Path:
     """A made-up cloud in which exactly these things are."""
-    name = f"{deployment['cloud']}-edited"
-    things = importable(name, read(json.dumps({"deployments": {name: deployment}}), folder)[name])
     found: dict[str, Any] = {}
     for thing, given in imports.items():
         address = things[thing].address
@@ -64,8 +67,9 @@ def cloud_of(deployment: Body, imports: Body, there: dict[str, Body], folder: Pa
 def test_a_lost_state_comes_back(cloud: str, shared: Path, session_folder: Path, tmp_path: Path) -> None:
     deployment = edited(TABLE["bases"][cloud], FULL[cloud])
     there = held(applied(deployment, shared, session_folder))
-    imports = lines(deployment, there, tmp_path / "lines")
-    made_up = cloud_of(deployment, imports, there, tmp_path / "lines")
+    things = things_of(f"{cloud}-edited", deployment, tmp_path)
+    imports = lines(things, there)
+    made_up = cloud_of(things, imports, there, tmp_path)
     again = stack({**deployment, "imports": imports}, tmp_path / "again")
     done = change(shared, Path("-"), again, tmp_path / "out", "--cloud", str(made_up))
     assert not done.actions("delete", "forget")
@@ -76,8 +80,33 @@ def test_a_lost_state_comes_back(cloud: str, shared: Path, session_folder: Path,
     assert not settled.actions("create", "update", "delete", "forget")
 
 
-def test_an_import_whose_thing_is_gone_says_so(shared: Path, tmp_path: Path) -> None:
-    deployment = {**TABLE["bases"]["aws"], "imports": {"bucket": True}}
+@pytest.mark.parametrize("cloud", FULL)
+def test_a_deployment_comes_back_under_another_name(
+    cloud: str, shared: Path, session_folder: Path, tmp_path: Path
+) -> None:
+    """Without its state: the names of before, which `check` prints of a state that is there, and imports."""
+    before = edited(TABLE["bases"][cloud], FULL[cloud])
+    state = applied(before, shared, session_folder)
+    there = held(state)
+    shutil.copy(state, tmp_path / f"terraform.{cloud}-edited.tfstate")
+    file = tmp_path / "deployments.yaml"
+    (left,) = departed(file, {})
+    names = {section: each for section, each in left.settings.items() if section != "state"}
+    renamed = edited(before, names)
+    things = things_of("renamed", renamed, tmp_path)
+    imports = lines(things, there)
+    made_up = cloud_of(things, imports, there, tmp_path)
+    file.write_text(yaml.safe_dump({"deployments": {"renamed": {**renamed, "imports": imports}}}))
+    again = synth_file(file, tmp_path / "again")["renamed"]
+    done = change(shared, Path("-"), again, tmp_path / "out", "--cloud", str(made_up))
+    assert not done.actions("delete", "forget")
+    assert set(done.actions("create")) <= MADE_AGAIN
+    assert len([each for each in done.plan["resource_changes"] if "importing" in each["change"]]) == len(imports)
+
+
+@pytest.mark.parametrize("cloud", FULL)
+def test_an_import_whose_thing_is_gone_says_so(cloud: str, shared: Path, tmp_path: Path) -> None:
+    deployment = {**TABLE["bases"][cloud], "imports": {"release": True}}
     (tmp_path / "cloud.json").write_text("{}")
     command = [
         sys.executable,
@@ -90,4 +119,7 @@ def test_an_import_whose_thing_is_gone_says_so(shared: Path, tmp_path: Path) -> 
     done = subprocess.run([*command, "-", str(again), str(tmp_path / "out")], capture_output=True, text=True)
     assert done.returncode == 1
     assert "Cannot import non-existent remote object" in done.stderr
-    assert "acme-astro-xcom" in done.stderr
+    (found,) = read(json.dumps({"deployments": {"x": deployment}}), tmp_path).values()
+    names = {each.address: thing for thing, each in importable("x", found).items()}
+    said = re.sub("[\u2502\\s]+", " ", done.stderr)  # as a terminal shows it
+    assert [line.partition(" is not")[0] for line in not_there(said, names)] == ["imports: release"]

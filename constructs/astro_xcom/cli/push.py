@@ -19,6 +19,7 @@ from astro_xcom.hcp.run import CHANGES, UNCHANGED
 from astro_xcom.hcp.stack_files import body, helm_commands
 from astro_xcom.hcp.target import target
 from astro_xcom.hcp.token import find_token, own_home
+from astro_xcom.imports import importable, not_there
 from astro_xcom.plan import UNREAD, Forecast, forecast, read_plan
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.secret_text import is_secret
@@ -88,7 +89,16 @@ def push(
         deployment = deployments.get(stack) or chosen(read_deployments(file), [stack], file=file.name)[stack]
         return forecast(deployment, read_plan(document))
 
-    pushed = Push(api.Api(to.hostname, token, api.PATIENCE), to, stack, archive(files), forecast=of, say=say)
+    names = {each.address: thing for name in deployments for thing, each in importable(name, deployments[name]).items()}
+    pushed = Push(
+        api.Api(to.hostname, token, api.PATIENCE),
+        to,
+        stack,
+        archive(files),
+        forecast=of,
+        advise=lambda said: not_there(said, names),
+        say=say,
+    )
     digest = f"sha256 {pushed.report.archive_sha256}"
     wishes = Wishes(
         message=f"astro-xcom push {stack}, {digest}" if message is None else f"{message} ({digest})",

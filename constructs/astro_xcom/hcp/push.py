@@ -89,9 +89,11 @@ class Push:
         archive: bytes,
         *,
         forecast: Callable[[str], Forecast],
+        advise: Callable[[str], list[str]],
         say: Callable[[str], None],
     ) -> None:
         self._api, self._target, self._archive, self._say, self._of = api, target, archive, say, forecast
+        self._advise = advise
         digest = hashlib.sha256(archive).hexdigest()
         self.report = Report(stack=stack, workspace_url=target.url, archive_sha256=digest)
 
@@ -321,7 +323,8 @@ class Push:
                 applied = self._api.get(f"runs/{run}/apply")["data"]["attributes"] if report.status == "errored" else {}
                 for phase in (plan, applied):
                     if phase.get("status") == "errored" and phase.get("log-read-url"):
-                        for line in errors(self._api.text(phase["log-read-url"])):
+                        said = errors(self._api.text(phase["log-read-url"]))
+                        for line in (*said, *self._advise("\n".join(said))):
                             self._say(line)
         except Failed as error:
             self._say(f"the plan cannot be read: {error}")
