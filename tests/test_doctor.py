@@ -568,7 +568,10 @@ def test_somebody_who_may_not_see_the_namespace_still_sees_its_secrets(doctor: D
     refused = Answer("", 'Error from server (Forbidden): namespaces "astro" is forbidden', 1)
     code, out = doctor("aws", {**good("aws"), "kubectl get namespace/astro": refused})
     assert code == 0
-    assert "not known  namespace astro: kubectl failed: Error from server (Forbidden)" in out
+    assert (
+        "not known  namespace astro: kubectl may not tell with the rights of your login: Error from server (Forbidden)"
+        in out
+    )
     assert "ok         secret token: has token\n" in out
 
 
@@ -614,14 +617,17 @@ def test_it_only_reads_and_no_argument_is_an_option_that_somebody_else_wrote(clo
         "imagePullSecretName": "--all",
         "commonEnv": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "x; touch here", "key": "k"}}}],
     }
-    doctor(cloud, good(cloud), values=odd)
+    doctor(cloud, {**good(cloud), **there(cloud)}, values=odd, settings=ADOPTED[cloud])
     reads = {"version", "config", "get", "history", "list", "show", "describe", "sts", "eks", "iam", "auth"}
     reads |= {"container", "account", "provider", "aks", "identity"}
+    reads |= {"s3api", "kms", "group", "storage", "keyvault", "resource"}
+    verbs = {"create", "delete", "update", "put", "set", "add", "remove", "enable", "register"}
     for command, *arguments in doctor.calls():
         words = [each for each in arguments if not each.startswith("-")]
         assert words[0] in reads, shlex.join([command, *arguments])
         options = {each.partition("=")[0] for each in arguments if each.startswith("-")}
         assert options <= KNOWN, shlex.join([command, *arguments])
+        assert not {part for word in words for part in word.split("-")} & verbs, shlex.join([command, *arguments])
         if command == "kubectl":
             assert "--context=ours" in arguments or words[:2] == ["config", "view"]
         if command == "helm":
@@ -632,7 +638,7 @@ def test_it_only_reads_and_no_argument_is_an_option_that_somebody_else_wrote(clo
 KNOWN = {
     "-json", "--output", "--name", "--region", "--namespace", "--subscription", "--resource-group", "--identity-name",
     "--location", "--project", "--filter", "--format", "--context", "--kube-context", "--max", "--ignore-not-found",
-    "--request-timeout",
+    "--request-timeout", "--bucket", "--key-id", "--role-name", "--policy-arn", "--storage-account", "--ids", "--id",
 }  # fmt: skip
 
 
@@ -672,6 +678,230 @@ def test_a_namespace_that_the_apply_creates_is_not_missing(doctor: Doctor) -> No
     code, out = doctor("aws", answers, settings={"agent": {"create_namespace": True}})
     assert code == 0
     assert "ok         namespace astro: is created by the apply" in out
+
+
+# ---- what others made and the settings name
+
+
+@dataclass(frozen=True)
+class Other:
+    """One such thing: the command that shows it, how the command says that there is none, and what `doctor` says."""
+
+    asked: str
+    answer: object
+    none: str
+    is_not: str
+    create: str
+
+    @property
+    def of(self) -> str:
+        return self.is_not.partition(":")[0]
+
+
+KEY_ARN = "arn:aws:kms:eu-west-1:111122223333:key/00000000-0000-0000-0000-000000000001"
+FORMER_ARN = "arn:aws:kms:eu-west-1:444455556666:key/00000000-0000-0000-0000-000000000002"
+ROLE_ARN = "arn:aws:iam::111122223333:role/team/agents"
+GOOGLE_KEY = "projects/acme-keys/locations/europe-west1/keyRings/ring/cryptoKeys/xcom"
+VAULTS = f"/subscriptions/{GUID}/resourceGroups/keys/providers/Microsoft.KeyVault/vaults/acme"
+LOGS = f"/subscriptions/{GUID}/resourceGroups/logs/providers/Microsoft.Storage/storageAccounts/acmelogs"
+EMAIL = "agents@acme-data.iam.gserviceaccount.com"
+ADOPTED: dict[str, dict[str, Any]] = {
+    "aws": {
+        "storage": {
+            "existing": True, "encryption": "SSE-KMS", "kms_key_arn": KEY_ARN, "former_kms_key_arns": [FORMER_ARN],
+        },
+        "identity": {"existing_role": ROLE_ARN},
+    },
+    "azure": {
+        "resource_group": {"existing": True},
+        "storage": {"existing": "container", "account": "acmexcom", "container": "xcom", "resource_group": "data"},
+    },
+    "gcp": {
+        "storage": {"existing": True, "location": None},
+        "identity": {"existing_service_account": EMAIL},
+    },
+}  # fmt: skip
+"""Everything adopted."""
+MADE: dict[str, dict[str, Any]] = {
+    "aws": {
+        "storage": {"access_log_bucket": "acme-logs"},
+        "identity": {
+            "permissions_boundary": "arn:aws:iam::111122223333:policy/boundary",
+            "policy_arns": ["arn:aws:iam::aws:policy/AmazonSQSFullAccess"],
+        },
+    },
+    "azure": {
+        "storage": {
+            "access_log_storage_account_id": LOGS,
+            "customer_managed_key": {"key_id": "https://acme.vault.azure.net/keys/xcom", "vault_id": VAULTS},
+        },
+    },
+    "gcp": {
+        "storage": {
+            "encryption": "customer-managed", "kms_key_name": GOOGLE_KEY, "access_log_bucket": "acme-logs",
+            "former_kms_key_names": [f"{GOOGLE_KEY}-old"],
+        },
+    },
+}  # fmt: skip
+"""What is made here, beside what others made."""
+NO_ENTITY = "An error occurred (NoSuchEntity) when calling the operation: cannot be found."
+NO_KEY = "An error occurred (NotFoundException) when calling the DescribeKey operation: Key does not exist"
+NO_BUCKET = "An error occurred (NoSuchBucket) when calling the operation: The specified bucket does not exist"
+NO_RESOURCE = "(ResourceNotFound) The Resource was not found."
+STORAGE = f"--resource-group=data --subscription={GUID}"
+GONE = "ERROR: (gcloud) gs://x not found: 404."
+NOT_FOUND = "ERROR: (gcloud) NOT_FOUND: there is none"
+OTHERS: dict[str, dict[str, list[Other]]] = {
+    "aws": {
+        "adopted": [
+            Other("aws s3api get-bucket-location --bucket=acme-xcom", {"LocationConstraint": "eu-west-1"}, NO_BUCKET,
+                  "bucket acme-xcom: is not there", "aws s3api create-bucket --bucket=acme-xcom --region=eu-west-1 "
+                  "--create-bucket-configuration=LocationConstraint=eu-west-1"),
+            Other(f"aws kms describe-key --key-id={KEY_ARN} --region=eu-west-1", {"KeyMetadata": {}}, NO_KEY,
+                  f"key {KEY_ARN[-36:]}: is not in eu-west-1", "aws kms list-keys --region=eu-west-1"),
+            Other(f"aws kms describe-key --key-id={FORMER_ARN} --region=eu-west-1", {"KeyMetadata": {}}, NO_KEY,
+                  f"key {FORMER_ARN[-36:]}: is not in eu-west-1", "aws kms list-keys --region=eu-west-1"),
+            Other("aws iam get-role --role-name=agents", {"Role": {"Arn": ROLE_ARN}}, NO_ENTITY,
+                  "role agents: is not in this account", "aws iam create-role --role-name=agents"),
+        ],
+        "made": [
+            Other("aws s3api get-bucket-location --bucket=acme-logs", {"LocationConstraint": "eu-west-1"}, NO_BUCKET,
+                  "log bucket acme-logs: is not there", "aws s3api create-bucket --bucket=acme-logs"),
+            Other("aws iam get-policy --policy-arn=arn:aws:iam::111122223333:policy/boundary", {}, NO_ENTITY,
+                  "policy boundary: is not in this account", "aws iam list-policies"),
+            Other("aws iam get-policy --policy-arn=arn:aws:iam::aws:policy/AmazonSQSFullAccess", {}, NO_ENTITY,
+                  "policy AmazonSQSFullAccess: is not in this account", "aws iam list-policies"),
+        ],
+    },
+    "azure": {
+        "adopted": [
+            Other("az group show --name=astro-xcom", {}, "(ResourceGroupNotFound) could not be found",
+                  "resource group astro-xcom: is not in the subscription",
+                  f"az group create --name=astro-xcom --subscription={GUID} --location=westeurope"),
+            Other("az storage account show --name=acmexcom", {}, NO_RESOURCE,
+                  "storage account acmexcom: is not in the group data",
+                  f"az storage account create --name=acmexcom {STORAGE} --location=westeurope"),
+            Other("az storage container-rm show --name=xcom", {}, "The specified container does not exist.",
+                  "container xcom: is not in the account acmexcom",
+                  f"az storage container-rm create --name=xcom --storage-account=acmexcom {STORAGE}"),
+        ],
+        "made": [
+            Other(f"az resource show --ids={LOGS}", {}, NO_RESOURCE, "log account acmelogs: is not in the group logs",
+                  "az resource list --resource-type=Microsoft.Storage/storageAccounts"),
+            Other(f"az resource show --ids={VAULTS}", {}, NO_RESOURCE, "key vault acme: is not in the group keys",
+                  "az resource list --resource-type=Microsoft.KeyVault/vaults"),
+            Other("az keyvault key show --id=https://acme.vault.azure.net/keys/xcom", {}, "(KeyNotFound) no such key",
+                  "key xcom: is not in its vault", "az keyvault key create --vault-name=acme --name=xcom --kty=RSA"),
+        ],
+    },
+    "gcp": {
+        "adopted": [
+            Other("gcloud storage buckets describe gs://acme-xcom", {}, GONE, "bucket acme-xcom: is not there",
+                  "gcloud storage buckets create gs://acme-xcom --project=acme-data"),
+            Other(f"gcloud iam service-accounts describe {EMAIL}", {}, NOT_FOUND,
+                  f"Google service account {EMAIL}: is not there",
+                  "gcloud iam service-accounts create agents --project=acme-data"),
+        ],
+        "made": [
+            Other("gcloud storage buckets describe gs://acme-logs", {}, GONE, "log bucket acme-logs: is not there",
+                  "gcloud storage buckets create gs://acme-logs"),
+            Other(f"gcloud kms keys describe {GOOGLE_KEY} ", {}, NOT_FOUND,
+                  "key xcom: is not in the key ring ring of europe-west1",
+                  "gcloud kms keys create xcom --keyring=ring --location=europe-west1 --project=acme-keys "
+                  "--purpose=encryption"),
+            Other(f"gcloud kms keys describe {GOOGLE_KEY}-old ", {}, NOT_FOUND, "key xcom-old: is not in the key ring",
+                  "gcloud kms keys create xcom-old"),
+        ],
+    },
+}  # fmt: skip
+SETTINGS = {"adopted": ADOPTED, "made": MADE}
+EACH = [(cloud, kind, other) for cloud, kinds in OTHERS.items() for kind, others in kinds.items() for other in others]
+
+
+def there(cloud: str) -> Answers:
+    """All of it, for what is adopted and for what is made."""
+    return {other.asked: says(other.answer) for kind in OTHERS[cloud].values() for other in kind}
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_what_others_made_is_looked_for(kind: str, cloud: str, doctor: Doctor) -> None:
+    code, out = doctor(cloud, {**good(cloud), **there(cloud)}, settings=SETTINGS[kind][cloud])
+    assert code == 0, out
+    for other in OTHERS[cloud][kind]:
+        assert f"ok         {other.of}: is there\n" in out
+    assert not [each for each in OTHERS[cloud]["made"] if kind == "adopted" and f" {each.of}:" in out]
+
+
+@pytest.mark.parametrize(("cloud", "kind", "other"), EACH, ids=[f"{row[0]}: {row[2].of}" for row in EACH])
+def test_each_that_is_absent_has_a_line(cloud: str, kind: str, other: Other, doctor: Doctor) -> None:
+    absent = {**good(cloud), **there(cloud), other.asked: Answer("", other.none, 1)}
+    code, out = doctor(cloud, absent, settings=SETTINGS[kind][cloud])
+    (line,) = [line for line in out.splitlines() if line.startswith("missing")]
+    assert code == 1
+    assert line.startswith(f"missing    {other.is_not}")
+    assert f"; try {other.create}" in line
+
+
+DENIED = {
+    "aws": "An error occurred (AccessDenied) when calling the operation: User: x is not authorized to perform: it",
+    "azure": "(AuthorizationFailed) The client does not have authorization to perform action",
+    "gcp": "ERROR: (gcloud) PERMISSION_DENIED: Permission denied on resource (or it may not exist).",
+}
+
+
+@pytest.mark.parametrize(("cloud", "kind", "other"), EACH, ids=[f"{row[0]}: {row[2].of}" for row in EACH])
+def test_a_login_without_the_right_to_look_is_told_so(cloud: str, kind: str, other: Other, doctor: Doctor) -> None:
+    denied = {**good(cloud), **there(cloud), other.asked: Answer("", DENIED[cloud], 1)}
+    code, out = doctor(cloud, denied, settings=SETTINGS[kind][cloud])
+    command = other.asked.split()[0]
+    assert code == 0, out
+    assert f"not known  {other.of}: {command} may not tell with the rights of your login: {DENIED[cloud]}\n" in out
+
+
+@pytest.mark.parametrize(
+    ("cloud", "kind", "number", "answer", "line"),
+    [
+        ("aws", "adopted", 0, {"LocationConstraint": None},
+         "bucket acme-xcom: is in us-east-1, and region is eu-west-1; try region: us-east-1"),
+        ("aws", "adopted", 1, {"KeyMetadata": {"KeyState": "Disabled"}},
+         f"is Disabled: nothing can be read or written with it; try aws kms enable-key --key-id={KEY_ARN}"),
+        ("aws", "adopted", 2, {"KeyMetadata": {"KeyState": "PendingDeletion"}},
+         f"try aws kms cancel-key-deletion --key-id={FORMER_ARN} --region=eu-west-1 && aws kms enable-key"),
+        ("aws", "adopted", 3, {"Role": {"Arn": "arn:aws:iam::111122223333:role/agents"}},
+         "role agents: is arn:aws:iam::111122223333:role/agents, and the settings say"),
+        ("azure", "made", 2, {"attributes": {"enabled": False}},
+         "key xcom: is switched off: nothing can be read or written with it; try az keyvault key set-attributes"),
+        ("gcp", "adopted", 1, {"disabled": True}, f"try gcloud iam service-accounts enable {EMAIL}"),
+        ("gcp", "made", 1, {"primary": {"name": f"{GOOGLE_KEY}/cryptoKeyVersions/3", "state": "DESTROY_SCHEDULED"}},
+         "try gcloud kms keys versions enable 3 --key=xcom --keyring=ring"),
+    ],
+)  # fmt: skip
+def test_what_is_there_and_of_no_use_is_missing(
+    cloud: str, kind: str, number: int, answer: object, line: str, doctor: Doctor
+) -> None:
+    asked = OTHERS[cloud][kind][number].asked
+    code, out = doctor(cloud, {**good(cloud), **there(cloud), asked: says(answer)}, settings=SETTINGS[kind][cloud])
+    assert code == 1
+    (found,) = [each for each in out.splitlines() if each.startswith("missing")]
+    assert line in found
+
+
+def test_a_role_of_another_account_is_not_known(doctor: Doctor) -> None:
+    role = "arn:aws:iam::444455556666:role/agents"
+    settings = {"identity": {"existing_role": role}, "storage": {"existing": True}}
+    code, out = doctor("aws", {**good("aws"), **there("aws")}, settings=settings)
+    assert code == 0, out
+    assert "not known  role agents: is of another account than 111122223333, to which aws is signed in\n" in out
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+@pytest.mark.parametrize("text", ["[]", "{}", "null", "7", '"x"', '[{"a": []}]', '{"attributes": 1, "Role": [1]}'])
+def test_odd_answers_of_these_are_no_traceback(cloud: str, text: str, doctor: Doctor) -> None:
+    for settings in SETTINGS.values():
+        odd = {**good(cloud), **dict.fromkeys(there(cloud), Answer(text))}
+        code, _ = doctor(cloud, odd, settings=settings[cloud])
+        assert code == 0
 
 
 ADDON = "aws eks describe-addon --cluster-name=data-prod --addon-name=eks-pod-identity-agent"

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from astro_xcom.doctor.cloud import Cloud
 from astro_xcom.doctor.commands import Commands, Failed, Unanswered, at, entries, printable
 from astro_xcom.doctor.model import Check, missing, ok, unknown
+from astro_xcom.doctor.named import Named, Wrong, look
 from astro_xcom.settings import AwsDeployment, EksCluster
 
 MARK = ":oidc-provider/"
 AGENT = "eks-pod-identity-agent"
+FIRST = "us-east-1"
+OLD_NAMES = {None: FIRST, "": FIRST, "EU": "eu-west-1"}
+"""Of regions, where S3 says a bucket's location."""
 
 
 @dataclass
@@ -20,6 +24,8 @@ class Aws(Cloud):
     deployment: AwsDeployment
     commands: Commands
     endpoints: set[str] = field(default_factory=set)
+    account: str | None = None
+    """The one that aws is signed in to, where it says so."""
 
     def connect(self) -> str:
         """The line that gives kubectl a context of the cluster."""
@@ -34,6 +40,56 @@ class Aws(Cloud):
         providers = self._providers() if self._trusts_providers else []
         for number, cluster in enumerate((self.deployment.cluster, *self.deployment.trusted_clusters)):
             yield from self._cluster(cluster, providers, own=not number)
+        for thing in self._named():
+            yield look(thing, self.commands)
+        if (role := self.deployment.identity.existing_role) and self._is_elsewhere(role):
+            rule = f"is of another account than {self.account}, to which aws is signed in"
+            yield unknown("role", role.rpartition("/")[2], rule)
+
+    def _named(self) -> Iterator[Named]:
+        storage, identity = self.deployment.storage, self.deployment.identity
+        if storage.existing:
+            yield self._bucket("bucket", storage.bucket)
+        if storage.access_log_bucket:
+            yield self._bucket("log bucket", storage.access_log_bucket)
+        for arn in filter(None, (storage.kms_key_arn, *storage.former_kms_key_arns)):
+            yield _key(arn)
+        if (role := identity.existing_role) and not self._is_elsewhere(role):
+            name = role.rpartition("/")[2]
+            yield Named(
+                check="role",
+                of=name,
+                ask=("aws", "iam", "get-role", f"--role-name={name}", "--output=json"),
+                absent=("NoSuchEntity",),
+                where="in this account",
+                create=f"aws iam create-role --role-name={name} --assume-role-policy-document=file://trust.json",
+                judge=lambda found: _other_role(role, at(found, "Role", "Arn")),
+            )
+        for arn in filter(None, (identity.permissions_boundary, *identity.policy_arns)):
+            yield Named(
+                check="policy",
+                of=arn.rpartition("/")[2],
+                ask=("aws", "iam", "get-policy", f"--policy-arn={arn}", "--output=json"),
+                absent=("NoSuchEntity",),
+                where="in this account",
+                create=f"aws iam list-policies --query=Policies[].Arn, and the one that is there instead of {arn}",
+            )
+
+    def _is_elsewhere(self, role: str) -> bool:
+        return role.startswith("arn:") and self.account is not None and role.split(":")[4] != self.account
+
+    def _bucket(self, check: str, name: str) -> Named:
+        region = self.deployment.region
+        elsewhere = [] if region == FIRST else [f"--create-bucket-configuration=LocationConstraint={region}"]
+        return Named(
+            check=check,
+            of=name,
+            ask=("aws", "s3api", "get-bucket-location", f"--bucket={name}", "--output=json"),
+            absent=("NoSuchBucket",),
+            where="there",
+            create=shlex.join(["aws", "s3api", "create-bucket", f"--bucket={name}", f"--region={region}", *elsewhere]),
+            judge=lambda found: _elsewhere(region, found),
+        )
 
     @property
     def _trusts_providers(self) -> bool:
@@ -56,6 +112,7 @@ class Aws(Cloud):
             return missing("login", None, str(error), "aws sso login")
         except Unanswered as error:
             return unknown("login", None, str(error))
+        self.account = printable(account) if isinstance(account, str) else None
         if wanted and account != wanted:
             rule = f"aws is signed in to account {printable(str(account))}, and account_id is {wanted}"
             return missing("login", None, rule, "export AWS_PROFILE=...")
@@ -120,3 +177,44 @@ class Aws(Cloud):
 
     def _region(self, cluster: EksCluster) -> str:
         return cluster.region or self.deployment.region
+
+
+def _elsewhere(region: str, found: object) -> Wrong | None:
+    """Where a bucket is in another region than the settings say. The first region is written as null."""
+    if not isinstance(found, dict) or "LocationConstraint" not in found:
+        return None
+    said = found["LocationConstraint"]
+    there = OLD_NAMES.get(said, said) if said is None or isinstance(said, str) else region
+    if there == region:
+        return None
+    return f"is in {there}, and region is {region}", f"region: {printable(there)}, and cluster.region: {region}"
+
+
+def _key(arn: str) -> Named:
+    """A KMS key, in its own region."""
+    region, own = arn.split(":")[3], shlex.join([f"--key-id={arn}", f"--region={arn.split(':')[3]}"])
+    mend = {
+        "Disabled": f"aws kms enable-key {own}",
+        "PendingDeletion": f"aws kms cancel-key-deletion {own} && aws kms enable-key {own}",
+    }
+
+    def judge(found: object) -> Wrong | None:
+        state = at(found, "KeyMetadata", "KeyState")
+        return (f"is {state}: nothing can be read or written with it", mend[state]) if state in mend else None
+
+    return Named(
+        check="key",
+        of=arn.rpartition("/")[2],
+        ask=("aws", "kms", "describe-key", f"--key-id={arn}", f"--region={region}", "--output=json"),
+        absent=("NotFoundException",),
+        where=f"in {region}",
+        create=f"aws kms list-keys --region={region}, and the ARN of one that is there",
+        judge=judge,
+    )
+
+
+def _other_role(said: str, there: object) -> Wrong | None:
+    """Where the settings name a role by its ARN, in another account perhaps."""
+    if not said.startswith("arn:") or not isinstance(there, str) or said == there:
+        return None
+    return f"is {there}, and the settings say {said}", f"identity.existing_role: {printable(there)}"

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from astro_xcom.doctor.cloud import Cloud
 from astro_xcom.doctor.commands import Commands, Failed, Unanswered, at, printable
 from astro_xcom.doctor.model import Check, missing, ok, unknown
+from astro_xcom.doctor.named import Named, Wrong, look
 from astro_xcom.names.azure import MOST_CREDENTIALS, federated_credential_name
 from astro_xcom.settings import AksCluster, AzureDeployment
+from astro_xcom.settings.azure import CustomerManagedKey
 
 REGISTERED = ("Microsoft.Storage", "Microsoft.ManagedIdentity")
-NOT_FOUND = ("ResourceNotFound", "ResourceGroupNotFound", "was not found")
+NOT_FOUND = ("ResourceNotFound", "ResourceGroupNotFound", "was not found", "could not be found")
 
 
 @dataclass
@@ -40,6 +42,73 @@ class Azure(Cloud):
                 yield from self._cluster(key, cluster, own=cluster is self.deployment.cluster)
         if self.deployment.identity.existing:
             yield self._credentials()
+        for thing in self._things():
+            yield look(thing, self.commands)
+
+    def _things(self) -> Iterator[Named]:
+        storage, group = self.deployment.storage, self.deployment.resource_group
+        if group.existing:
+            own = [f"--name={group.name}", self._subscription]
+            place = f"--location={self.deployment.location}"
+            yield Named(
+                check="resource group",
+                of=group.name,
+                ask=("az", "group", "show", *own, "--output=json"),
+                absent=NOT_FOUND,
+                where="in the subscription",
+                create=shlex.join(["az", "group", "create", *own, place]),
+            )
+        if storage.existing:
+            yield from self._storage(str(storage.account), storage.resource_group or group.name)
+        if of_logs := storage.access_log_storage_account_id:
+            yield self._by_id("log account", of_logs, "storage.access_log_storage_account_id")
+        if key := storage.customer_managed_key:
+            yield self._by_id("key vault", key.vault_id, "storage.customer_managed_key.vault_id")
+            yield Named(
+                check="key",
+                of=key.key_id.rpartition("/")[2],
+                ask=("az", "keyvault", "key", "show", f"--id={key.key_id}", "--output=json"),
+                absent=("KeyNotFound", *NOT_FOUND),
+                where="in its vault",
+                create=shlex.join(["az", "keyvault", "key", "create", *_of_vault(key), "--kty=RSA"]),
+                judge=lambda found: _switched_off(found, _of_vault(key)),
+            )
+
+    def _storage(self, account: str, group: str) -> Iterator[Named]:
+        where = [f"--resource-group={group}", self._subscription]
+        own = [f"--name={account}", *where]
+        place = f"--location={self.deployment.location}"
+        yield Named(
+            check="storage account",
+            of=account,
+            ask=("az", "storage", "account", "show", *own, "--output=json"),
+            absent=NOT_FOUND,
+            where=f"in the group {group}",
+            create=shlex.join(["az", "storage", "account", "create", *own, place, "--allow-blob-public-access=false"]),
+        )
+        if self.deployment.storage.existing == "container":
+            container = self.deployment.storage.container
+            inside = [f"--name={container}", f"--storage-account={account}", *where]
+            yield Named(
+                check="container",
+                of=container,
+                # By the API that makes it, which asks for no right on what is in it.
+                ask=("az", "storage", "container-rm", "show", *inside, "--output=json"),
+                absent=("ContainerNotFound", "does not exist", *NOT_FOUND),
+                where=f"in the account {account}",
+                create=shlex.join(["az", "storage", "container-rm", "create", *inside]),
+            )
+
+    def _by_id(self, check: str, id_: str, setting: str) -> Named:
+        type_ = "/".join(id_.split("/")[6:8])
+        return Named(
+            check=check,
+            of=id_.rpartition("/")[2],
+            ask=("az", "resource", "show", f"--ids={id_}", "--output=json"),
+            absent=NOT_FOUND,
+            where=f"in the group {id_.split('/')[4]}",
+            create=f"az resource list --resource-type={type_} --query=[].id, and one of these as {setting}",
+        )
 
     def _login(self) -> Check:
         wanted = self.deployment.tenant_id
@@ -145,3 +214,14 @@ class Azure(Cloud):
 
     def _named(self, cluster: AksCluster) -> list[str]:
         return [f"--name={cluster.name}", f"--resource-group={cluster.resource_group}", self._subscription]
+
+
+def _of_vault(key: CustomerManagedKey) -> list[str]:
+    return [f"--vault-name={key.vault_id.rpartition('/')[2]}", f"--name={key.key_id.rpartition('/')[2]}"]
+
+
+def _switched_off(found: object, key: list[str]) -> Wrong | None:
+    if at(found, "attributes", "enabled") is not False:
+        return None
+    mend = shlex.join(["az", "keyvault", "key", "set-attributes", *key, "--enabled=true"])
+    return "is switched off: nothing can be read or written with it", mend

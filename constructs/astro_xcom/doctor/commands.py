@@ -12,6 +12,12 @@ from typing import Any
 LONGEST = 300
 # No pager, no question, no colour, no look for newer versions.
 QUIET = {"AWS_PAGER": "", "CLOUDSDK_CORE_DISABLE_PROMPTS": "1", "NO_COLOR": "1", "CHECKPOINT_DISABLE": "1"}
+DENIED = re.compile(
+    r"AccessDenied|UnauthorizedOperation|not authorized|AuthorizationFailed|ForbiddenBy|Forbidden\b"
+    r"|PERMISSION_DENIED|does not have (permission|[a-z.]+ access)",
+    re.IGNORECASE,
+)
+"""What says that a thing may be there, and that who asks may not see it."""
 
 
 class Unanswered(Exception):
@@ -27,7 +33,8 @@ class Failed(Unanswered):
 
     def __init__(self, command: str, said: str) -> None:
         self.said = said
-        super().__init__(f"{command} failed: {shortened(said)}" if said else f"{command} failed without a word")
+        failed = "may not tell with the rights of your login" if DENIED.search(said) else "failed"
+        super().__init__(f"{command} {failed}: {shortened(said)}" if said else f"{command} failed without a word")
 
 
 class Commands:

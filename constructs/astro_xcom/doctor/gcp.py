@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from astro_xcom.doctor.cloud import Cloud
 from astro_xcom.doctor.commands import Commands, Failed, Unanswered, at, entries, printable
 from astro_xcom.doctor.model import Check, missing, ok, unknown
+from astro_xcom.doctor.named import Named, Wrong, look
 from astro_xcom.settings import GcpDeployment, GkeCluster
 
-NOT_FOUND = ("NOT_FOUND", "code=404", "Not found")
+NOT_FOUND = ("NOT_FOUND", "code=404", "Not found", "not found: 404")
+DOMAIN = ".iam.gserviceaccount.com"
 
 
 @dataclass
@@ -34,6 +36,31 @@ class Gcp(Cloud):
                 yield unknown("workload pool", pool, "the settings name no cluster that could have it")
             else:
                 yield from self._cluster(cluster, pool, own=not number)
+        for thing in self._things():
+            yield look(thing, self.commands)
+
+    def _things(self) -> Iterator[Named]:
+        storage, project = self.deployment.storage, f"--project={self.deployment.project}"
+        if storage.existing:
+            yield _bucket("bucket", storage.bucket, project)
+        if storage.access_log_bucket:
+            yield _bucket("log bucket", storage.access_log_bucket, project)
+        for key in filter(None, (storage.kms_key_name, *storage.former_kms_key_names)):
+            yield _key(key)
+        if email := self.deployment.identity.existing_service_account:
+            name, _, domain = email.partition("@")
+            own = f"--project={domain.removesuffix(DOMAIN)}"
+            yield Named(
+                check="Google service account",
+                of=email,
+                ask=("gcloud", "iam", "service-accounts", "describe", email, "--format=json"),
+                absent=NOT_FOUND,
+                where="there",
+                create=shlex.join(["gcloud", "iam", "service-accounts", "create", name, own])
+                if domain.endswith(DOMAIN)
+                else "identity.existing_service_account: one that is there",
+                judge=lambda found: _switched_off(found, email),
+            )
 
     def _login(self) -> Check:
         login = "gcloud auth login && gcloud auth application-default login"
@@ -93,3 +120,43 @@ class Gcp(Cloud):
     def _named(self, cluster: GkeCluster) -> list[str]:
         project = cluster.project or self.deployment.project
         return [f"{cluster.name}", f"--location={cluster.location}", f"--project={project}"]
+
+
+def _bucket(check: str, name: str, project: str) -> Named:
+    create = ["gcloud", "storage", "buckets", "create", f"gs://{name}", project, "--uniform-bucket-level-access"]
+    return Named(
+        check=check,
+        of=name,
+        ask=("gcloud", "storage", "buckets", "describe", f"gs://{name}", "--format=json"),
+        absent=NOT_FOUND,
+        where="there",
+        create=f"{shlex.join(create)} --location=...",
+    )
+
+
+def _key(name: str) -> Named:
+    _, project, _, location, _, ring, _, key = name.split("/")
+    own = [f"--keyring={ring}", f"--location={location}", f"--project={project}"]
+
+    def judge(found: object) -> Wrong | None:
+        state = at(found, "primary", "state")
+        if state in (None, "ENABLED"):
+            return None
+        version = str(at(found, "primary", "name")).rpartition("/")[2]
+        mend = ["gcloud", "kms", "keys", "versions", "enable", printable(version), f"--key={key}", *own]
+        return f"has a primary version that is {state}: nothing can be written with it", shlex.join(mend)
+
+    return Named(
+        check="key",
+        of=key,
+        ask=("gcloud", "kms", "keys", "describe", name, "--format=json"),
+        absent=NOT_FOUND,
+        where=f"in the key ring {ring} of {location}",
+        create=shlex.join(["gcloud", "kms", "keys", "create", key, *own, "--purpose=encryption"]),
+        judge=judge,
+    )
+
+
+def _switched_off(found: object, email: str) -> Wrong | None:
+    mend = shlex.join(["gcloud", "iam", "service-accounts", "enable", email])
+    return ("is switched off", mend) if at(found, "disabled") is True else None
