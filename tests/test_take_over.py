@@ -12,6 +12,7 @@ import yaml
 from astro_xcom.cli import app
 from astro_xcom.values_text import cleaned
 from support import Body, synth_file
+from test_vendor_values import DEFAULTS, page
 
 VENDOR = Path(__file__).parent / "vendor"
 SETTINGS = {
@@ -27,6 +28,8 @@ SETTINGS = {
     "gcp": ["cluster.name=data", "cluster.location=us-central1"],
 }
 Run = Callable[..., tuple[int, str, str]]
+PATH = "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH"
+STATE = "AIRFLOW__COMMON_IO__STATE_STORE_OBJECTSTORAGE_PATH"
 
 
 @pytest.fixture
@@ -35,7 +38,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
     def take_over(cloud: str, *options: str, values: Path | None = None, settings: bool = True) -> tuple[int, str, str]:
         sets = [part for each in SETTINGS[cloud] for part in ("--set", each)] if settings else []
-        command = ["take-over", "hand", "--cloud", cloud, "--values", str(values or VENDOR / f"{cloud}.yaml")]
+        name = "hand"
+        if options[:1] == ("--name",):
+            name, options = options[1], options[2:]
+        command = ["take-over", name, "--cloud", cloud, "--values", str(values or VENDOR / f"{cloud}.yaml")]
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["astro-xcom", *command, *sets, *options])
         with pytest.raises(SystemExit) as ended:
@@ -185,6 +191,28 @@ def test_on_a_terminal_it_asks(run: Run, tmp_path: Path, monkeypatch: pytest.Mon
         ("aws", ["--set", "regoin=x"], {}, "hand.regoin: is not a setting; there are"),
         ("aws", ["--namespace", "other"], {}, "namespace is astro, and --namespace other: keep one of them"),
         ("gcp", [], {"AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH": "NOTHING"}, "so there is nothing to take over"),
+        ("aws", ["--values", "other.yaml"], {}, "one file, that of the release as it is; try helm get values RELEASE"),
+        ("aws", [], {'value: "s3://aws_default@acme-xcom/xcom"': "valueFrom: {configMapKeyRef: {name: a, key: b}}"},
+         f"commonEnv[{PATH}] has no plain value: write here what the pods have (kubectl exec POD -- printenv {PATH})"),
+        ("aws", [], {"commonEnv:": "workers:\n- name: w\n  env:", "\nworkers:\n  - name: d": "\nx:\n  - name: d"},
+         f"workers[w].env[{PATH}]: a deployment has one path: put it into commonEnv"),
+        ("gcp", [], {"commonEnv:": "agents:\n  commonEnv:"}, "a chart around the agents' one: give a file of what is be"),
+        ("gcp", [], {"commonEnv:": "commonEnv: {A: b}\nx:"}, "commonEnv is a map, and the chart takes a list of name"),
+        ("azure", [], {"abfs://wasb_xcom@xcom/": "abfss://xcom@acmeastroxcom.dfs.core.windows.net/"},
+         "takes acmeastroxcom.dfs.core.windows.net for the container: nothing can have been kept there"),
+        *((cloud, [], {old: new}, f"the settings can give {json.dumps(f'{old}xcom')}: a value already written would be")
+          for cloud, old, new in (
+              ("aws", "s3://aws_default@acme-xcom/", "s3a://aws_default@acme-xcom/"),
+              ("azure", "abfs://wasb_xcom@xcom/", "abfss://wasb_xcom@xcom/"),
+              ("azure", "abfs://wasb_xcom@xcom/", "abfs://xcom/"),
+              ("gcp", "gs://acme-xcom/", "gcs://acme-xcom/"))),
+        *((cloud, [], {"commonEnv:\n": f"commonEnv:\n  - {{name: {STATE}, value: {json.dumps(url)}}}\n"},
+           f"{STATE}: you have {json.dumps(url)}, the settings can give {json.dumps(ours)}: tasks would not find what")
+          for cloud, url, ours in (
+              ("aws", "s3://acme-xcom/state", "s3://aws_default@acme-xcom/state"),
+              ("azure", "abfs://wasb_xcom@other/state", "abfs://wasb_xcom@xcom/state"),
+              ("gcp", "gs://acme-state/state", "gs://acme-xcom/state"))),
+        ("aws", [], {"image:": "agentToken: x\nimage:"}, "values.yaml: agentToken: would stand in Terraform's state"),
         ("gcp", [], {"gs://": "s3://"}, "is no path of gcp"),
         (
             "aws",
@@ -193,7 +221,7 @@ def test_on_a_terminal_it_asks(run: Run, tmp_path: Path, monkeypatch: pytest.Mon
             "several",
         ),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_taken_over_is_refused(
     cloud: str, options: list[str], edit: dict[str, str], says: str, run: Run, tmp_path: Path
 ) -> None:
@@ -290,3 +318,144 @@ def test_the_values_lose_what_the_settings_give_and_no_comment() -> None:
 )  # fmt: skip
 def test_other_forms_of_yaml(text: str, left: str | None) -> None:
     assert cleaned(text, "AIRFLOW_CONN_WASB_XCOM") == (text if left is None else left)
+
+
+# ---- as people write them
+
+HEAD = "resourceNamePrefix: prod\nnamespace: astro\nworkers: [{name: default-worker}]\n"
+EMAIL = "astro-agents@acme-data.iam.gserviceaccount.com"
+ROLE = "arn:aws:iam::111122223333:role/platform/astro-agents"
+WRITTEN: list[tuple[str, str, Body, str]] = [
+    (
+        "aws",
+        f"""\
+commonEnv:  # ours
+- {{name: {PATH.replace("PATH", "THRESHOLD")}, value: 1000}}
+- name: {PATH.replace("PATH", "COMPRESSION")}
+  value: gzip
+- value: s3://acme-xcom/
+  name: {PATH}
+- {{name: AIRFLOW__CORE__XCOM_BACKEND, value: mine.Backend}}
+serviceAccount:
+  workers:
+    annotations: &role
+      eks.amazonaws.com/role-arn: {ROLE}
+  triggerer:
+    annotations: *role
+""",
+        {
+            "storage": {"bucket": "acme-xcom", "path": ""},
+            "xcom": {"compression": "gzip", "threshold": 1000, "backend": "mine.Backend"},
+            "identity": {"role_name": "astro-agents", "path": "/platform/"},
+        },
+        "workers: [{name: default-worker}]\n",
+    ),
+    (
+        "azure",
+        f"""\
+commonEnv:
+- {{name: {PATH}, value: "abfs://team@values/prod"}}
+- {{name: OTHER, value: "1"}}
+- {{name: AIRFLOW_CONN_TEAM, value: "wasb://acmeastroxcom@?extra__wasb__tenant_id=x"}}
+podLabels: {{team: data}}
+""",
+        {"storage": {"container": "values", "path": "prod", "account": "acmeastroxcom"}},
+        'workers: [{name: default-worker}]\ncommonEnv:\n- {name: OTHER, value: "1"}\npodLabels: {team: data}\n',
+    ),
+    (
+        "gcp",
+        f"""\
+x-env: &env
+- {{name: {PATH}, value: "gs://google_cloud_default@acme-xcom/a/b/"}}
+commonEnv: *env
+annotations: {{iam.gke.io/gcp-service-account: {EMAIL}}}
+""",
+        {
+            "storage": {"bucket": "acme-xcom", "path": "a/b", "location": "US"},
+            "xcom": {"connection_id": "google_cloud_default"},
+            "identity": {"service_account_id": "astro-agents"},
+        },
+        "",  # an anchor cannot be cut out by whole lines
+    ),
+    (
+        "aws",
+        f"""\
+USER-SUPPLIED VALUES:
+commonEnv: [{{name: {PATH}, value: s3://aws_default@acme-xcom/x}}]
+""",
+        {"storage": {"bucket": "acme-xcom", "path": "x"}, "identity": None},
+        "workers: [{name: default-worker}]\n",
+    ),
+]
+"""Cloud, values, a part of the proposal, what is left of the values."""
+
+
+@pytest.mark.parametrize(("cloud", "text", "proposed", "left"), WRITTEN)
+def test_other_ways_to_write_the_same(
+    cloud: str, text: str, proposed: Body, left: str, run: Run, tmp_path: Path
+) -> None:
+    values = tmp_path / "values.yaml"
+    front, head = ("USER-SUPPLIED VALUES:\n", HEAD) if text.startswith("USER") else ("", HEAD)
+    values.write_text(front + head + text.removeprefix(front))
+    options = ["--set", "storage.location=US", "--set", "project=acme-data"] if cloud == "gcp" else []
+    code, _, err = run(cloud, "--import", "--yes", *options, values=values)
+    assert code == 0, err
+    found = written(tmp_path)
+    for key, value in proposed.items():
+        assert (found.get(key) or None) == value
+    assert (tmp_path / "hand-values.yaml").read_text() == (left or values.read_text())
+    stack = synth_file(tmp_path / "deployments.yaml", tmp_path / "out")["hand"]
+    assert path_of(stack) == path_in(values.read_text()).rstrip("/")
+
+
+@pytest.mark.parametrize("cloud", SETTINGS)
+@pytest.mark.parametrize("connection", [None, "default", "team_xcom"])
+def test_the_path_stays_to_the_letter_with_each_connection_id(
+    connection: str | None, cloud: str, run: Run, tmp_path: Path
+) -> None:
+    name = DEFAULTS[cloud] if connection == "default" else connection
+    values = tmp_path / "values.yaml"
+    values.write_text(yaml.safe_dump(page(cloud, name)))
+    options = ["--set", "storage.location=US"] if cloud == "gcp" else []
+    code, _, err = run(cloud, "--import", "--yes", *options, values=values)
+    if cloud == "azure" and name is None:
+        assert code == 1
+        assert 'you have "abfs://xcom/xcom", the settings can give "abfs://wasb_xcom@xcom/xcom": a value' in err
+        return
+    assert code == 0, err
+    stack = synth_file(tmp_path / "deployments.yaml", tmp_path / "out")["hand"]
+    assert path_of(stack) == path_in(values.read_text())
+
+
+@pytest.mark.parametrize("cloud", SETTINGS)
+def test_what_the_values_lack_is_asked_for_or_comes_from_the_defaults(cloud: str, run: Run, tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    gone = ("resourceNamePrefix:", "namespace:", "  - name: AIRFLOW_CONN", "    value: '{\"conn")
+    lines = (VENDOR / f"{cloud}.yaml").read_text().splitlines(keepends=True)
+    values.write_text("".join(line for line in lines if not line.startswith(gone)))
+    options = ("--import", "--set", "storage.location=US") if cloud == "gcp" else ("--import",)
+    code, _, err = run(cloud, *options, "--yes", values=values)
+    assert code == 1
+    lacks = ["agent.namespace", "agent.resource_name_prefix", *(["storage.account"] if cloud == "azure" else [])]
+    assert err.splitlines() == [f"{each}: is in no values file; try --set {each}=..." for each in lacks]
+    defaults = "defaults: {agent: {namespace: astro, resource_name_prefix: prod}}\n"
+    (tmp_path / "deployments.yaml").write_text(defaults)
+    options += ("--set", "storage.account=acmexcom") if cloud == "azure" else ()
+    code, _, err = run(cloud, *options, "--yes", values=values)
+    assert code == 0, err
+    assert set(written(tmp_path)["agent"]) == {"values_files"}
+
+
+def test_two_releases_of_one_setup_become_two_deployments(run: Run, tmp_path: Path) -> None:
+    """The first imports what both use, the second adopts it."""
+    assert run("aws", "--import", "--release", "agents", "--yes")[0] == 0
+    values = tmp_path / "second.yaml"
+    values.write_text(
+        (VENDOR / "aws.yaml").read_text().replace("Prefix: prod", "Prefix: second").replace("heavy", "light")
+    )
+    options = ("--name", "second", "--release", "second", "--import", "--adopt", "storage", "--adopt", "identity")
+    code, _, err = run("aws", *options, "--yes", values=values)
+    assert code == 0, err
+    found = yaml.safe_load((tmp_path / "deployments.yaml").read_text())["deployments"]
+    assert found["second"]["imports"] == {"release": True}
+    synth_file(tmp_path / "deployments.yaml", tmp_path / "out")

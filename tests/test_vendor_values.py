@@ -210,6 +210,16 @@ def test_everything_that_differs_has_a_line(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("cloud", EXISTING)
+def test_the_path_that_is_accepted_is_not_warned_of(cloud: str, tmp_path: Path) -> None:
+    values = page(cloud, ENV.get(cloud, "wasb_xcom"))
+    agent = {"namespace": "astro", "resource_name_prefix": "prod", "values": values}
+    xcom = {"xcom": {"connection_id": ENV[cloud]}} if ENV.get(cloud) else {}
+    deployment = edited({"cloud": cloud, "agent": agent, **EXISTING[cloud]}, xcom)
+    (found,) = read(json.dumps({"deployments": {"hand": deployment}}), tmp_path).values()
+    assert not [line for line in found.warnings() if "is where XComs are kept" in line]
+
+
 def test_a_client_id_that_is_not_compared_is_spoken_of(tmp_path: Path) -> None:
     agent = {"namespace": "astro", "resource_name_prefix": "prod", "values": page("azure", "wasb_xcom")}
     deployment = {"cloud": "azure", "agent": agent, **EXISTING["azure"]}

@@ -5,13 +5,16 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+from astro_xcom.kubernetes import env_lists
 from astro_xcom.names import azure
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.vendor_values import BACKEND, COMPRESSIONS, URL
-from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_BACKEND, XCOM_VARIABLES
+from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_BACKEND, XCOM_VARIABLES, object_url
 
-SCHEMES = {"aws": ("s3", "s3a"), "azure": ("abfs", "abfss", "wasb", "wasbs", "adl"), "gcp": ("gs", "gcs")}
+SCHEMES = {"aws": ("s3", "s3a", "s3n"), "azure": ("abfs", "abfss", "adl"), "gcp": ("gs", "gcs")}
+"""That Airflow knows; the settings write the first."""
 THINGS = ("storage", "identity", "release")
 OTHER_WORDS = {
     **dict.fromkeys(("bucket", "account", "container"), "storage"),
@@ -24,9 +27,15 @@ ROLE_MARK = "eks.amazonaws.com/role-arn"
 EMAIL_MARK = "iam.gke.io/gcp-service-account"
 DEFAULT_COMPRESSION = {"aws": "zip", "azure": "zip", "gcp": "none"}
 
+AGENTS = {
+    "agent.namespace": "Namespace of the agents",
+    "agent.resource_name_prefix": "What starts the name of each of their objects, as resourceNamePrefix says",
+}
 ASKED = {
-    "aws": {"region": "Region of the bucket", "cluster.name": "Name of the EKS cluster"},
+    "aws": {**AGENTS, "region": "Region of the bucket", "cluster.name": "Name of the EKS cluster"},
     "azure": {
+        **AGENTS,
+        "storage.account": "Storage account of the container",
         "subscription_id": "Subscription",
         "location": "Location of the storage account",
         "resource_group.name": "Resource group of the storage account and the identity",
@@ -35,6 +44,7 @@ ASKED = {
         "cluster.resource_group": "Resource group of the AKS cluster",
     },
     "gcp": {
+        **AGENTS,
         "project": "Project of the bucket",
         "cluster.name": "Name of the GKE cluster",
         "cluster.location": "Region or zone of the GKE cluster",
@@ -88,10 +98,11 @@ def propose(
     if namespace and values.get("namespace") not in (None, "", namespace):
         raise Refusals([f"namespace is {values['namespace']}, and --namespace {namespace}: keep one of them"])
     adopt = set(adopt) if imports else {"storage", "identity", *adopt}
-    agent = {
+    said = {
         "namespace": namespace or values.get("namespace"),
         "resource_name_prefix": values.get("resourceNamePrefix"),
     }
+    agent = {key: value for key, value in said.items() if value not in (None, "")}
     if release:
         agent["release_name"] = release
     if "release" in adopt:
@@ -123,18 +134,38 @@ def _at(settings: Any, path: str) -> Any:
 
 
 def variables(values: Mapping[str, Any]) -> dict[str, str]:
-    """The variables of `commonEnv` that have a plain value."""
+    """The variables of `commonEnv` that have a plain value. One that is a number is the text of it."""
     entries = values.get("commonEnv")
     named = (entry for entry in (entries if isinstance(entries, list) else ()) if isinstance(entry, Mapping))
-    return {str(entry.get("name")): entry["value"] for entry in named if isinstance(entry.get("value"), str)}
+    return {str(entry.get("name")): str(entry["value"]) for entry in named if _is_plain(entry.get("value"))}
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, (str, int)) and not isinstance(value, bool)
+
+
+def _why_nowhere(values: Mapping[str, Any]) -> str:
+    """Why no path of XComs is found."""
+    variable = f"{XCOM_VARIABLES}PATH"
+    if isinstance(values.get("commonEnv"), Mapping):
+        return "commonEnv is a map, and the chart takes a list of name and value: is this the file of these agents?"
+    below = [key for key, part in values.items() if isinstance(part, Mapping) and "commonEnv" in part]
+    if below:
+        return f"these are values of a chart around the agents' one: give a file of what is below {below[0]}"
+    for where, entries in env_lists(values):
+        if any(isinstance(entry, Mapping) and entry.get("name") == variable for entry in entries):
+            if where == "commonEnv":
+                rule = "has no plain value: write here what the pods have"
+                return f"commonEnv[{variable}] {rule} (kubectl exec POD -- printenv {variable})"
+            return f"{where}[{variable}]: a deployment has one path: put it into commonEnv, and remove it here"
+    return f"commonEnv has no {variable}: these agents keep no XComs, so there is nothing to take over"
 
 
 def _xcom(cloud: str, values: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
     env = variables(values)
     url = _url(cloud, env, f"{XCOM_VARIABLES}PATH")
     if url is None:
-        rule = f"commonEnv has no {XCOM_VARIABLES}PATH: these agents keep no XComs, so there is nothing to take over"
-        raise Refusals([rule])
+        raise Refusals([_why_nowhere(values)])
     xcom: dict[str, Any] = {}
     if url["connection"] and not (cloud == "azure" and url["connection"] == azure.DEFAULT_CONNECTION_ID):
         xcom["connection_id"] = url["connection"]
@@ -152,7 +183,7 @@ def _xcom(cloud: str, values: Mapping[str, Any], notes: list[str]) -> dict[str, 
     backend = values.get("xcomBackend") or env.get(BACKEND)
     if backend and backend != XCOM_BACKEND:
         xcom["backend"] = backend
-    state = _url(cloud, env, f"{STATE_STORE_VARIABLES}PATH")
+    state = _url(cloud, env, f"{STATE_STORE_VARIABLES}PATH", of=url)
     bucket = "container" if cloud == "azure" else "bucket"
     return {
         "storage": {bucket: url["bucket"], "path": url["path"] or ""},
@@ -161,12 +192,25 @@ def _xcom(cloud: str, values: Mapping[str, Any], notes: list[str]) -> dict[str, 
     }
 
 
-def _url(cloud: str, env: Mapping[str, str], variable: str) -> re.Match[str] | None:
+def _url(cloud: str, env: Mapping[str, str], variable: str, *, of: re.Match[str] | None = None) -> re.Match[str] | None:
+    """The path in a variable, which the settings must give to the letter, in the bucket `of` another path."""
     if variable not in env:
         return None
     found = URL.fullmatch(env[variable])
     if found is None or found["scheme"] not in SCHEMES[cloud]:
         raise Refusals([f"{variable} is no path of {cloud}; got {json.dumps(env[variable])}"])
+    if cloud == "azure" and "." in found["bucket"]:
+        form = f"{found['scheme']}://CONNECTION@CONTAINER/FOLDER"
+        rule = f"Airflow reads {form}, and takes {found['bucket']} for the container: nothing can have been kept there"
+        raise Refusals([f"{variable}: {rule}"])
+    place = of or found
+    connection = place["connection"] or (azure.DEFAULT_CONNECTION_ID if cloud == "azure" else None)
+    ours = object_url(SCHEMES[cloud][0], place["bucket"], found["path"] or "", connection_id=connection)
+    if env[variable].rstrip("/") != ours:
+        have = f"you have {json.dumps(env[variable])}, the settings can give {json.dumps(ours)}"
+        lost = "tasks would not find what they kept" if of else "a value already written would be read as its path"
+        way = "give that to today's agents, let the runs under way end, and then take over"
+        raise Refusals([f"{variable}: {have}: {lost}; {way}"])
     return found
 
 
@@ -226,7 +270,11 @@ def _azure(proposal: Proposal, values: Mapping[str, Any], adopt: Collection[str]
 
 
 def _extra(text: str | None) -> dict[str, Any]:
+    """What a connection says, written as JSON or as a URI."""
     try:
+        if text and not text.lstrip().startswith("{"):
+            uri = urlsplit(text)
+            return {"account_name": unquote(uri.username or "") or None, "account_key": uri.password}
         parsed = json.loads(text or "{}")
         extra = parsed.get("extra") or {}
         extra = json.loads(extra) if isinstance(extra, str) else extra

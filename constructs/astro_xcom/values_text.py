@@ -12,6 +12,8 @@ from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_VARIABLES
 from astro_xcom.yaml_files import parse
 
 OURS = ("xcomBackend", "stateStoreBackend", "resourceNamePrefix", "namespace", "createNamespace")
+OF_HELM = "USER-SUPPLIED VALUES"
+"""What `helm get values` writes above them."""
 Path = tuple[str, ...]
 
 
@@ -28,7 +30,7 @@ def cleaned(text: str, connection: str | None = None) -> str:
         variable = path[1] if len(path) == 2 and path[0] == "commonEnv" else ""
         return (
             path[-1] in IDENTITY_MARKS
-            or (len(path) == 1 and path[0] in OURS)
+            or (len(path) == 1 and path[0] in (*OURS, OF_HELM))
             or variable in (BACKEND, connection)
             or variable.startswith((XCOM_VARIABLES, STATE_STORE_VARIABLES))
         )

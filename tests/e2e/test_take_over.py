@@ -102,8 +102,9 @@ def test_pods_of_before_read_what_is_written_while_they_drain(taken: TakenOver) 
 
 
 @pytest.mark.parametrize("taken", [pytest.param(("aws", "aws_default"), id="aws")], indirect=True)
-def test_without_its_connection_id_a_value_of_before_reads_as_its_path(taken: TakenOver) -> None:
-    path = taken.after.env[PATH].replace("aws_default@", "")
-    with taken.world.agents(taken.before, replace(taken.after, env={**taken.after.env, PATH: path})) as (old, new):
+@pytest.mark.parametrize("theirs", ["s3://acme-xcom/xcom", "s3a://aws_default@acme-xcom/xcom"])
+def test_by_another_path_a_value_of_before_reads_as_its_path(theirs: str, taken: TakenOver) -> None:
+    before = replace(taken.before, env={**taken.before.env, PATH: theirs})
+    with taken.world.agents(before, taken.after) as (old, new):
         stored = old.write("value")
         assert new.read(stored) == stored

@@ -23,7 +23,9 @@ from astro_xcom.yaml_files import parse, read_mapping
 @app.command("take-over")
 def take_over(
     name: Annotated[str, typer.Argument(help="The deployment to propose.")],
-    values: Annotated[Path, typer.Option(help="The chart values that the agents were installed with.")],
+    all_values: Annotated[
+        list[Path], typer.Option("--values", help="The chart values that the agents were installed with.")
+    ],
     cloud: Annotated[Literal["aws", "azure", "gcp"], typer.Option(help="Where they keep XComs.")],
     release: Annotated[str | None, typer.Option(help="The Helm release that is installed.", show_default=False)] = None,
     namespace: Annotated[str | None, typer.Option(help="Its namespace.", show_default="that of the values")] = None,
@@ -47,6 +49,7 @@ def take_over(
     what the settings give to NAME-values.yaml beside it. What it writes over is kept as .bak. Changes nothing in the
     cloud: plan before you apply.
     """
+    values = _one(all_values, release, namespace)
     content = read_mapping(file, name=file.name) if file.exists() else {}
     if name in (content.get("deployments") or {}):
         raise Refused(f"{file.name}: {name}: is there already; choose another name, or remove it first")
@@ -70,7 +73,11 @@ def take_over(
         clean = cleaned(text, azure.connection_variable(connection))
     else:
         clean = cleaned(text)
-    _check(name, proposal.settings, parse(clean) or {}, content, file)
+    try:
+        _check(name, proposal.settings, parse(clean) or {}, content, file)
+    except Refusals as error:
+        theirs = f"{file.name}: {name}.agent.values: "
+        raise Refusals([line.replace(theirs, f"{values}: ") for line in error.lines]) from None
     place = file.with_name(f"{name}-values.yaml")
     proposal.settings["agent"]["values_files"] = [place.name]
     lines = yaml.safe_dump({name: proposal.settings}, sort_keys=False, allow_unicode=True)
@@ -88,6 +95,14 @@ def take_over(
 def on_a_terminal() -> bool:
     """Whether somebody can answer."""
     return sys.stdin.isatty()
+
+
+def _one(values: list[Path], release: str | None, namespace: str | None) -> Path:
+    """Of several files Helm merges the maps and replaces the lists: it knows what came of it."""
+    if len(values) > 1:
+        line = f"helm get values {release or 'RELEASE'} -n {namespace or 'NAMESPACE'} -o yaml > values.yaml"
+        raise Refused("--values: one file, that of the release as it is", hint=line)
+    return values[0]
 
 
 def _given(settings: Any) -> dict[str, str]:

@@ -17,7 +17,7 @@ from astro_xcom.settings.claims import Claim, Identity
 from astro_xcom.settings.state import Backend, LocalState, State
 from astro_xcom.settings.terraform import TerraformSettings
 from astro_xcom.settings.xcom import STATE_STORE_CHART, StateStoreSettings, XComSettings, check_state_store
-from astro_xcom.xcom import Cloud
+from astro_xcom.xcom import XCOM_VARIABLES, Cloud
 
 SHORT_RETENTION_DAYS = 14
 SMALL = 1000
@@ -283,7 +283,7 @@ class Deployment(Settings):
         for where, name, entry in kubernetes.variables(values):
             if name == own:
                 yield f"{where}: is the connection of the XCom path: what it says is used before the pods' identity"
-            if self._among_xcoms(str(entry.get("value"))):
+            if name != f"{XCOM_VARIABLES}PATH" and self._among_xcoms(str(entry.get("value"))):
                 yield f"{where}: is where XComs are kept: what is there expires with them, and agents may delete it"
         for where in kubernetes.env_from(values):
             yield (
