@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -300,6 +301,69 @@ def test_ci_runs_the_checks_and_a_plan(cloud: str, run: Run, tmp_path: Path) -> 
     assert variable
     assert f"vars.{variable[1]} }}}}" in text
     assert "<<" not in text
+
+
+def lines(folder: Path, job: str) -> list[str]:
+    """What a job of the workflow runs."""
+    jobs = yaml.safe_load((folder / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
+    return [step["run"] for step in jobs[job]["steps"] if "run" in step]
+
+
+INSTALLS = ["pip install pipenv", "pipenv sync"]
+"""tests/test_package.py installs the same wheel with the same extras."""
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_every_line_of_ci_does_what_it_says(
+    cloud: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("init", "--cloud", cloud, "--yes")[0] == 0
+    ours, plans = [], []
+    for job in ("check", "plan"):
+        front, *rest = lines(tmp_path, job) if job == "check" or cloud != "azure" else lines(tmp_path, job)[1:]
+        assert [front, rest[0]] == INSTALLS
+        ours += [line.split() for line in rest[1:] if line.startswith("pipenv run astro-xcom ")]
+        plans += [line for line in rest[1:] if not line.startswith("pipenv run astro-xcom ")]
+    assert [run(*words[3:])[0] for words in ours] == [0, 0, 0]
+    (plan,) = plans
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    (tmp_path / "bin").mkdir()
+    for code, ends in {0: 0, 1: 1, 2: 2, 3: 0, 4: 0, 5: 5}.items():
+        assert shell(plan, tmp_path, code=code) == ends
+    asked = (tmp_path / "asked").read_text().splitlines()
+    stack = f"cdktf.out/stacks/astro-{cloud}"
+    assert asked[:3] == [
+        f"terraform -chdir={stack}/ init -input=false",
+        f"terraform -chdir={stack}/ plan -input=false -out=tfplan",
+        f"terraform -chdir={stack}/ show -json tfplan",
+    ]
+    assert asked[3] == f"pipenv run astro-xcom check astro-{cloud} --plan -"
+    assert shell(plan, tmp_path, code=0, broken="plan") == 1
+    assert shell(plan, tmp_path, code=0, broken="show") == 1
+
+
+def shell(script: str, folder: Path, *, code: int, broken: str = "") -> int:
+    """How a step of GitHub's `shell: bash` ends, with a `check` that ends so, and a terraform in which that fails."""
+    asked = folder / "asked"
+    terraform = f"echo terraform \"$@\" >> {asked}; case $2 in '{broken}') exit 1;; esac"
+    for name, body in (
+        ("terraform", terraform),
+        ("pipenv", f'cat > /dev/null; echo pipenv "$@" >> {asked}; exit {code}'),
+    ):
+        (folder / "bin" / name).write_text(f"#!/bin/sh\n{body}\n")
+        (folder / "bin" / name).chmod(0o755)
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+    return subprocess.run(command, cwd=folder, capture_output=True).returncode
+
+
+def test_azure_s_login_sets_terraform_s_variables(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("init", "--cloud", "azure", "--yes")[0] == 0
+    login, *_ = lines(tmp_path, "plan")
+    monkeypatch.setenv("GITHUB_ENV", str(tmp_path / "env"))
+    monkeypatch.setenv("CLIENT", "c")
+    monkeypatch.setenv("TENANT", "t")
+    subprocess.run(["bash", "-eo", "pipefail", "-c", login], check=True)
+    assert (tmp_path / "env").read_text() == "ARM_USE_OIDC=true\nARM_CLIENT_ID=c\nARM_TENANT_ID=t\n"
 
 
 def test_no_file_has_a_hole(made: Path) -> None:

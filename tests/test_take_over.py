@@ -196,7 +196,7 @@ def test_on_a_terminal_it_asks(run: Run, tmp_path: Path, monkeypatch: pytest.Mon
          f"commonEnv[{PATH}] has no plain value: write here what the pods have (kubectl exec POD -- printenv {PATH})"),
         ("aws", [], {"commonEnv:": "workers:\n- name: w\n  env:", "\nworkers:\n  - name: d": "\nx:\n  - name: d"},
          f"workers[w].env[{PATH}]: a deployment has one path: put it into commonEnv"),
-        ("gcp", [], {"commonEnv:": "agents:\n  commonEnv:"}, "a chart around the agents' one: give a file of what is be"),
+        ("gcp", [], {"commonEnv:": "agents:\n  commonEnv:"}, "around the agents' one: give a file of what is below"),
         ("gcp", [], {"commonEnv:": "commonEnv: {A: b}\nx:"}, "commonEnv is a map, and the chart takes a list of name"),
         ("azure", [], {"abfs://wasb_xcom@xcom/": "abfss://xcom@acmeastroxcom.dfs.core.windows.net/"},
          "takes acmeastroxcom.dfs.core.windows.net for the container: nothing can have been kept there"),
@@ -433,14 +433,14 @@ def test_what_the_values_lack_is_asked_for_or_comes_from_the_defaults(cloud: str
     gone = ("resourceNamePrefix:", "namespace:", "  - name: AIRFLOW_CONN", "    value: '{\"conn")
     lines = (VENDOR / f"{cloud}.yaml").read_text().splitlines(keepends=True)
     values.write_text("".join(line for line in lines if not line.startswith(gone)))
-    options = ("--import", "--set", "storage.location=US") if cloud == "gcp" else ("--import",)
+    options = ["--import", *(["--set", "storage.location=US"] if cloud == "gcp" else [])]
     code, _, err = run(cloud, *options, "--yes", values=values)
     assert code == 1
     lacks = ["agent.namespace", "agent.resource_name_prefix", *(["storage.account"] if cloud == "azure" else [])]
     assert err.splitlines() == [f"{each}: is in no values file; try --set {each}=..." for each in lacks]
     defaults = "defaults: {agent: {namespace: astro, resource_name_prefix: prod}}\n"
     (tmp_path / "deployments.yaml").write_text(defaults)
-    options += ("--set", "storage.account=acmexcom") if cloud == "azure" else ()
+    options += ["--set", "storage.account=acmexcom"] if cloud == "azure" else []
     code, _, err = run(cloud, *options, "--yes", values=values)
     assert code == 0, err
     assert set(written(tmp_path)["agent"]) == {"values_files"}

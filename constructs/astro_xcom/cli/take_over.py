@@ -24,7 +24,8 @@ from astro_xcom.yaml_files import parse, read_mapping
 def take_over(
     name: Annotated[str, typer.Argument(help="The deployment to propose.")],
     all_values: Annotated[
-        list[Path], typer.Option("--values", help="The chart values that the agents were installed with.")
+        list[Path],
+        typer.Option("--values", metavar="VALUES", help="The chart values that the agents were installed with."),
     ],
     cloud: Annotated[Literal["aws", "azure", "gcp"], typer.Option(help="Where they keep XComs.")],
     release: Annotated[str | None, typer.Option(help="The Helm release that is installed.", show_default=False)] = None,

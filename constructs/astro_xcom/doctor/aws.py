@@ -184,7 +184,9 @@ def _elsewhere(region: str, found: object) -> Wrong | None:
     if not isinstance(found, dict) or "LocationConstraint" not in found:
         return None
     said = found["LocationConstraint"]
-    there = OLD_NAMES.get(said, said) if said is None or isinstance(said, str) else region
+    if said is not None and not isinstance(said, str):
+        return None
+    there = OLD_NAMES.get(said) or str(said)
     if there == region:
         return None
     return f"is in {there}, and region is {region}", f"region: {printable(there)}, and cluster.region: {region}"
