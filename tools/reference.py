@@ -212,6 +212,8 @@ def settings(model: type[BaseModel], prefix: str = "") -> Iterator[Setting]:
         if within and "items" in shape:
             like = next((other for other, one in model.model_fields.items() if one.annotation is within), None)
             value = f"list of mappings, each like `{prefix}{like}`" if like else "list of mappings"
+        elif within and "additionalProperties" in shape:
+            value = "mapping of mappings"
         else:
             value = "mapping" if within else _value(shape)
         about = field.description or (_first_line(within) if within else next(_rules(field), ""))

@@ -6,14 +6,18 @@ variables. Here maps merge deeply, `commonEnv` and `workers` merge by `name`, an
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from astro_xcom.kubernetes import SOURCES, variables
 from astro_xcom.refusal import Refusals, shown
 from astro_xcom.service_accounts import ServiceAccount, named_in_values
+from astro_xcom.workers import Worker, with_others
 from astro_xcom.xcom import STATE_STORE_BACKEND, XCOM_BACKEND, PodIdentity
 
 MERGED_BY_NAME = ("commonEnv", "workers")
+IDENTITIES = "astro-xcom/identities"
+"""An annotation: a pod has its identity from the time it starts, so another one needs other pods."""
 AGENT_TOKEN_VARIABLES = ("ASTRO_AGENT_CLIENT_API_TOKEN", "ASTRO_AGENT_CLIENT_API_TOKEN_FILE")
 AGENT_TOKENS = ("agentTokenSecretName", "agentToken", "agentTokenFile")
 CHOICES = (
@@ -137,10 +141,17 @@ def xcom_values(
     accounts: Sequence[ServiceAccount],
     variables: Mapping[str, str],
     pod_identity: PodIdentity,
+    workers: Mapping[str, PodIdentity] = MappingProxyType({}),
     state_store: bool,
     backend: str = XCOM_BACKEND,
 ) -> dict[str, Any]:
-    """Our own chart values: names, service accounts, XCom backend, environment, identity marks."""
+    """Our own chart values: names, service accounts, XCom backend, environment, identity marks.
+
+    `workers` have an identity of their own. The top-level annotations reach every service account, so each then has
+    its own; what stands there instead replaces the pods when an identity changes.
+    """
+    own = with_others(pod_identity, workers) if workers else {}
+    annotations = {IDENTITIES: _told(own)} if own else dict(pod_identity.annotations)
     return {
         "resourceNamePrefix": resource_name_prefix,
         "namespace": namespace,
@@ -148,10 +159,15 @@ def xcom_values(
         "xcomBackend": backend,
         **({"stateStoreBackend": STATE_STORE_BACKEND} if state_store else {}),
         "commonEnv": [{"name": name, "value": value} for name, value in variables.items()],
-        "annotations": dict(pod_identity.annotations),
+        "annotations": annotations,
         **({"labels": dict(pod_identity.labels)} if pod_identity.labels else {}),
-        **named_in_values(accounts),
+        **named_in_values(accounts, {worker: identity.annotations for worker, identity in own.items()}),
     }
+
+
+def _told(identities: Mapping[Worker, PodIdentity]) -> str:
+    """Who acts as whom."""
+    return " ".join(f"{worker}={of.holder}" if worker else of.holder for worker, of in identities.items())
 
 
 def release_values(sources: Iterable[Source], ours: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Names deployments that left a state on this machine when they were renamed or taken out of the file."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,20 @@ from astro_xcom.forgotten import address
 from astro_xcom.json_files import OTHER_SHAPE, parse_json
 from astro_xcom.settings import Deployment
 from astro_xcom.settings.state import LocalState
+from astro_xcom.workers import construct_id, setting
 
-PINNED = {
-    address("aws_iam_role", "identity", "role"): ("name", "identity", "role_name"),
-    address("azurerm_user_assigned_identity", "identity", "identity"): ("name", "identity", "name"),
-    address("azurerm_storage_account", "storage-account", "account"): ("name", "storage", "account"),
-    address("google_service_account", "identity", "account"): ("account_id", "identity", "service_account_id"),
-}
-"""Address -> the argument that comes from the deployment's name, and the setting that keeps it."""
+
+def pinned(workers: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Address -> the argument that comes from the deployment's name, and the setting that keeps it."""
+    found = {address("azurerm_storage_account", "storage-account", "account"): ("name", "storage.account")}
+    for worker in (None, *workers):
+        id_, place = construct_id(worker), setting(worker)
+        found |= {
+            address("aws_iam_role", id_, "role"): ("name", f"{place}.role_name"),
+            address("azurerm_user_assigned_identity", id_, "identity"): ("name", f"{place}.name"),
+            address("google_service_account", id_, "account"): ("account_id", f"{place}.service_account_id"),
+        }
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,16 +69,21 @@ def _read(path: Path) -> Departed | None:
         if not held or "xcom_path" not in state["outputs"]:
             return None
         settings: dict[str, dict[str, Any]] = {"state": {"local": {"path": path.name}}}
-        for section, setting, value in _names(held):
-            settings.setdefault(section, {})[setting] = value
+        workers = state["outputs"].get("worker_identities", {"value": {}})["value"]
+        for place, value in _names(held, pinned(workers)):
+            *sections, last = place.split(".")
+            within = settings
+            for section in sections:
+                within = within.setdefault(section, {})
+            within[last] = value
     except OTHER_SHAPE:  # Refused among them
         return None
     return Departed(state=path.name, resources=len(held), settings=settings)
 
 
-def _names(held: list[Any]) -> Iterator[tuple[str, str, str]]:
+def _names(held: list[Any], pins: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, Any]]:
     for each in held:
-        if pin := PINNED.get(f"{each['type']}.{each['name']}"):
-            argument, section, setting = pin
+        if pin := pins.get(f"{each['type']}.{each['name']}"):
+            argument, place = pin
             for instance in each["instances"][:1]:
-                yield section, setting, instance["attributes"][argument]
+                yield place, instance["attributes"][argument]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from astro_xcom.names import azure, gcp
 from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
+from astro_xcom.workers import Worker, construct_id
 
 BUCKET_SETTINGS = {
     "public-access-block": "public_access_block",
@@ -69,13 +70,14 @@ def _on_aws(deployment: AwsDeployment) -> Iterator[str]:
     if storage.existing or storage.encryption != "SSE-KMS" or storage.kms_key_arn:
         yield address("aws_kms_key", "storage", "key")
         yield address("aws_kms_alias", "storage", "key-alias")
-    if deployment.identity.existing_role:
-        yield address("aws_iam_role", "identity", "role")
-        yield address("aws_iam_role_policy", "storage", "grant-identity")
+    for worker, role in deployment.roles().items():
+        if role.existing_role:
+            yield address("aws_iam_role", construct_id(worker), "role")
+            yield address("aws_iam_role_policy", "storage", f"grant-{construct_id(worker)}")
 
 
 def _on_azure(deployment: AzureDeployment) -> Iterator[str]:
-    storage, identity = deployment.storage, deployment.identity
+    storage = deployment.storage
     if deployment.resource_group.existing:
         yield address("azurerm_resource_group", "resource-group")
     if storage.existing:
@@ -88,19 +90,20 @@ def _on_azure(deployment: AzureDeployment) -> Iterator[str]:
         yield address("azurerm_role_assignment", "storage-account", "key-grant")
     if storage.existing == "container":
         yield address("azurerm_storage_container", "storage", "container")
-    if identity.existing:
-        yield address("azurerm_user_assigned_identity", "identity", "identity")
-    if not identity.granted:
-        yield address("azurerm_role_assignment", "storage", "grant-identity")
-    if not identity.federate:
-        for key in deployment.cluster_keys():
-            for namespace, account in _accounts(deployment):
+    for worker, identity in deployment.identities().items():
+        id_ = construct_id(worker)
+        if identity.existing:
+            yield address("azurerm_user_assigned_identity", id_, "identity")
+        if not identity.granted:
+            yield address("azurerm_role_assignment", "storage", f"grant-{id_}")
+        for key in () if identity.federate else deployment.cluster_keys():
+            for namespace, account in _accounts(deployment, worker):
                 credential = azure.federated_credential_name(key, namespace, account)
-                yield address("azurerm_federated_identity_credential", "identity", credential)
+                yield address("azurerm_federated_identity_credential", id_, credential)
 
 
 def _on_gcp(deployment: GcpDeployment) -> Iterator[str]:
-    storage, identity = deployment.storage, deployment.identity
+    storage = deployment.storage
     if storage.existing:
         yield address("google_storage_bucket", "storage", "bucket")
     encrypted = not storage.existing and storage.encryption == "customer-managed"
@@ -110,20 +113,23 @@ def _on_gcp(deployment: GcpDeployment) -> Iterator[str]:
         yield address("google_kms_crypto_key_iam_member", "storage", "key-grant")
     if not encrypted or not storage.kms_key_name or not storage.grant_kms_key:
         yield address("google_kms_crypto_key_iam_member", "storage", "given-key-grant")
-    direct = identity.mechanism == "direct"  # pods that run with the service account go on with it
-    if identity.existing_service_account or direct:
-        yield address("google_service_account", "identity", "account")
-    if not identity.grant_storage or direct:
-        yield address("google_storage_bucket_iam_member", "storage", "objects-identity")
-        yield address("google_storage_bucket_iam_member", "storage", "bucket-identity")
-    if not identity.federate or direct:
-        for cluster in (deployment.cluster, *deployment.trusted_clusters):
-            pool = cluster.workload_pool or f"{cluster.project or deployment.project}{gcp.POOL}"
-            for namespace, account in _accounts(deployment):
-                key = f"{pool.removesuffix(gcp.POOL)}_{namespace}_{account}"
-                yield address("google_service_account_iam_member", "identity", f"user-{key}")
+    direct = deployment.identity.mechanism == "direct"  # pods that run with a service account go on with it
+    for worker, identity in deployment.identities().items():
+        id_ = construct_id(worker)
+        if identity.existing_service_account or direct:
+            yield address("google_service_account", id_, "account")
+        if not identity.grant_storage or direct:
+            yield address("google_storage_bucket_iam_member", "storage", f"objects-{id_}")
+            yield address("google_storage_bucket_iam_member", "storage", f"bucket-{id_}")
+        if not identity.federate or direct:
+            for cluster in (deployment.cluster, *deployment.trusted_clusters):
+                pool = cluster.workload_pool or f"{cluster.project or deployment.project}{gcp.POOL}"
+                for namespace, account in _accounts(deployment, worker):
+                    key = f"{pool.removesuffix(gcp.POOL)}_{namespace}_{account}"
+                    yield address("google_service_account_iam_member", id_, f"user-{key}")
 
 
-def _accounts(deployment: Deployment) -> list[list[str]]:
-    """Namespace and name of every trusted service account."""
-    return [subject.split(":")[2:] for subject in deployment.agent.subjects()]
+def _accounts(deployment: Deployment, worker: Worker) -> list[list[str]]:
+    """Namespace and name of every service account that may have been trusted with an identity."""
+    subjects = deployment.agent.subjects() if worker is None else deployment.trusted()[worker]
+    return [subject.split(":")[2:] for subject in subjects]

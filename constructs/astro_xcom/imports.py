@@ -6,13 +6,14 @@ does a thing that is imported without its parent. So the ids come from the setti
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from astro_xcom.forgotten import BUCKET_SETTINGS, address
 from astro_xcom.names import aws, azure, gcp
 from astro_xcom.refusal import Refusals, Refused, shown
-from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
+from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment, GcpRole
+from astro_xcom.workers import Worker, construct_id
 
 ACCOUNTS = "/providers/Microsoft.Storage/storageAccounts/"
 IDENTITIES = "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
@@ -135,7 +136,7 @@ Found = Iterator[tuple[str, Importable]]
 
 
 def _on_aws(name: str, deployment: AwsDeployment) -> Found:
-    storage, identity = deployment.storage, deployment.identity
+    storage = deployment.storage
     bucket = storage.bucket
     if not storage.existing:
         yield "bucket", Importable(address=address("aws_s3_bucket", "storage", "bucket"), id=bucket)
@@ -150,21 +151,26 @@ def _on_aws(name: str, deployment: AwsDeployment) -> Found:
         yield "key", Importable(address=address("aws_kms_key", "storage", "key"), id=None, find=find, form=KMS_KEY)
         where = address("aws_kms_alias", "storage", "key-alias")
         yield "key-alias", Importable(address=where, id=f"alias/{bucket}", parents=("key",))
-    if not identity.existing_role:
-        role, policy = identity.role_name or f"{name}-xcom", identity.policy_name or f"storage-{bucket}"
-        yield "role", Importable(address=address("aws_iam_role", "identity", "role"), id=role)
-        where = address("aws_iam_role_policy", "storage", "grant-identity")
-        yield "role-policy", Importable(address=where, id=f"{role}:{policy}", parents=("role",))
-        for arn in identity.policy_arns:
-            where = address("aws_iam_role_policy_attachment", "identity", f"permission-{aws.policy_key(arn)}")
-            yield f"permission {arn}", Importable(address=where, id=f"{role}/{arn}", parents=("role",))
-        if identity.policy_statements:
-            where = address("aws_iam_role_policy", "identity", "permission")
-            yield "permission statements", Importable(address=where, id=f"{role}:{aws.BESIDE}", parents=("role",))
-    for cluster in deployment.clusters if identity.pod_identity else ():
+    for worker, each in deployment.roles().items():
+        if each.existing_role:
+            continue
+        id_, called = construct_id(worker), _called(worker)
+        role, policy = deployment.role_name(name, worker), each.policy_name or f"storage-{bucket}"
+        yield called("role"), Importable(address=address("aws_iam_role", id_, "role"), id=role)
+        of_role = (called("role"),)
+        where = address("aws_iam_role_policy", "storage", f"grant-{id_}")
+        yield called("role-policy"), Importable(address=where, id=f"{role}:{policy}", parents=of_role)
+        for arn in each.policy_arns:
+            where = address("aws_iam_role_policy_attachment", id_, f"permission-{aws.policy_key(arn)}")
+            yield called(f"permission {arn}"), Importable(address=where, id=f"{role}/{arn}", parents=of_role)
+        if each.policy_statements:
+            where = address("aws_iam_role_policy", id_, "permission")
+            thing = called("permission statements")
+            yield thing, Importable(address=where, id=f"{role}:{aws.BESIDE}", parents=of_role)
+    for cluster in deployment.clusters if deployment.identity.pod_identity else ():
         region = cluster.region or deployment.region
         front = "" if cluster == deployment.cluster else f"{cluster.name} in {region} "
-        for namespace, account in _accounts(deployment):
+        for namespace, account in _accounts(deployment.agent.subjects()):
             own = f"eks-{region}.{cluster.name}_{namespace}_{account}"
             where = address("aws_eks_pod_identity_association", "pod-identity", own)
             find = (
@@ -173,11 +179,16 @@ def _on_aws(name: str, deployment: AwsDeployment) -> Found:
             )
             form = re.compile(rf"{re.escape(str(cluster.name))},a-[a-z0-9]+")
             thing = f"association {front}{namespace}/{account}"
-            yield thing, Importable(address=where, id=None, parents=("role",), find=find, form=form)
+            parents = tuple(
+                _called(worker)("role")
+                for worker, subjects in deployment.trusted().items()
+                if [namespace, account] in _accounts(subjects)
+            )
+            yield thing, Importable(address=where, id=None, parents=parents, find=find, form=form)
 
 
 def _on_azure(name: str, deployment: AzureDeployment) -> Found:
-    storage, identity = deployment.storage, deployment.identity
+    storage, of_container = deployment.storage, deployment.storage.role_scope == "container"
     group = _group(deployment, None)
     account = f"{_group(deployment, storage.resource_group)}{ACCOUNTS}{deployment.account(name)}"
     container = f"{account}/blobServices/default/containers/{storage.container}"
@@ -188,29 +199,34 @@ def _on_azure(name: str, deployment: AzureDeployment) -> Found:
     if storage.existing != "container":
         where = address("azurerm_storage_container", "storage", "container")
         yield "container", Importable(address=where, id=container, parents=("account",))
-    owner = f"{_group(deployment, identity.resource_group)}{IDENTITIES}{identity.name or f'{name}-xcom'}"
+    for worker in deployment.identities():
+        yield from _identity_on_azure(name, deployment, worker, container if of_container else account)
+
+
+def _identity_on_azure(name: str, deployment: AzureDeployment, worker: Worker, scope: str) -> Found:
+    identity, id_, called = deployment.identities()[worker], construct_id(worker), _called(worker)
+    of_identity = (called("identity"),)
+    own = deployment.identity_name(name, worker)
+    owner = f"{_group(deployment, identity.resource_group)}{IDENTITIES}{own}"
     if not identity.existing:
-        where = address("azurerm_user_assigned_identity", "identity", "identity")
-        yield "identity", Importable(address=where, id=owner, parents=("resource-group",))
+        where = address("azurerm_user_assigned_identity", id_, "identity")
+        yield called("identity"), Importable(address=where, id=owner, parents=("resource-group",))
+    given = deployment.credential_names(worker)
     for number, key in enumerate(deployment.cluster_keys() if identity.federate else ()):
         front = f"{key} " if number else ""
-        for namespace, service_account in _accounts(deployment):
-            own = azure.federated_credential_name(key, namespace, service_account)
-            where = address("azurerm_federated_identity_credential", "identity", own)
-            given = deployment.credential_names().get(own, own)
-            id_ = f"{owner}/federatedIdentityCredentials/{given}"
-            thing = f"credential {front}{namespace}/{service_account}"
-            yield thing, Importable(address=where, id=id_, parents=("identity",))
+        for namespace, service_account in _accounts(deployment.trusted()[worker]):
+            credential = azure.federated_credential_name(key, namespace, service_account)
+            where = address("azurerm_federated_identity_credential", id_, credential)
+            there = f"{owner}/federatedIdentityCredentials/{given.get(credential, credential)}"
+            thing = called(f"credential {front}{namespace}/{service_account}")
+            yield thing, Importable(address=where, id=there, parents=of_identity)
     for role in identity.roles:
-        where = address("azurerm_role_assignment", "identity", f"permission-{azure.role_key(role.role, role.scope)}")
-        yield f"permission {role.role} on {role.scope}", _assignment(where, role.scope, ("identity",))
-    if not identity.granted:
-        return
-    where = address("azurerm_role_assignment", "storage", "grant-identity")
-    if storage.role_scope == "account":
-        yield "role-assignment", _assignment(where, account, ("identity", "account"))
-    else:
-        yield "role-assignment", _assignment(where, container, ("identity", "account", "container"))
+        where = address("azurerm_role_assignment", id_, f"permission-{azure.role_key(role.role, role.scope)}")
+        yield called(f"permission {role.role} on {role.scope}"), _assignment(where, role.scope, of_identity)
+    if identity.granted:
+        where = address("azurerm_role_assignment", "storage", f"grant-{id_}")
+        parents = (*of_identity, "account", *(("container",) if "/containers/" in scope else ()))
+        yield called("role-assignment"), _assignment(where, scope, parents)
 
 
 def _account_on_azure(name: str, deployment: AzureDeployment, group: str, account: str) -> Found:
@@ -246,59 +262,68 @@ def _assignment(where: str, scope: str, parents: tuple[str, ...]) -> Importable:
 
 
 def _on_gcp(name: str, deployment: GcpDeployment) -> Found:
-    storage, identity, project = deployment.storage, deployment.identity, deployment.project
-    if not storage.existing:
+    if not deployment.storage.existing:
         yield from _bucket_on_gcp(deployment)
-    email = identity.email(name, project)
-    account = f"projects/-/serviceAccounts/{email}"
-    if identity.mechanism == "direct":
+    if deployment.identity.mechanism == "direct":
         yield from _direct_on_gcp(deployment)
         return
+    for worker in deployment.identities():
+        yield from _service_account_on_gcp(name, deployment, worker)
+
+
+def _service_account_on_gcp(name: str, deployment: GcpDeployment, worker: Worker) -> Found:
+    identity, id_, called = deployment.identities()[worker], construct_id(worker), _called(worker)
+    storage, project, email = deployment.storage, deployment.project, deployment.email(name, worker)
+    of_account = (called("service-account"),)
+    account = f"projects/-/serviceAccounts/{email}"
     for each in identity.roles:
         type_, front = _role_on_gcp(each.scope)
-        where = address(type_, "identity", f"permission-{gcp.role_key(each.role, each.scope)}")
-        id_ = f"{front} {each.role} serviceAccount:{email}"
-        thing = f"permission {each.role} on {each.scope}"
-        yield thing, Importable(address=where, id=id_, parents=("service-account",))
+        where = address(type_, id_, f"permission-{gcp.role_key(each.role, each.scope)}")
+        member = f"{front} {each.role} serviceAccount:{email}"
+        yield (
+            called(f"permission {each.role} on {each.scope}"),
+            Importable(address=where, id=member, parents=of_account),
+        )
     if not identity.existing_service_account:
         account = f"projects/{project}/serviceAccounts/{email}"
-        where = address("google_service_account", "identity", "account")
-        yield "service-account", Importable(address=where, id=account)
+        where = address("google_service_account", id_, "account")
+        yield called("service-account"), Importable(address=where, id=account)
     for kind, role in gcp.STORAGE_ROLES.items() if identity.grant_storage else ():
-        where = address("google_storage_bucket_iam_member", "storage", f"{kind}-identity")
-        id_ = f"b/{storage.bucket} {role} serviceAccount:{email}"
-        yield f"member {kind}", Importable(address=where, id=id_, parents=("bucket", "service-account"))
+        where = address("google_storage_bucket_iam_member", "storage", f"{kind}-{id_}")
+        member = f"b/{storage.bucket} {role} serviceAccount:{email}"
+        yield called(f"member {kind}"), Importable(address=where, id=member, parents=("bucket", *of_account))
     for cluster in deployment.clusters if identity.federate else ():
         pool = cluster.pool(project)
         front = "" if pool == deployment.cluster.pool(project) else f"{pool.removesuffix(gcp.POOL)} "
-        for namespace, service_account in _accounts(deployment):
+        for namespace, service_account in _accounts(deployment.trusted()[worker]):
             key = f"{pool.removesuffix(gcp.POOL)}_{namespace}_{service_account}"
-            where = address("google_service_account_iam_member", "identity", f"user-{key}")
-            id_ = f"{account} {gcp.USER_ROLE} serviceAccount:{pool}[{namespace}/{service_account}]"
-            thing = f"member {front}{namespace}/{service_account}"
-            yield thing, Importable(address=where, id=id_, parents=("service-account",))
+            where = address("google_service_account_iam_member", id_, f"user-{key}")
+            member = f"{account} {gcp.USER_ROLE} serviceAccount:{pool}[{namespace}/{service_account}]"
+            thing = called(f"member {front}{namespace}/{service_account}")
+            yield thing, Importable(address=where, id=member, parents=of_account)
 
 
 def _direct_on_gcp(deployment: GcpDeployment) -> Found:
     """Roles of the Kubernetes service accounts themselves. Their names have the number of the pool's project."""
-    storage, identity, project = deployment.storage, deployment.identity, deployment.project
+    storage, project = deployment.storage, deployment.project
+    granted = deployment.identity.grant_storage
     pools: dict[str, str | None] = {}
     for cluster in deployment.clusters:
         pool = cluster.pool(project)
         pools[pool] = pools.get(pool) or cluster.project_number
     for pool, number in pools.items():
-        for namespace, account in _accounts(deployment):
+        for namespace, account in _accounts(deployment.agent.subjects()):
             key = f"{pool.removesuffix(gcp.POOL)}_{namespace}_{account}"
             front = "" if pool == deployment.cluster.pool(project) else f"{pool.removesuffix(gcp.POOL)} "
             who = f"{front}{namespace}/{account}"
             subject = f"/locations/global/workloadIdentityPools/{pool}/subject/ns/{namespace}/sa/{account}"
-            for kind, role in gcp.STORAGE_ROLES.items() if identity.grant_storage else ():
+            for kind, role in gcp.STORAGE_ROLES.items() if granted else ():
                 where = address("google_storage_bucket_iam_member", "storage", f"{kind}-identity-{key}")
                 yield (
                     f"member {kind} {who}",
                     _principal(where, f"b/{storage.bucket} {role}", number, subject, ("bucket",)),
                 )
-            for each in identity.roles:
+            for each in _roles_of([namespace, account], deployment):
                 type_, on = _role_on_gcp(each.scope)
                 where = address(type_, "identity", f"permission-{key}-{gcp.role_key(each.role, each.scope)}")
                 yield (
@@ -361,6 +386,17 @@ def _key_member(id_: str, key: str, role: str) -> Importable:
     )
 
 
-def _accounts(deployment: Deployment) -> list[list[str]]:
-    """Namespace and name of every trusted service account."""
-    return [subject.split(":")[2:] for subject in deployment.agent.subjects()]
+def _roles_of(account: list[str], deployment: GcpDeployment) -> list[GcpRole]:
+    """What a Kubernetes service account gets beside XComs, with direct grants."""
+    trusted = [worker for worker, subjects in deployment.trusted().items() if account in _accounts(subjects)]
+    return [role for worker in trusted for role in deployment.identities()[worker].roles]
+
+
+def _called(worker: Worker) -> Callable[[str], str]:
+    """How `imports` names what belongs to an identity."""
+    return lambda thing: thing if worker is None else f"worker {worker} {thing}"
+
+
+def _accounts(subjects: Iterable[str]) -> list[list[str]]:
+    """Namespace and name of service accounts."""
+    return [subject.split(":")[2:] for subject in subjects]

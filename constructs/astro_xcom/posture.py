@@ -247,14 +247,14 @@ ACCEPTED = (
         scanner="parliament",
         cloud="aws",
         reason="Trust policy: it has no Resource, as no trust policy has; parliament asks for one.",
-        fails=_aws(lambda one: one.identity.existing_role is None),
+        fails=_aws(lambda one: one.makes_roles),
     ),
     Accepted(
         id="UNKNOWN_FEDERATION_SOURCE",
         scanner="parliament",
         cloud="aws",
         reason="Trust policy: parliament does not know the OIDC providers of EKS.",
-        fails=_aws(lambda one: one.identity.existing_role is None),
+        fails=_aws(lambda one: one.makes_roles),
     ),
     Accepted(
         id="MISMATCHED_TYPE",

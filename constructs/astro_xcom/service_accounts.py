@@ -6,10 +6,12 @@ those names are trusted by the cloud.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from astro_xcom import names
 from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.workers import Worker
 
 COMPONENTS = {"dagProcessor": "dag-processor", "triggerer": "triggerer", "sentinel": "sentinel"}
 DEFAULT_WORKER = "default-worker"  # the chart's own worker when `workers` is left out
@@ -27,6 +29,11 @@ class ServiceAccount:
     """Whether the chart makes it. If not, annotate your own."""
     worker: str | None = None
     """The entry of `workers` it belongs to; None for the chart's own default worker."""
+
+    @property
+    def of(self) -> str | None:
+        """The worker it belongs to, the chart's default one by its name too; None for other components."""
+        return (self.worker or DEFAULT_WORKER) if self.component == "workers" else None
 
     @property
     def subject(self) -> str:
@@ -123,12 +130,19 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def named_in_values(accounts: Iterable[ServiceAccount]) -> dict[str, Any]:
-    """The chart values that give each component exactly its service account."""
+def named_in_values(
+    accounts: Iterable[ServiceAccount], annotations: Mapping[Worker, Mapping[str, str]] = MappingProxyType({})
+) -> dict[str, Any]:
+    """The chart values that give each component exactly its service account.
+
+    `annotations`: those of a worker's own account; with None as the key, those of every other.
+    """
     blocks: dict[str, Any] = {}
     workers: list[dict[str, Any]] = []
     for account in accounts:
-        block = {"create": account.create, "name": account.name}
+        block: dict[str, Any] = {"create": account.create, "name": account.name}
+        if marks := annotations.get(account.of if account.of in annotations else None):
+            block["annotations"] = dict(marks)
         if account.worker is None:
             blocks[account.component] = block
         else:

@@ -1,25 +1,35 @@
 """The deployments of one file beside one another: what two of them must not both make, grant or expire. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from astro_xcom import names
 from astro_xcom.names import limits
 from astro_xcom.refusal import Refused, shown
 from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment
 from astro_xcom.settings.claims import Claim, Identity
+from astro_xcom.workers import setting
 
 Deployments = Mapping[str, Deployment]
 
 
 def claimed_twice(deployments: Deployments) -> Iterator[str]:
     """Two deployments that make or grant the same: the second apply would fail, or take it over."""
-    owners: dict[tuple[str, tuple[str, ...]], list[tuple[str, Identity]]] = {}
+    owners: dict[tuple[str, tuple[str, ...]], list[tuple[str, str, Identity]]] = {}
     for name, deployment in deployments.items():
         told: set[tuple[str, str]] = set()
         for claim in list(deployment.claims(name)):
             claimed = owners.setdefault((claim.what.kind, claim.what.name), [])
-            first = next((owner for owner, what in claimed if owner != name and what.may_be(claim.what)), None)
-            claimed.append((name, claim.what))
+            # Of one deployment another setting may claim it: two of its workers have one identity each.
+            others = ((owner, place) for owner, place, what in claimed if what.may_be(claim.what))
+            first = next(
+                (
+                    owner if owner != name else place
+                    for owner, place in others
+                    if (owner, place) != (name, claim.setting)
+                ),
+                None,
+            )
+            claimed.append((name, claim.setting, claim.what))
             if first is None or told & {(first, claim.setting), (first, claim.within)}:
                 continue
             told.add((first, claim.setting))
@@ -35,16 +45,21 @@ def too_many_credentials(deployments: Deployments) -> Iterator[str]:
     held: dict[Identity, dict[str, int]] = {}
     for name, deployment in deployments.items():
         if isinstance(deployment, AzureDeployment):
-            identity, credentials = deployment.credentials(name)
-            held.setdefault(identity, {})[name] = len(credentials)
-            numbers = {each: number for each, number in held[identity].items() if number}
-            if len(credentials) and len(numbers) > 1 and sum(numbers.values()) > limits.AZURE_CREDENTIALS.most:
-                rule = (
-                    f"an identity holds at most {limits.AZURE_CREDENTIALS.most} federated credentials, and "
-                    f"{' and '.join(numbers)} make {' + '.join(map(str, numbers.values()))} on {identity.name[-1]}"
-                )
-                refused = Refused(rule, hint="an identity of its own, or workers that share a service account")
-                yield f"{name}.identity: {refused}"
+            for worker in deployment.identities():
+                yield from _too_many(f"{name}.{setting(worker)}", *deployment.credentials(name, worker), held)
+
+
+def _too_many(
+    place: str, identity: Identity, credentials: Sequence[object], held: dict[Identity, dict[str, int]]
+) -> Iterator[str]:
+    held.setdefault(identity, {})[place.removesuffix(".identity")] = len(credentials)
+    numbers = {each: number for each, number in held[identity].items() if number}
+    if len(credentials) and len(numbers) > 1 and sum(numbers.values()) > limits.AZURE_CREDENTIALS.most:
+        rule = (
+            f"an identity holds at most {limits.AZURE_CREDENTIALS.most} federated credentials, and "
+            f"{' and '.join(numbers)} make {' + '.join(map(str, numbers.values()))} on {identity.name[-1]}"
+        )
+        yield f"{place}: {Refused(rule, hint='an identity of its own, or workers that share a service account')}"
 
 
 def expiring_state_stores(deployments: Deployments) -> Iterator[str]:

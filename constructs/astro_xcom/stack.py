@@ -35,8 +35,8 @@ class XComStack(TerraformStack):
     def __init__(self, scope: Construct, id_: str, deployment: Deployment) -> None:
         super().__init__(scope, id_)
         self.deployment = deployment
-        self.subjects = deployment.agent.subjects()
-        """The Kubernetes service accounts to trust, as the `sub` of their tokens."""
+        self.trusted = deployment.trusted()
+        """The Kubernetes service accounts to trust with each identity, as the `sub` of their tokens."""
         self._backend(deployment.backend())
         self.add_override("terraform.required_version", REQUIRED)
         self._forget(forgotten(deployment))
@@ -52,15 +52,32 @@ class XComStack(TerraformStack):
         """Declare a Terraform output."""
         TerraformOutput(self, name, value=value, description=description)
 
+    def worker_identities(self, told: Mapping[str, Mapping[str, Any]], pods: Mapping[str, PodIdentity]) -> None:
+        """Declare what the outputs say of the common identity for each worker that has its own."""
+        if told:
+            identities = {
+                worker: {
+                    **facts,
+                    "annotations": dict(pods[worker].annotations) if worker in pods else {},
+                    "trusted_subjects": list(self.trusted[worker]),
+                }
+                for worker, facts in told.items()
+            }
+            self.output("worker_identities", identities, "The identities of workers that have their own")
+
     def add_agents(
         self,
         *,
         location: XComLocation,
         pod_identity: PodIdentity,
+        workers: Mapping[str, PodIdentity],
         dependencies: Sequence[ITerraformDependable],
         kubernetes: Callable[[], HelmProviderKubernetes],
     ) -> None:
-        """The agents' values and, unless switched off, their Helm release with its provider."""
+        """The agents' values and, unless switched off, their Helm release with its provider.
+
+        `workers` have an identity of their own.
+        """
         agent = self.deployment.agent
         values = AgentValues(
             self,
@@ -68,6 +85,7 @@ class XComStack(TerraformStack):
             agent=agent,
             location=location,
             pod_identity=pod_identity,
+            workers=workers,
             xcom=self.deployment.xcom,
             state_store=self.deployment.state_store,
         )
@@ -83,7 +101,7 @@ class XComStack(TerraformStack):
             self.output("labels", dict(pod_identity.labels), "Labels of the agents' pods")
         self.output(
             "trusted_subjects",
-            list(self.subjects),
+            list(self.trusted[None]),
             "The agents' Kubernetes service accounts: exactly these are to be trusted",
         )
         self.output("agent_values", values.yaml, "The chart values of the agents")

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -10,7 +10,8 @@ from urllib.parse import unquote, urlsplit
 from astro_xcom.kubernetes import env_lists
 from astro_xcom.names import azure
 from astro_xcom.refusal import Refusals, Refused
-from astro_xcom.vendor_values import BACKEND, COMPRESSIONS, URL
+from astro_xcom.vendor_values import BACKEND, COMPRESSIONS, URL, marks, of_worker
+from astro_xcom.workers import Worker, named
 from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_BACKEND, XCOM_VARIABLES, object_url
 
 SCHEMES = {"aws": ("s3", "s3a", "s3n"), "azure": ("abfs", "abfss", "adl"), "gcp": ("gs", "gcs")}
@@ -214,40 +215,49 @@ def _url(cloud: str, env: Mapping[str, str], variable: str, *, of: re.Match[str]
     return found
 
 
-def _marks(value: Any, mark: str) -> Iterator[str]:
-    """Every value of an annotation, wherever it is."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if key == mark and isinstance(item, str) and item:
-                yield item
-            else:
-                yield from _marks(item, mark)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _marks(item, mark)
-
-
-def _mark(values: Mapping[str, Any], mark: str) -> str | None:
-    found = list(dict.fromkeys(_marks(values, mark)))
-    if len(found) > 1:
-        raise Refusals([f"{mark} names several identities, and a deployment has one; got {', '.join(found)}"])
-    return found[0] if found else None
+def _identities(values: Mapping[str, Any], mark: str) -> dict[Worker, str]:
+    """What an annotation says of all agents, and of each worker of which it says something else."""
+    found: dict[Worker, list[str]] = {None: []}
+    for where, texts in marks(values):
+        text = texts.get(mark)
+        if isinstance(text, str) and text and text not in found.setdefault(of_worker(where), []):
+            found[of_worker(where)].append(text)
+    if problems := [
+        f"{named(mark, worker)} names several identities, and there is one; got {', '.join(of)}"
+        for worker, of in found.items()
+        if len(of) > 1
+    ]:
+        raise Refusals(problems)
+    others, every = found.pop(None), {text for of in found.values() for text in of}
+    if not others and len(every) == 1:
+        return {None: every.pop()}
+    own = {worker: of[0] for worker, of in found.items() if of and of != others}
+    return {**({None: others[0]} if others else {}), **own}
 
 
 def _aws(proposal: Proposal, values: Mapping[str, Any], adopt: Collection[str]) -> None:
     settings, notes = proposal.settings, proposal.notes
-    arn = _mark(values, ROLE_MARK)
-    role = ROLE.fullmatch(arn) if arn else None
-    if role:
-        settings["account_id"] = role["account"]
+    arns = _identities(values, ROLE_MARK)
+    roles = {worker: ROLE.fullmatch(arn) for worker, arn in arns.items()}
+    if account := next((role["account"] for role in roles.values() if role), None):
+        settings["account_id"] = account
     if "storage" in adopt:
         settings["storage"]["existing"] = True
-    if "identity" in adopt and arn:
-        settings["identity"] = {"existing_role": arn}
-    elif role:
-        settings["identity"] = {"role_name": role["name"], **({} if role["path"] == "/" else {"path": role["path"]})}
-    else:
+    for worker, role in roles.items():
+        if "identity" in adopt:
+            _put_identity(settings, worker, {"existing_role": arns[worker]})
+        elif role:
+            path = {} if role["path"] == "/" else {"path": role["path"]}
+            _put_identity(settings, worker, {"role_name": role["name"], **path})
+    if not ("identity" in adopt and None in arns) and not roles.get(None):
         notes.append("No role is named: the apply creates one, and agents use it from then on.")
+
+
+def _put_identity(settings: dict[str, Any], worker: Worker, identity: dict[str, Any]) -> None:
+    within = settings.setdefault("identity", {})
+    if worker is not None:
+        within = within.setdefault("workers", {}).setdefault(worker, {})
+    within.update(identity)
 
 
 def _azure(proposal: Proposal, values: Mapping[str, Any], adopt: Collection[str]) -> None:
@@ -285,17 +295,18 @@ def _extra(text: str | None) -> dict[str, Any]:
 
 def _gcp(proposal: Proposal, values: Mapping[str, Any], adopt: Collection[str]) -> None:
     settings, notes = proposal.settings, proposal.notes
-    email = _mark(values, EMAIL_MARK)
-    account = EMAIL.fullmatch(email) if email else None
-    if account:
-        settings["project"] = account["project"]
+    emails = _identities(values, EMAIL_MARK)
+    accounts = {worker: EMAIL.fullmatch(email) for worker, email in emails.items()}
+    if project := next((account["project"] for account in accounts.values() if account), None):
+        settings["project"] = project
     if "storage" in adopt:
         settings["storage"]["existing"] = True
-    if email and ("identity" in adopt or not account):
-        settings["identity"] = {"existing_service_account": email}
-    elif account:
-        settings["identity"] = {"service_account_id": account["id"]}
-    else:
+    for worker, account in accounts.items():
+        if "identity" in adopt or not account or account["project"] != project:
+            _put_identity(settings, worker, {"existing_service_account": emails[worker]})
+        else:
+            _put_identity(settings, worker, {"service_account_id": account["id"]})
+    if None not in emails:
         notes.append("No service account is named: the apply creates one, and agents use it from then on.")
 
 
@@ -316,6 +327,8 @@ def _imports(proposal: Proposal, cloud: str, adopt: Collection[str], *, by_relea
             notes.append(
                 "The role's trust becomes exact. Policies that you attached to it stay: remove them afterwards."
             )
+        if "identity" not in adopt:
+            found |= {f"worker {worker} role": True for worker in identity.get("workers", {})}
     elif cloud == "azure":
         if "storage" not in adopt:
             found |= dict.fromkeys(("account", "container"), True)
@@ -340,6 +353,8 @@ def _imports(proposal: Proposal, cloud: str, adopt: Collection[str], *, by_relea
     else:
         found |= {} if "storage" in adopt else {"bucket": True}
         found |= {"service-account": True} if identity.get("service_account_id") else {}
+        workers = identity.get("workers", {}).items()
+        found |= {f"worker {worker} service-account": True for worker, own in workers if own.get("service_account_id")}
         notes.append("Members that exist are added once more, which changes nothing; others that you added stay.")
     if by_release and "release" not in adopt:
         found["release"] = True

@@ -13,6 +13,7 @@ from astro_xcom.chart_values import Source
 from astro_xcom.kubernetes import walk
 from astro_xcom.refusal import Refusals, shown
 from astro_xcom.user_values import IDENTITY_MARKS
+from astro_xcom.workers import Worker, setting
 from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_VARIABLES
 
 ANY = "\u2026"
@@ -38,7 +39,7 @@ def without_equal(source: Source, ours: Mapping[str, Any]) -> dict[str, Any]:
     problems: list[str] = []
     variables = {entry["name"]: entry["value"] for entry in ours.get("commonEnv", ())}
     variables[BACKEND] = ours.get("xcomBackend", "")
-    own = {**ours.get("annotations", {}), **ours.get("labels", {})}
+    own_marks = _marks_by_place(ours)
 
     def kept(entry: Any) -> bool:
         name = entry.get("name") if isinstance(entry, Mapping) else None
@@ -48,9 +49,10 @@ def without_equal(source: Source, ours: Mapping[str, Any]) -> dict[str, Any]:
         return False
 
     for where, texts in marks(source.values):
+        own = own_marks(where)
         for mark in IDENTITY_MARKS:
             if texts.get(mark) not in (None, "") and not _equal(texts[mark], own.get(mark)):
-                problems.append(f"{where}.{mark}: {_mark(texts[mark], own.get(mark))}")
+                problems.append(f"{where}.{mark}: {_mark(texts[mark], own.get(mark), of_worker(where))}")
     values: dict[str, Any] = _without_marks(source.values)
     if isinstance(values.get("commonEnv"), list):
         values["commonEnv"] = [entry for entry in values["commonEnv"] if kept(entry)]
@@ -64,6 +66,30 @@ def marks(values: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for where, key, texts in walk(values):
         if key.lower().endswith(("annotations", "labels")) and isinstance(texts, Mapping):
             yield where, texts
+
+
+def _marks_by_place(ours: Mapping[str, Any]) -> Callable[[str], Mapping[str, str]]:
+    """What marks an identity at a place: those of all pods, or of the service account that it is about."""
+    blocks = ours.get("serviceAccount", {})
+    of_all = {
+        **blocks.get("triggerer", {}).get("annotations", {}),
+        **ours.get("annotations", {}),
+        **ours.get("labels", {}),
+    }
+    own = {f"serviceAccount.{component}.": block for component, block in blocks.items()}
+    own |= {f"workers[{worker['name']}].": worker["serviceAccount"] for worker in ours.get("workers", ())}
+
+    def at(where: str) -> Mapping[str, str]:
+        found = (block.get("annotations", {}) for place, block in own.items() if where.startswith(place))
+        return {**of_all, **next(found, {})}
+
+    return at
+
+
+def of_worker(where: str) -> Worker:
+    """The worker that a place is about."""
+    found = re.match(r"workers\[([^\]]+)\]", where)
+    return found[1] if found else None
 
 
 def check_connection(source: Source, variable: str, account: str | None) -> None:
@@ -157,13 +183,14 @@ def _path(theirs: str, ours: str, section: str) -> str:
     return _differs(theirs, ours, lost, ", ".join(found) or REMOVE)
 
 
-def _mark(theirs: Any, ours: Any) -> str:
+def _mark(theirs: Any, ours: Any, worker: Worker) -> str:
     if ours is None:
         return "is no mark of this cloud's identities; remove it here"
+    place = setting(worker)
     if role := ROLE.fullmatch(theirs) if isinstance(theirs, str) else None:
-        advice = f"set identity.existing_role: {theirs} to use it as it is, or identity.role_name: {role['name']}"
+        advice = f"set {place}.existing_role: {theirs} to use it as it is, or {place}.role_name: {role['name']}"
     elif isinstance(theirs, str) and theirs.endswith(".gserviceaccount.com"):
-        advice = f"set identity.existing_service_account: {theirs}"
+        advice = f"set {place}.existing_service_account: {theirs}"
     else:
         advice = REMOVE
     return _differs(theirs, ours, OTHER_IDENTITY, advice)

@@ -41,6 +41,8 @@ class PodIdentity:
 
     annotations: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    holder: str = ""
+    """What the cloud calls the identity; empty where pods have none but their own."""
 
 
 def object_url(scheme: str, bucket: str, path: str, *, connection_id: str | None = None) -> str:

@@ -1,6 +1,7 @@
 """The chart values of one agent release, as Terraform sees them."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from cdktf import Fn, TerraformLocal, Token
@@ -18,7 +19,7 @@ class AgentValues(Construct):
     """One `values` document: the user's own chart values with the XCom backend merged in. Makes no resource.
 
     `yaml` has sorted keys and LF ends of line; text of the user's values reaches the chart unchanged. Raises Refusals
-    that name both sources where the user's values contradict ours.
+    that name both sources where the user's values contradict ours. `workers` have an identity of their own.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class AgentValues(Construct):
         agent: AgentSettings,
         location: XComLocation,
         pod_identity: PodIdentity,
+        workers: Mapping[str, PodIdentity] = MappingProxyType({}),
         xcom: XComSettings | None = None,
         state_store: StateStoreSettings | None = None,
     ) -> None:
@@ -42,6 +44,7 @@ class AgentValues(Construct):
             accounts=agent.service_accounts(),
             variables=variables,
             pod_identity=pod_identity,
+            workers=workers,
             state_store=state_store is not None,
             backend=xcom.backend,
         )

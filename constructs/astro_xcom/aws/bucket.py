@@ -171,6 +171,7 @@ class XComBucketRef(Construct):
                 lifecycle=NEW_FIRST,
             )
             self.dependencies.append(grant)
+            role.grants.append(grant)
         return policy
 
 

@@ -12,6 +12,7 @@ from cdktf_cdktf_provider_aws.data_aws_iam_policy_document import (
 )
 from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
 from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from constructs import Construct
 
 from astro_xcom.aws.eks import EksOidcProvider, EksPodIdentityCluster
@@ -56,6 +57,8 @@ class IrsaRoleRef(Construct):
         self.arn = arn
         self.dependencies: list[ITerraformDependable] = []
         """What has to exist before an agent starts."""
+        self.grants: list[IamRolePolicy] = []
+        """What lets it use storage."""
         self._policies: list[tuple[str, str]] = []
 
     def policy_name(self, name: str, whole: str) -> str:
@@ -69,7 +72,7 @@ class IrsaRoleRef(Construct):
 
         With it pods use IRSA even where EKS Pod Identity is there too: AWS's client asks for it first.
         """
-        return PodIdentity(annotations={ANNOTATION: self.arn} if self.annotate else {})
+        return PodIdentity(annotations={ANNOTATION: self.arn} if self.annotate else {}, holder=self.arn)
 
 
 class IrsaRole(IrsaRoleRef):

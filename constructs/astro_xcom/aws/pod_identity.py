@@ -39,7 +39,25 @@ class PodIdentityAssociations(Construct):
             raise Refused("needs at least one cluster and one subject, else no pod would get the role")
         accounts = [namespace_and_name(subject) for subject in subjects]
         super().__init__(scope, id_)
-        self.resources = [
+        self.clusters = tuple(clusters)
+        self.resources: list[EksPodIdentityAssociation] = []
+        self.dependencies: list[ITerraformDependable] = []
+        """What has to exist before an agent starts."""
+        self._associate(role_arn, accounts, None)
+
+    def associate(
+        self, role_arn: str, subjects: Sequence[str], *, depends_on: Sequence[ITerraformDependable] = ()
+    ) -> None:
+        """Give service accounts that have none here another role, once it can do what they need (`depends_on`).
+
+        A service account that goes from one role to another keeps its association: EKS changes it in place.
+        """
+        self._associate(role_arn, [namespace_and_name(subject) for subject in subjects], [*depends_on] or None)
+
+    def _associate(
+        self, role_arn: str, accounts: Sequence[tuple[str, str]], depends_on: list[ITerraformDependable] | None
+    ) -> None:
+        made = [
             EksPodIdentityAssociation(
                 self,
                 f"{cluster.node.id}_{namespace}_{name}",
@@ -48,13 +66,14 @@ class PodIdentityAssociations(Construct):
                 namespace=namespace,
                 service_account=name,
                 role_arn=role_arn,
+                depends_on=depends_on,
                 lifecycle=NEW_FIRST,
             )
-            for cluster in clusters
+            for cluster in self.clusters
             for namespace, name in accounts
         ]
-        self.dependencies: list[ITerraformDependable] = [*self.resources]
-        """What has to exist before an agent starts."""
+        self.resources += made
+        self.dependencies += made
 
 
 def trust(

@@ -17,13 +17,15 @@ from astro_xcom.names import apart
 from astro_xcom.settings import AwsDeployment, EksCluster
 from astro_xcom.stack import XComStack
 from astro_xcom.terraform_text import literal
+from astro_xcom.workers import Worker, construct_id
 
 
 class AwsXComStack(XComStack):
     """Everything one deployment on AWS needs: bucket, role, trust, agents, provider, backend and outputs.
 
     Outputs: `bucket`, `role_arn`, `xcom_path`, `annotations`, `trusted_subjects`, `agent_values`; `access_policy`
-    when the role is an existing one; `state_store_path` when there is a state store.
+    when the role is an existing one; `state_store_path` when there is a state store; `worker_identities` when workers
+    have roles of their own.
     """
 
     def __init__(self, scope: Construct, id_: str, deployment: AwsDeployment) -> None:
@@ -41,17 +43,36 @@ class AwsXComStack(XComStack):
         self.pod_identity_clusters = self._pod_identity_clusters(deployment)
         """Every cluster that is trusted by EKS Pod Identity."""
         self.storage = self._storage(deployment)
-        self.identity = self._identity(deployment)
+        self.identities = self._identities(deployment)
+        """Those of workers that have their own, and with None that of all others."""
+        self.identity = self.identities[None]
+        access = {
+            worker: self.storage.grant_read_write(role, policy_name=deployment.roles()[worker].policy_name).json
+            for worker, role in self.identities.items()
+        }
         associations = self._associations()
-        access = self.storage.grant_read_write(self.identity, policy_name=deployment.identity.policy_name)
         self.output("bucket", self.storage.name, "The bucket that holds the XComs")
         self.output("role_arn", self.identity.arn, "The role the agents assume")
         if not self.identity.managed:
-            self.output("access_policy", access.json, "Attach this policy to the existing role")
+            self.output("access_policy", access[None], "Attach this policy to the existing role")
+        workers = {worker: role for worker, role in self.identities.items() if worker is not None}
+        pods = {worker: role.pod_identity for worker, role in workers.items()}
+        self.worker_identities(
+            {
+                worker: {"role_arn": role.arn, **({} if role.managed else {"access_policy": access[worker]})}
+                for worker, role in workers.items()
+            },
+            pods,
+        )
         self.add_agents(
             location=self.storage.location,
             pod_identity=self.identity.pod_identity,
-            dependencies=[*self.storage.dependencies, *self.identity.dependencies, *associations],
+            workers=pods,
+            dependencies=[
+                *self.storage.dependencies,
+                *(each for role in self.identities.values() for each in role.dependencies),
+                *associations,
+            ],
             kubernetes=lambda: self._kubernetes(deployment.cluster, deployment.region),
         )
 
@@ -87,30 +108,33 @@ class AwsXComStack(XComStack):
             force_destroy=storage.force_destroy,
         )
 
-    def _identity(self, deployment: AwsDeployment) -> IrsaRoleRef:
-        identity = deployment.identity
-        annotate = identity.mechanism != "pod_identity"
-        if identity.existing_role:
-            existing = IrsaRole.from_arn if identity.existing_role.startswith("arn:") else IrsaRole.from_name
-            return existing(self, "identity", identity.existing_role, annotate=annotate)
-        if identity.web_identity:
+    def _identities(self, deployment: AwsDeployment) -> dict[Worker, IrsaRoleRef]:
+        if deployment.makes_roles and deployment.identity.web_identity:
             keys = apart((self._key(cluster), cluster.said) for cluster in deployment.clusters)
             self.oidc_providers = [
                 self._oidc_provider(f"oidc-{key}", cluster)
                 for key, cluster in zip(keys, deployment.clusters, strict=True)
             ]
+        return {worker: self._identity(deployment, worker) for worker in deployment.roles()}
+
+    def _identity(self, deployment: AwsDeployment, worker: Worker) -> IrsaRoleRef:
+        role, id_ = deployment.roles()[worker], construct_id(worker)
+        annotate = deployment.identity.mechanism != "pod_identity"
+        if role.existing_role:
+            existing = IrsaRole.from_arn if role.existing_role.startswith("arn:") else IrsaRole.from_name
+            return existing(self, id_, role.existing_role, annotate=annotate)
         return IrsaRole(
             self,
-            "identity",
-            name=identity.role_name or f"{self.node.id}-xcom",
-            subjects=self.subjects,
+            id_,
+            name=deployment.role_name(self.node.id, worker),
+            subjects=self.trusted[worker],
             oidc_providers=self.oidc_providers,
             pod_identity_clusters=self.pod_identity_clusters,
             annotate=annotate,
-            path=identity.path,
-            permissions_boundary=identity.permissions_boundary,
-            max_session_duration=identity.max_session_duration_seconds,
-            policy_arns=identity.policy_arns,
+            path=role.path,
+            permissions_boundary=role.permissions_boundary,
+            max_session_duration=role.max_session_duration_seconds,
+            policy_arns=role.policy_arns,
             policy_statements=[
                 PolicyStatement(
                     sid=each.sid,
@@ -118,7 +142,7 @@ class AwsXComStack(XComStack):
                     resources=literal(each.resources),
                     conditions=literal(each.conditions),
                 )
-                for each in identity.policy_statements
+                for each in role.policy_statements
             ],
         )
 
@@ -135,11 +159,19 @@ class AwsXComStack(XComStack):
     def _associations(self) -> list[ITerraformDependable]:
         if not self.pod_identity_clusters:
             return []
-        # A reference to a role that is created here, so that associations wait for it.
-        arn = self.identity.resource.arn if isinstance(self.identity, IrsaRole) else self.identity.arn
+        own = {subject for worker, subjects in self.trusted.items() if worker is not None for subject in subjects}
         associations = PodIdentityAssociations(
-            self, "pod-identity", role_arn=arn, clusters=self.pod_identity_clusters, subjects=self.subjects
+            self,
+            "pod-identity",
+            role_arn=_reference(self.identity),
+            clusters=self.pod_identity_clusters,
+            # A former one that has a role of its own now is only still trusted.
+            subjects=[subject for subject in self.trusted[None] if subject not in own],
         )
+        for worker, role in self.identities.items():
+            if worker is not None:
+                needed = [*role.dependencies, *role.grants]
+                associations.associate(_reference(role), self.trusted[worker], depends_on=needed)
         return associations.dependencies
 
     def _key(self, cluster: EksCluster) -> str:
@@ -173,3 +205,8 @@ class AwsXComStack(XComStack):
                 args=["eks", "get-token", "--cluster-name", name, "--region", cluster.region or region],
             ),
         )
+
+
+def _reference(role: IrsaRoleRef) -> str:
+    """Its ARN; of one that is created here as a reference, so that associations wait for it."""
+    return role.resource.arn if isinstance(role, IrsaRole) else role.arn

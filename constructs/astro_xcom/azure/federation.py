@@ -91,7 +91,7 @@ class FederatedIdentityRef(Construct):
     @property
     def pod_identity(self) -> PodIdentity:
         """What the agents' service accounts and pods carry. A pod without the label gets no token."""
-        return PodIdentity(annotations={ANNOTATION: self.client_id}, labels={LABEL: "true"})
+        return PodIdentity(annotations={ANNOTATION: self.client_id}, labels={LABEL: "true"}, holder=self.client_id)
 
 
 class FederatedIdentity(FederatedIdentityRef):

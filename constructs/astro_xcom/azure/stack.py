@@ -1,5 +1,7 @@
 """One deployment on Azure: storage, identity and agents in one Terraform stack."""
 
+from typing import Any
+
 from cdktf import Fn, ITerraformDependable
 from cdktf_cdktf_provider_azurerm.data_azurerm_kubernetes_cluster import DataAzurermKubernetesCluster
 from cdktf_cdktf_provider_azurerm.provider import (
@@ -21,6 +23,7 @@ from astro_xcom.permissions import RoleOn
 from astro_xcom.settings import AksCluster, AzureDeployment
 from astro_xcom.stack import XComStack
 from astro_xcom.terraform_text import literal
+from astro_xcom.workers import Worker, construct_id
 from astro_xcom.xcom import recovery_days
 
 # Environment -> the host of its accounts, where the client has to be told.
@@ -39,7 +42,8 @@ class AzureXComStack(XComStack):
 
     Outputs: `account`, `container`, `client_id`, `principal_id`, `tenant_id`, `xcom_path`, `annotations`, `labels`,
     `trusted_subjects`, `agent_values`; `access` when the identity is used as it is; `state_store_path` when there is a
-    state store.
+    state store; `worker_identities` when workers have identities of their own. The agents' connection then names none:
+    the annotations of the service accounts do.
     """
 
     def __init__(self, scope: Construct, id_: str, deployment: AzureDeployment) -> None:
@@ -73,26 +77,44 @@ class AzureXComStack(XComStack):
         self.group: str = self.resource_group.name if self.resource_group else deployment.resource_group.name
         self.oidc_issuers: list[AksOidcIssuer] = []
         """Of every trusted cluster, where credentials are made."""
-        self.identity = self._identity(deployment)
-        self.identity.assign_roles([RoleOn(role=each.role, scope=each.scope) for each in deployment.identity.roles])
+        self.identities = self._identities(deployment)
+        """Those of workers that have their own, and with None that of all others."""
+        self.identity = self.identities[None]
+        for worker, own in deployment.identities().items():
+            self.identities[worker].assign_roles([RoleOn(role=each.role, scope=each.scope) for each in own.roles])
         self.account = self._account(deployment)
         self.storage = self._storage(deployment)
-        self.storage.grant_read_write(self.identity)
+        for each in self.identities.values():
+            self.storage.grant_read_write(each)
         self.output("account", self.account.name, "The storage account of the container")
         self.output("container", self.storage.name, "The container that holds the XComs")
         self.output("client_id", self.identity.client_id, "The identity the agents use, in their tokens")
         self.output("principal_id", self.identity.principal_id, "The identity the agents use, in role assignments")
         self.output("tenant_id", self.identity.tenant_id, "The identity's tenant")
         if not self.identity.grantable:
-            access = {"principal_id": self.identity.principal_id, "role": ROLE, "scope": self.storage.role_scope}
-            self.output("access", access, "Assign this role to the existing identity")
+            self.output("access", self._access(self.identity), "Assign this role to the existing identity")
+        workers = {worker: identity for worker, identity in self.identities.items() if worker is not None}
+        pods = {worker: identity.pod_identity for worker, identity in workers.items()}
+        self.worker_identities({worker: self._told(identity) for worker, identity in workers.items()}, pods)
         made: list[ITerraformDependable] = [self.resource_group] if self.resource_group else []
         self.add_agents(
             location=self.storage.location,
             pod_identity=self.identity.pod_identity,
-            dependencies=[*made, *self.storage.dependencies, *self.identity.dependencies],
+            workers=pods,
+            dependencies=[
+                *made,
+                *self.storage.dependencies,
+                *(needed for each in self.identities.values() for needed in each.dependencies),
+            ],
             kubernetes=lambda: self._kubernetes(deployment.cluster, deployment.environment),
         )
+
+    def _access(self, identity: FederatedIdentityRef) -> dict[str, str]:
+        return {"principal_id": identity.principal_id, "role": ROLE, "scope": self.storage.role_scope}
+
+    def _told(self, identity: FederatedIdentityRef) -> dict[str, Any]:
+        told = {"name": identity.name, "client_id": identity.client_id, "principal_id": identity.principal_id}
+        return told if identity.grantable else {**told, "access": self._access(identity)}
 
     def _account(self, deployment: AzureDeployment) -> XComAccountRef:
         storage = deployment.storage
@@ -129,6 +151,8 @@ class AzureXComStack(XComStack):
         storage, state_store = deployment.storage, deployment.state_store
         suffix = HOSTS[deployment.environment]
         account_host = f"{self.account.name}.{suffix}" if suffix else None
+        # One connection for all pods. It beats what the webhook says of a pod's own identity.
+        identity = None if deployment.workers else self.identity
         if storage.existing == "container":
             return XComContainer.from_name(
                 self,
@@ -138,7 +162,7 @@ class AzureXComStack(XComStack):
                 path=storage.path,
                 state_store_path=state_store.path if state_store else None,
                 connection_id=deployment.connection_id,
-                identity=self.identity,
+                identity=identity,
                 account_host=account_host,
                 role_scope=storage.role_scope,
             )
@@ -150,7 +174,7 @@ class AzureXComStack(XComStack):
             path=storage.path,
             state_store_path=state_store.path if state_store else None,
             connection_id=deployment.connection_id,
-            identity=self.identity,
+            identity=identity,
             account_host=account_host,
             role_scope=storage.role_scope,
             former_paths=[*storage.former_paths, *storage.shared_paths],
@@ -158,36 +182,40 @@ class AzureXComStack(XComStack):
             protect_from_destroy=storage.protect_from_destroy,
         )
 
-    def _identity(self, deployment: AzureDeployment) -> FederatedIdentityRef:
-        identity = deployment.identity
-        name = identity.name or f"{self.node.id}-xcom"
-        group = (identity.resource_group or deployment.resource_group.name) if identity.existing else self.group
+    def _identities(self, deployment: AzureDeployment) -> dict[Worker, FederatedIdentityRef]:
+        if any(own.federate for own in deployment.identities().values()):
+            self.oidc_issuers = [
+                self._oidc_issuer(key, cluster)
+                for key, cluster in zip(deployment.cluster_keys(), deployment.clusters, strict=True)
+            ]
+        return {worker: self._identity(deployment, worker) for worker in deployment.identities()}
+
+    def _identity(self, deployment: AzureDeployment, worker: Worker) -> FederatedIdentityRef:
+        identity, id_ = deployment.identities()[worker], construct_id(worker)
+        name = deployment.identity_name(self.node.id, worker)
+        group = deployment.identity_group(worker) if identity.existing else self.group
         if not identity.federate:
             return FederatedIdentity.from_name(
                 self,
-                "identity",
+                id_,
                 name,
                 resource_group=group,
                 tenant_id=deployment.tenant_id,
                 grantable=identity.granted,
             )
-        self.oidc_issuers = [
-            self._oidc_issuer(key, cluster)
-            for key, cluster in zip(deployment.cluster_keys(), deployment.clusters, strict=True)
-        ]
         return FederatedIdentity(
             self,
-            "identity",
+            id_,
             name=name,
             resource_group=group,
             location=None if identity.existing else deployment.location,
             tenant_id=deployment.tenant_id,
             issuers=self.oidc_issuers,
-            subjects=self.subjects,
-            audience=literal(identity.audience or AUDIENCE),
+            subjects=self.trusted[worker],
+            audience=literal(identity.audience or deployment.identity.audience or AUDIENCE),
             tags=self.tags,
             grantable=identity.granted,
-            credential_names=deployment.credential_names(),
+            credential_names=deployment.credential_names(worker),
         )
 
     def _oidc_issuer(self, key: str, cluster: AksCluster) -> AksOidcIssuer:

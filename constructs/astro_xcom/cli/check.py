@@ -19,7 +19,7 @@ from astro_xcom.cli.summary import summary
 from astro_xcom.departed import departed
 from astro_xcom.deployments import chosen, read_deployments
 from astro_xcom.refusal import Refusals, Refused, printable
-from astro_xcom.report import Document, Finding, Report, State, Store, check
+from astro_xcom.report import Document, Finding, Report, State, Store, WorkerReport, check
 from astro_xcom.synthesis import synthesized
 from astro_xcom.terminal import say, tell
 
@@ -140,6 +140,10 @@ def _sections(report: Report) -> Iterator[tuple[str, list[str]]]:
         ("Service accounts", _service_accounts(report)),
         ("Identity", _identity(report)),
         ("Beside XComs", _needs(report)),
+        *(
+            (f"Identity of the worker {worker}", [*_identity(own), *_needs(own)])
+            for worker, own in report.workers.items()
+        ),
         ("XComs", _store(report.xcom)),
         ("State store", _store(report.state_store) if report.state_store else ()),
         ("Storage", _storage(report)),
@@ -201,6 +205,8 @@ def _service_accounts(report: Report) -> Iterator[str]:
         left_out = "" if account.trusted else "; not trusted (agent.untrusted)"
         made_by = "the chart" if account.made_by_chart else "its owner"
         yield f"    of {', '.join(account.used_by)}; made by {made_by}{left_out}"
+        for key, value in account.annotations.items():
+            yield from _row(key, value, indent=4)
         if len(alike) > 1 and account.trusted:
             yield from _trusted(account.trusted_through)
     if len(alike) == 1:
@@ -221,7 +227,7 @@ def _trusted(through: Iterable[Mapping[str, str]]) -> Iterator[str]:
             yield from _row(key, value, indent=4)
 
 
-def _identity(report: Report) -> Iterator[str]:
+def _identity(report: Report | WorkerReport) -> Iterator[str]:
     yield from _rows(report.identity)
     yield from _row("made by", _owner(report.identity_made))
     for permission in report.permissions:
@@ -232,7 +238,7 @@ def _identity(report: Report) -> Iterator[str]:
             yield f"      on {place}"
 
 
-def _needs(report: Report) -> Iterator[str]:
+def _needs(report: Report | WorkerReport) -> Iterator[str]:
     for need in report.needs:
         yield from _row(need.what, need.named)
         for permission in need.permissions:

@@ -75,7 +75,7 @@ def probe(
     applied = _stack(deployments[name], name, state, file.name)
     here, others = _clusters(deployments[name], cluster, also or [])
     found = Probe(
-        name=name, values=applied.agent_values, subjects=applied.outputs["trusted_subjects"], here=here, others=others,
+        name=name, values=applied.agent_values, subjects=applied.subjects, here=here, others=others,
         run=run or f"run-{secrets.token_hex(4)}", minutes=minutes, old=old,
     )  # fmt: skip
     jobs = {found.called(account): found.job_name(account) for account in found.accounts}

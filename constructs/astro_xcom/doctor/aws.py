@@ -1,8 +1,10 @@
 """AWS: the login, the clusters and their OIDC providers."""
 
+import itertools
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from astro_xcom.doctor.cloud import Cloud
 from astro_xcom.doctor.commands import Commands, Failed, Unanswered, at, entries, printable
@@ -42,19 +44,23 @@ class Aws(Cloud):
             yield from self._cluster(cluster, providers, own=not number)
         for thing in self._named():
             yield look(thing, self.commands)
-        if (role := self.deployment.identity.existing_role) and self._is_elsewhere(role):
+        for role in filter(self._is_elsewhere, self._existing_roles()):
             rule = f"is of another account than {self.account}, to which aws is signed in"
             yield unknown("role", role.rpartition("/")[2], rule)
 
+    def _existing_roles(self) -> list[str]:
+        named = (each.existing_role for each in self.deployment.roles().values())
+        return list(dict.fromkeys(role for role in named if role))
+
     def _named(self) -> Iterator[Named]:
-        storage, identity = self.deployment.storage, self.deployment.identity
+        storage, roles = self.deployment.storage, self.deployment.roles().values()
         if storage.existing:
             yield self._bucket("bucket", storage.bucket)
         if storage.access_log_bucket:
             yield self._bucket("log bucket", storage.access_log_bucket)
         for arn in filter(None, (storage.kms_key_arn, *storage.former_kms_key_arns)):
             yield _key(arn)
-        if (role := identity.existing_role) and not self._is_elsewhere(role):
+        for role in itertools.filterfalse(self._is_elsewhere, self._existing_roles()):
             name = role.rpartition("/")[2]
             yield Named(
                 check="role",
@@ -63,9 +69,10 @@ class Aws(Cloud):
                 absent=("NoSuchEntity",),
                 where="in this account",
                 create=f"aws iam create-role --role-name={name} --assume-role-policy-document=file://trust.json",
-                judge=lambda found: _other_role(role, at(found, "Role", "Arn")),
+                judge=partial(_other_role, role),
             )
-        for arn in filter(None, (identity.permissions_boundary, *identity.policy_arns)):
+        policies = (arn for each in roles for arn in (each.permissions_boundary, *each.policy_arns) if arn)
+        for arn in dict.fromkeys(policies):
             yield Named(
                 check="policy",
                 of=arn.rpartition("/")[2],
@@ -93,8 +100,7 @@ class Aws(Cloud):
 
     @property
     def _trusts_providers(self) -> bool:
-        identity = self.deployment.identity
-        return identity.web_identity and not identity.existing_role
+        return self.deployment.identity.web_identity and self.deployment.makes_roles
 
     def _providers(self) -> list[str] | Unanswered:
         try:
@@ -215,8 +221,9 @@ def _key(arn: str) -> Named:
     )
 
 
-def _other_role(said: str, there: object) -> Wrong | None:
+def _other_role(said: str, found: object) -> Wrong | None:
     """Where the settings name a role by its ARN, in another account perhaps."""
+    there = at(found, "Role", "Arn")
     if not said.startswith("arn:") or not isinstance(there, str) or said == there:
         return None
     return f"is {there}, and the settings say {said}", f"identity.existing_role: {printable(there)}"

@@ -11,6 +11,7 @@ from astro_xcom.doctor.named import Named, Wrong, look
 from astro_xcom.names.azure import MOST_CREDENTIALS, federated_credential_name
 from astro_xcom.settings import AksCluster, AzureDeployment
 from astro_xcom.settings.azure import CustomerManagedKey
+from astro_xcom.workers import Worker
 
 REGISTERED = ("Microsoft.Storage", "Microsoft.ManagedIdentity")
 NOT_FOUND = ("ResourceNotFound", "ResourceGroupNotFound", "was not found", "could not be found")
@@ -40,8 +41,9 @@ class Azure(Cloud):
                 self.issuers[key] = cluster.issuer
             if cluster.name:
                 yield from self._cluster(key, cluster, own=cluster is self.deployment.cluster)
-        if self.deployment.identity.existing:
-            yield self._credentials()
+        for worker, identity in self.deployment.identities().items():
+            if identity.existing:
+                yield self._credentials(worker)
         for thing in self._things():
             yield look(thing, self.commands)
 
@@ -172,10 +174,10 @@ class Azure(Cloud):
         self.issuers[key] = issuer
         return ok("OIDC issuer", cluster.name, f"is {printable(issuer)}")
 
-    def _credentials(self) -> Check:
+    def _credentials(self, worker: Worker) -> Check:
         """Room in an identity that others may use too."""
-        identity = self.deployment.identity
-        group = identity.resource_group or self.deployment.resource_group.name
+        identity = self.deployment.identities()[worker]
+        group = self.deployment.identity_group(worker)
         named = [f"--resource-group={group}", self._subscription]
         try:
             found = self.commands.json(
@@ -195,7 +197,7 @@ class Azure(Cloud):
         ours = {
             federated_credential_name(key, *subject.split(":")[2:]): (self.issuers.get(key), subject)
             for key in self.deployment.cluster_keys()
-            for subject in self.deployment.agent.subjects()
+            for subject in self.deployment.trusted()[worker]
         }
         taken = [name for name, pair in there.items() if name not in ours and pair in ours.values()]
         if taken:

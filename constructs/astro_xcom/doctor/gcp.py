@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from astro_xcom.doctor.cloud import Cloud
 from astro_xcom.doctor.commands import Commands, Failed, Unanswered, at, entries, printable
@@ -47,7 +48,8 @@ class Gcp(Cloud):
             yield _bucket("log bucket", storage.access_log_bucket, project)
         for key in filter(None, (storage.kms_key_name, *storage.former_kms_key_names)):
             yield _key(key)
-        if email := self.deployment.identity.existing_service_account:
+        emails = (each.existing_service_account for each in self.deployment.identities().values())
+        for email in dict.fromkeys(filter(None, emails)):
             name, _, domain = email.partition("@")
             own = f"--project={domain.removesuffix(DOMAIN)}"
             yield Named(
@@ -59,7 +61,7 @@ class Gcp(Cloud):
                 create=shlex.join(["gcloud", "iam", "service-accounts", "create", name, own])
                 if domain.endswith(DOMAIN)
                 else "identity.existing_service_account: one that is there",
-                judge=lambda found: _switched_off(found, email),
+                judge=partial(_switched_off, email=email),
             )
 
     def _login(self) -> Check:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from astro_xcom.report import CloudFacts
 from astro_xcom.report.protection import WATCHED, each_rule, protection, statements
 from astro_xcom.report.terraform import Body, Stack, block
+from astro_xcom.workers import named
 
 STORAGES = {"aws": "aws_s3_bucket", "azure": "azurerm_storage_account", "gcp": "google_storage_bucket"}
 TLS_ARGUMENTS = ("https_traffic_only_enabled", "min_tls_version")
@@ -50,25 +51,26 @@ def _names(side: Side) -> Iterator[Answer]:
     facts, outputs = side.facts, side.stack.outputs
     yield from _rows(facts.storage)
     yield Answer("storage created by", _owner(facts.storage_made), prose=True, told=False)
-    yield from _rows(facts.identity)
-    yield Answer("identity created by", _owner(facts.identity_made), prose=True, told=False)
+    for worker, of in facts.identities().items():
+        yield from _rows({named(key, worker): value for key, value in of.identity.items()})
+        yield Answer(named("identity created by", worker), _owner(of.identity_made), prose=True, told=False)
     yield Answer("path of XComs", outputs["xcom_path"])
     if "state_store_path" in outputs:
         yield Answer("path of the agents' state", outputs["state_store_path"])
 
 
 def _readers(side: Side) -> Iterator[Answer]:
-    facts = side.facts
-    for trust in facts.trust:
-        through = ", ".join(f"{key} {value}" for key, value in trust.through.items())
-        yield Answer("trusted", f"{trust.subject} through {through}")
-    if not facts.trust:
-        yield Answer("trusted", "The owner of the existing identity decides.", prose=True)
-    may = "may" if facts.permissions_made else "must be granted by others"
-    for permission in facts.permissions:
-        on = f" on {', '.join(permission.on)}" if permission.on else ""
-        # What others must grant is an output of the state, and in no state granted.
-        yield Answer(may, f"{', '.join(permission.allowed)}{on}", told=facts.permissions_made)
+    for worker, of in side.facts.identities().items():
+        for trust in of.trust:
+            through = ", ".join(f"{key} {value}" for key, value in trust.through.items())
+            yield Answer(named("trusted", worker), f"{trust.subject} through {through}")
+        if not of.trust:
+            yield Answer(named("trusted", worker), "The owner of the existing identity decides.", prose=True)
+        may = "may" if of.permissions_made else "must be granted by others"
+        for permission in of.permissions:
+            on = f" on {', '.join(permission.on)}" if permission.on else ""
+            # What others must grant is an output of the state, and in no state granted.
+            yield Answer(named(may, worker), f"{', '.join(permission.allowed)}{on}", told=of.permissions_made)
 
 
 def _encryption(side: Side) -> Iterator[Answer]:

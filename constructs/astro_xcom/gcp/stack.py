@@ -1,6 +1,6 @@
 """One deployment on Google Cloud: storage, identity and agents in one Terraform stack."""
 
-from typing import cast
+from typing import Any, cast
 
 from cdktf import Fn
 from cdktf_cdktf_provider_google.data_google_client_config import DataGoogleClientConfig
@@ -24,6 +24,7 @@ from astro_xcom.permissions import RoleOn
 from astro_xcom.settings import GcpDeployment, GkeCluster
 from astro_xcom.stack import XComStack
 from astro_xcom.terraform_text import literal
+from astro_xcom.workers import Worker, construct_id
 
 
 class GcpXComStack(XComStack):
@@ -31,7 +32,7 @@ class GcpXComStack(XComStack):
 
     Outputs: `bucket`, `service_account_email`, `workload_identity_members`, `xcom_path`, `annotations`,
     `trusted_subjects`, `agent_values`; `state_store_path` when there is a state store. With direct grants there is no
-    `service_account_email`.
+    `service_account_email`. `worker_identities` when workers have service accounts of their own.
     """
 
     def __init__(self, scope: Construct, id_: str, deployment: GcpDeployment) -> None:
@@ -43,30 +44,51 @@ class GcpXComStack(XComStack):
             provider.add_override("default_labels", literal(deployment.labels))
         self.pools = self._pools(deployment)
         self.storage = self._storage(deployment)
-        self.identity = self._identity(deployment)
-        self.identity.grant_roles([RoleOn(role=each.role, scope=each.scope) for each in deployment.identity.roles])
-        if deployment.identity.grant_storage:
-            self.storage.grant_read_write(self.identity)
+        self.identities = self._identities(deployment)
+        """Those of workers that have their own service account, and with None that of all others."""
+        self.identity = self.identities[None]
+        for worker, own in deployment.identities().items():
+            roles = [RoleOn(role=each.role, scope=each.scope) for each in own.roles]
+            if isinstance(self.identity, DirectPrincipals):
+                self.identity.grant_roles(roles, principals=self.identity.of(self.trusted[worker]))
+            else:
+                self.identities[worker].grant_roles(roles)
+        for worker, identity in self.identities.items():
+            if deployment.identities()[worker].grant_storage:
+                self.storage.grant_read_write(identity)
         self.output("bucket", self.storage.name, "The bucket that holds the XComs")
         if isinstance(self.identity, WorkloadIdentityRef):
             self.output("service_account_email", self.identity.email, "The service account the agents use")
             self.output(
                 "workload_identity_members",
-                list(members(self.pools, self.subjects).values()),
+                list(members(self.pools, self.trusted[None]).values()),
                 "The members of the service account with roles/iam.workloadIdentityUser",
             )
-        else:
+        elif isinstance(self.identity, DirectPrincipals):
             self.output(
                 "workload_identity_members",
-                list(self.identity.principals.values()),
+                list(self.identity.of(self.trusted[None]).values()),
                 "The members that roles are granted to: the agents' Kubernetes service accounts",
             )
+        pods = {worker: each.pod_identity for worker, each in self.identities.items() if worker is not None}
+        self.worker_identities({worker: self._told(worker) for worker in deployment.workers}, pods)
         self.add_agents(
             location=self.storage.location,
             pod_identity=self.identity.pod_identity,
-            dependencies=[*self.storage.dependencies, *self.identity.dependencies],
+            workers=pods,
+            dependencies=[
+                *self.storage.dependencies,
+                *(needed for each in self.identities.values() for needed in each.dependencies),
+            ],
             kubernetes=lambda: self._kubernetes(deployment.cluster),
         )
+
+    def _told(self, worker: str) -> dict[str, Any]:
+        if isinstance(self.identity, DirectPrincipals):
+            return {"workload_identity_members": list(self.identity.of(self.trusted[worker]).values())}
+        email = cast(WorkloadIdentityRef, self.identities[worker]).email
+        found = members(self.pools, self.trusted[worker])
+        return {"service_account_email": email, "workload_identity_members": list(found.values())}
 
     def _storage(self, deployment: GcpDeployment) -> XComBucketRef:
         storage, state_store = deployment.storage, deployment.state_store
@@ -102,19 +124,24 @@ class GcpXComStack(XComStack):
             force_destroy=storage.force_destroy,
         )
 
-    def _identity(self, deployment: GcpDeployment) -> Principals:
-        identity = deployment.identity
-        if identity.mechanism == "direct":
-            return DirectPrincipals(self, "identity", pools=self.pools, subjects=self.subjects)
+    def _identities(self, deployment: GcpDeployment) -> dict[Worker, Principals]:
+        if deployment.identity.mechanism == "direct":
+            # One for all: the members of the bucket are the same, whoever has roles of its own.
+            subjects = list(dict.fromkeys(subject for each in self.trusted.values() for subject in each))
+            return {None: DirectPrincipals(self, construct_id(None), pools=self.pools, subjects=subjects)}
+        return {worker: self._identity(deployment, worker) for worker in deployment.identities()}
+
+    def _identity(self, deployment: GcpDeployment, worker: Worker) -> Principals:
+        identity, id_ = deployment.identities()[worker], construct_id(worker)
         existing = identity.existing_service_account
         if existing and not identity.federate:
-            return WorkloadIdentity.from_email(self, "identity", existing)
+            return WorkloadIdentity.from_email(self, id_, existing)
         return WorkloadIdentity(
             self,
-            "identity",
+            id_,
             pools=self.pools,
-            subjects=self.subjects,
-            account_id=None if existing else identity.account_id(self.node.id),
+            subjects=self.trusted[worker],
+            account_id=None if existing else deployment.account_id(self.node.id, worker),
             project=None if existing else deployment.project,
             email=existing,
         )

@@ -34,10 +34,13 @@ class Principals(Construct):
         self.grants: dict[str, Sequence[StorageBucketIamMember]] = {}
         """Their members of buckets, by bucket: the same ones again would be one and the same."""
 
-    def grant_roles(self, roles: Sequence[RoleOn]) -> list[ITerraformDependable]:
-        """Let them do more than XComs, by members of roles. Adds members only."""
+    def grant_roles(
+        self, roles: Sequence[RoleOn], *, principals: Mapping[str, str] | None = None
+    ) -> list[ITerraformDependable]:
+        """Let them, or only these `principals` of them, do more than XComs, by members of roles. Adds members only."""
         check_roles(roles)
-        made = grant(self, roles, self.principals, depends_on=[self.resource] if self.resource else ())
+        members = self.principals if principals is None else principals
+        made = grant(self, roles, members, depends_on=[self.resource] if self.resource else ())
         self.dependencies += made
         return made
 
@@ -60,13 +63,20 @@ class DirectPrincipals(Principals):
         if not pools or not subjects:
             raise Refused("needs at least one workload pool and one subject, else nobody would get a role")
         found: dict[str, str] = {}
+        self._subjects: dict[str, str] = {}
         for pool in pools:
-            for namespace, name in map(namespace_and_name, subjects):
+            for subject in subjects:
+                namespace, name = namespace_and_name(subject)
                 key = _key(pool, namespace, name)
                 if key not in found:
                     found[key] = pool.principal(namespace, name)
+                    self._subjects[key] = subject
         super().__init__(scope, id_, principals=found)
         self.subjects = tuple(subjects)
+
+    def of(self, subjects: Sequence[str]) -> dict[str, str]:
+        """The principals of some of the subjects."""
+        return {key: found for key, found in self.principals.items() if self._subjects[key] in subjects}
 
 
 class WorkloadIdentityRef(Principals):
@@ -83,7 +93,7 @@ class WorkloadIdentityRef(Principals):
     @property
     def pod_identity(self) -> PodIdentity:
         """What the agents' service accounts carry. Pods get the service account's credentials through theirs."""
-        return PodIdentity(annotations={ANNOTATION: self.email})
+        return PodIdentity(annotations={ANNOTATION: self.email}, holder=self.email)
 
 
 class WorkloadIdentity(WorkloadIdentityRef):

@@ -1,11 +1,13 @@
 """A stack as people speak of it: cards in groups, and which needs which. Pure."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from astro_xcom.graph.references import Block, blocks, needs, not_implied, reachable
 from astro_xcom.graph.words import kind, name, short
 from astro_xcom.report.terraform import Body
+from astro_xcom.workers import construct_id
 
 GROUPS = {
     "agent": "Agents",
@@ -14,7 +16,13 @@ GROUPS = {
     "storage": "Storage",
     "storage-account": "Storage",
 }
+OF_WORKERS = construct_id("")
 """First part of the construct's path -> heading. All others stand alone."""
+
+
+def group(path: Sequence[str]) -> str | None:
+    """The heading of a construct's path; None for what stands alone."""
+    return "Identity" if path[0].startswith(OF_WORKERS) else GROUPS.get(path[0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +80,7 @@ def _alike(of: dict[str, Block], below: dict[str, set[str]]) -> list[list[str]]:
 
 
 def _sort(block: Block) -> tuple[str, bool, str | None]:
-    return block.type, block.looked_up, GROUPS.get(block.path[0])
+    return block.type, block.looked_up, group(block.path)
 
 
 def _card(of: list[Block]) -> Card:
@@ -83,7 +91,7 @@ def _card(of: list[Block]) -> Card:
         names = shorter if len(set(shorter)) == len(of) else ["/".join(block.path[1:]) for block in of]
     return Card(
         title=title,
-        group=GROUPS.get(of[0].path[0]),
+        group=group(of[0].path),
         looked_up=of[0].looked_up,
         lines=dict(zip((block.address for block in of), names, strict=True)),
     )

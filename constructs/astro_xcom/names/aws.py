@@ -344,7 +344,7 @@ def check_trust_policy_size(
         raise Refused(
             f"the trust policy would have {size} characters; IAM allows {limits.RAISED_TRUST_POLICY.most} at most",
             got=f"{len(subjects)} service accounts of {clusters} clusters",
-            hint="a role for each cluster, or workers that share a service account",
+            hint="a role for each cluster, workers that share a service account, or a role for some (identity.workers)",
         )
     return size
 

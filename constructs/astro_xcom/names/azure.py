@@ -193,8 +193,8 @@ def credential_count(accounts: int, clusters: int) -> int:
             f"an identity holds at most {MOST_CREDENTIALS} federated credentials, one for each service account of each "
             "cluster",
             got=f"{accounts} service accounts of {clusters} clusters",
-            hint="workers that share a service account (serviceAccount: {create: false, name: ...}), or another "
-            "deployment, with an identity of its own, for some of them",
+            hint="workers that share a service account (serviceAccount: {create: false, name: ...}), "
+            "identity.workers, an identity of its own for some of them, or another deployment",
         )
     return accounts * clusters
 

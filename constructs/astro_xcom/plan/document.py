@@ -68,6 +68,11 @@ class Plan:
     day: date | None
     """When it was planned."""
 
+    def sides(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The outputs now, and after."""
+        now, after = ({name: values[side] for name, values in self.outputs.items()} for side in (0, 1))
+        return now, after
+
     def of(self, *types: str) -> Iterator[Change]:
         """The changes of these types of resource."""
         return (change for change in self.changes if change.type in types)

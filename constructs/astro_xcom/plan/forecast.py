@@ -72,8 +72,8 @@ def forecast(deployment: Deployment, plan: Plan) -> Forecast:
 def _check(deployment: Deployment, plan: Plan) -> None:
     if "xcom_path" not in plan.outputs:
         raise Refused("is not the plan of a deployment: it has no output xcom_path")
-    after = plan.outputs.get("trusted_subjects", (None, None))[1]
-    if after and set(after) != set(deployment.agent.subjects()):
+    after = {subject for of in identity.trusted(plan.sides()[1]).values() for subject in of}
+    if after and after != {*deployment.agent.subjects()}:
         raise Refused("is the plan of another deployment, or of other settings: it trusts others", hint=HOW)
 
 

@@ -1,7 +1,8 @@
 """Who is no longer trusted, or acts as somebody else. Pure."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import yaml
 
@@ -11,35 +12,49 @@ from astro_xcom.plan.release import DRAIN_SECONDS
 from astro_xcom.plan.types import BESIDE, GRANTS, IDENTITIES, PERMISSIONS, SAME, TRUST
 from astro_xcom.report.terraform import block
 from astro_xcom.service_accounts import service_accounts
-from astro_xcom.settings import AwsDeployment, Deployment
+from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
+from astro_xcom.workers import Worker, with_others
 
 MECHANISMS = {"irsa": "the annotation of IRSA", "pod_identity": "EKS Pod Identity"}
 
 
 def trust(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
     """Pods and clusters that the cloud no longer trusts."""
-    after = plan.outputs.get("trusted_subjects", (None, None))[1]
-    if not after:
+    before, after = (trusted(side) for side in plan.sides())
+    if not after[None]:
         return
-    kept = {*after, *(account.subject for account in deployment.agent.untrusted_accounts())}  # which need no trust
-    dropped = [subject for subject in _running(plan) if subject not in kept]
-    if dropped:
-        accounts = [subject.removeprefix("system:serviceaccount:").replace(":", "/") for subject in dropped]
-        first = isinstance(deployment, AwsDeployment) or not any(
-            change.destroys for change in plan.of(*TRUST) if change.actions[0] == "create"
-        )
-        wait = deployment.agent.timeout_seconds + DRAIN_SECONDS if first else DRAIN_SECONDS
-        when = "before Helm replaces them" if first else "while Helm's old pods still finish their tasks"
+    if not plan.sides()[0].get("annotations"):  # an association or a principal stays, whichever role it then gets
+        after = {worker: [subject for of in after.values() for subject in of] for worker in after}
+    with_own = {subject: worker for worker, of in before.items() if worker is not None for subject in of}
+    running = {subject: with_own.get(subject) for subject in _running(plan)}
+    untrusted = {account.subject for account in deployment.agent.untrusted_accounts()}  # which need no trust
+    # An identity that goes is told by itself.
+    dropped = {
+        subject: worker
+        for subject, worker in running.items()
+        if subject not in after.get(worker, running) and subject not in untrusted
+    }
+    first = isinstance(deployment, AwsDeployment) or not any(
+        change.destroys for change in plan.of(*TRUST) if change.actions[0] == "create"
+    )
+    wait = deployment.agent.timeout_seconds + DRAIN_SECONDS if first else DRAIN_SECONDS
+    when = "before Helm replaces them" if first else "while Helm's old pods still finish their tasks"
+    for worker in dict.fromkeys(dropped.values()):
+        accounts = [_account(subject) for subject, of in dropped.items() if of == worker]
         yield Effect(
             kind="QUIET",
             code="trust-dropped",
             what=f"Pods that run as {', '.join(accounts)} lose access {when}, for up to {wait} seconds.",
-            instead="These lines keep them trusted; remove them with the next apply, once those pods are gone:",
+            instead="These lines keep them trusted; remove them with the next apply, once those pods are gone:"
+            if worker is None
+            else f"Apply while no task of the worker {worker} runs.",
             paste=lines(
                 "agent",
                 "former_service_accounts",
                 dict.fromkeys((*deployment.agent.former_service_accounts, *accounts)),
-            ),
+            )
+            if worker is None
+            else None,
         )
     moved = isinstance(deployment, AwsDeployment) and _mechanism_dropped(deployment.identity.mechanism, plan)
     if moved:
@@ -53,13 +68,24 @@ def trust(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
             else "Apply mechanism: both first, which lets new pods use IRSA while the old ones are still trusted.",
             paste="identity:\n  former_mechanism: irsa\n" if moved == "irsa" else None,
         )
-    for through in _clusters_dropped(deployment, plan, after):
+    for through in _clusters_dropped(deployment, plan, [subject for of in after.values() for subject in of]):
         yield Effect(
             kind="QUIET",
             code="cluster-dropped",
             what=f"Agents are no longer trusted through {through}, from this apply on.",
             instead="Stop those agents first, or keep their cluster in trusted_clusters.",
         )
+
+
+def trusted(outputs: Mapping[str, Any]) -> dict[Worker, list[str]]:
+    """The subjects that are trusted with each identity, as the outputs say it."""
+    workers = outputs.get("worker_identities") or {}
+    own = {worker: told.get("trusted_subjects") or [] for worker, told in workers.items()}
+    return with_others(outputs.get("trusted_subjects") or [], own)
+
+
+def _account(subject: str) -> str:
+    return subject.removeprefix("system:serviceaccount:").replace(":", "/")
 
 
 def _running(plan: Plan) -> Iterator[str]:
@@ -144,7 +170,7 @@ def identities(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
                 instead="Keep its name; or apply while no task runs.",
             )
     for change in plan.of(*GRANTS):
-        if change.destroys and "_key-grant" not in change.address and BESIDE not in change.address:
+        if change.destroys and "_key-grant" not in change.address and not BESIDE.search(change.address):
             first = change.actions[0] == "delete"
             if first or not change.replaces:
                 yield Effect(
@@ -155,16 +181,14 @@ def identities(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
                        else "and not created again: whom it was for is refused from this apply on."),
                     instead="Apply while no task runs.",
                 )  # fmt: skip
-    old, new = plan.outputs.get("annotations", (None, None))
-    theirs = not any(
-        "create" in each.actions or each.stays for each in plan.of(*IDENTITIES) if "key-identity" not in each.address
-    )
-    if old and new and old != new and theirs:
+    for worker in _handed_over(deployment, plan):
+        who = "Agents act" if worker is None else f"The worker {worker} acts"
         yield Effect(
             kind="QUIET",
             code="other-identity",
-            what="Agents act as an identity that this deployment does not create: they are refused until its owner "
-            "trusts and grants it what `astro-xcom check` lists.",
+            what=f"{who} as an identity that this deployment does not create: "
+            f"{'they are' if worker is None else 'it is'} refused until its owner trusts and grants it what "
+            "`astro-xcom check` lists.",
             instead="Let the owner do that before the apply.",
         )
     for change in plan.of("google_service_account_iam_member"):
@@ -178,10 +202,36 @@ def identities(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
             )
 
 
+def _handed_over(deployment: Deployment, plan: Plan) -> Iterator[Worker]:
+    """Whose pods act as another identity than before, which this deployment does not create."""
+    before, after = (_annotations(side) for side in plan.sides())
+    for worker, new in after.items():
+        old = before.get(worker, before[None])
+        if old and new and old != new and not _creates(deployment, worker):
+            yield worker
+
+
+def _annotations(outputs: Mapping[str, Any]) -> dict[Worker, Any]:
+    """What marks each identity."""
+    workers = outputs.get("worker_identities") or {}
+    return with_others(
+        outputs.get("annotations"), {worker: told.get("annotations") for worker, told in workers.items()}
+    )
+
+
+def _creates(deployment: Deployment, worker: Worker) -> bool:
+    """Whether this deployment creates an identity."""
+    if isinstance(deployment, AwsDeployment):
+        return not deployment.roles()[worker].existing_role
+    if isinstance(deployment, AzureDeployment):
+        return not deployment.identities()[worker].existing
+    return not (isinstance(deployment, GcpDeployment) and deployment.identities()[worker].existing_service_account)
+
+
 def permissions(_: Deployment, plan: Plan) -> Iterator[Effect]:
     """What agents may no longer do beside XComs."""
     for change in plan.of(*PERMISSIONS):
-        if BESIDE not in change.address:
+        if not BESIDE.search(change.address):
             continue
         deleted = change.destroys and change.actions != ("create", "delete")
         if deleted or _narrower(change):

@@ -18,7 +18,7 @@ def of_aws(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
         return
     storage = deployment.storage
     policies = [
-        change.before.get("policy") for change in plan.of("aws_iam_role_policy") if BESIDE not in change.address
+        change.before.get("policy") for change in plan.of("aws_iam_role_policy") if not BESIDE.search(change.address)
     ]
     before = {key: writes for policy in [*policies, plan.outputs.get("access_policy", (None,))[0]] if policy
               for key, writes in _decrypts(policy)}  # fmt: skip

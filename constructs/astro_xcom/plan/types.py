@@ -1,5 +1,7 @@
 """The types of resource that the stacks create, by what they are for."""
 
+import re
+
 HOLDS = {
     "aws_s3_bucket": "bucket",
     "azurerm_resource_group": "resource group",
@@ -26,7 +28,7 @@ GRANTS = ("aws_iam_role_policy", "azurerm_role_assignment", "google_storage_buck
 PERMISSIONS = (
     *GRANTS, "aws_iam_role_policy_attachment", "google_project_iam_member", "google_secret_manager_secret_iam_member",
 )  # fmt: skip
-BESIDE = "identity_permission"
+BESIDE = re.compile(r"\.identity(-[a-z0-9-]+)?_permission")
 """In the address of each of these that is not of the XComs."""
 LOGS = ("azurerm_monitor_diagnostic_setting", "aws_s3_bucket_logging", "aws_s3_bucket_notification")
 PARTS = {

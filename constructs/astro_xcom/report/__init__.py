@@ -1,6 +1,6 @@
 """What will be true of a deployment, read from what its constructs synthesize, and how its applied state differs."""
 
-from astro_xcom.report.model import CloudFacts, Document, Finding, Report, Store
+from astro_xcom.report.model import CloudFacts, Document, Finding, Report, Store, WorkerReport
 from astro_xcom.report.reports import applied_facts, check, cloud_of, planned_facts
 from astro_xcom.report.state import State, read_state
 
@@ -11,6 +11,7 @@ __all__ = [
     "Report",
     "State",
     "Store",
+    "WorkerReport",
     "applied_facts",
     "check",
     "cloud_of",

@@ -9,6 +9,7 @@ from astro_xcom.kubernetes import env_lists
 from astro_xcom.report.model import CloudFacts, ServiceAccount, Store
 from astro_xcom.report.terraform import Body, Stack
 from astro_xcom.user_values import SECRETS
+from astro_xcom.workers import Worker
 from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_VARIABLES
 
 OBJECT_NAME = "<dag_id>/<run_id>/<task_id>/<uuid4>"
@@ -44,7 +45,7 @@ def service_accounts(stack: Stack, facts: CloudFacts, untrusted: Iterable[str]) 
         **values["serviceAccount"],
         **{f"workers[{worker['name']}]": worker["serviceAccount"] for worker in values.get("workers") or ()},
     }
-    trusted = stack.outputs["trusted_subjects"]
+    of, trusted = facts.identities(), stack.subjects
     for subject in (*trusted, *untrusted):
         name = subject.rpartition(":")[2]
         own = {who: block for who, block in blocks.items() if isinstance(block, dict) and block.get("name") == name}
@@ -52,9 +53,20 @@ def service_accounts(stack: Stack, facts: CloudFacts, untrusted: Iterable[str]) 
             subject=subject,
             used_by=tuple(sorted(own)),
             made_by_chart=any(block.get("create", True) for block in own.values()),
-            trusted_through=tuple(trust.through for trust in facts.trust if trust.subject == subject),
+            trusted_through=tuple(
+                named_through(trust.through, worker)
+                for worker, identity in of.items()
+                for trust in identity.trust
+                if trust.subject == subject
+            ),
+            annotations=next((block["annotations"] for block in own.values() if block.get("annotations")), {}),
             trusted=subject in trusted,
         )
+
+
+def named_through(through: dict[str, str], worker: Worker) -> dict[str, str]:
+    """Through what a subject is trusted, with the worker whose own identity it is."""
+    return through if worker is None else {"identity of": worker, **through}
 
 
 def xcom_store(values: Body) -> Store:

@@ -6,9 +6,10 @@ from typing import Any
 
 from astro_xcom.names import places
 from astro_xcom.names.aws import BESIDE, POD_IDENTITY_ACTIONS, POD_IDENTITY_SERVICE, POD_IDENTITY_TAGS
-from astro_xcom.report.model import ONLY_IF, CloudFacts, Lifecycle, Permission, Trust
+from astro_xcom.report.model import ONLY_IF, CloudFacts, IdentityFacts, Lifecycle, Permission, Trust
 from astro_xcom.report.needs import POLICY
 from astro_xcom.report.terraform import Body, Computed, Stack, block
+from astro_xcom.workers import Worker
 
 OUTPUTS = ("bucket", "role_arn")
 ASSUME = "sts:AssumeRoleWithWebIdentity"
@@ -35,46 +36,47 @@ def computed(body: Body) -> Computed:
 
 def facts(stack: Stack) -> CloudFacts:
     """Role, trust, policy and bucket."""
-    provider = stack.providers.get("aws", {})
-    bucket, arn = stack.outputs["bucket"], stack.outputs["role_arn"]
-    role, policies = stack.one("aws_iam_role"), stack.all("aws_iam_role_policy")
-    grant = next((each for each in policies if each["name"] != BESIDE), {})
-    policy = grant.get("policy") or stack.outputs.get("access_policy")
+    provider, bucket = stack.providers.get("aws", {}), stack.outputs["bucket"]
     made = bool(stack.one("aws_s3_bucket"))
     associations, annotated = stack.all("aws_eks_pod_identity_association"), bool(stack.outputs.get("annotations"))
+    roles = {worker: _role(stack, worker) for worker in (None, *stack.workers)}
     for_others = []
-    if not role:
-        trusted = []
-        if annotated:
-            trusted.append("with the audience sts.amazonaws.com, of the OIDC provider of every cluster")
-        if associations:
-            trusted.append(
-                f"as {POD_IDENTITY_SERVICE} asks for them, {' and '.join(POD_IDENTITY_ACTIONS)}, by the request tags "
-                f"{', '.join(POD_IDENTITY_TAGS)}"
+    for worker, role in roles.items():
+        if not role.identity_made:
+            trusted = []
+            if annotated:
+                trusted.append("with the audience sts.amazonaws.com, of the OIDC provider of every cluster")
+            if associations:
+                trusted.append(
+                    f"as {POD_IDENTITY_SERVICE} asks for them, {' and '.join(POD_IDENTITY_ACTIONS)}, by the request "
+                    f"tags {', '.join(POD_IDENTITY_TAGS)}"
+                )
+            output = "" if worker is None else f"worker_identities.{worker}."
+            for_others.append(
+                f"The owner of the role {role.identity['role']} attaches the output {output}access_policy, and trusts "
+                f"exactly the output {output}trusted_subjects, {'; and '.join(trusted)}."
             )
-        for_others.append(
-            f"The owner of the role {arn} attaches the output access_policy, and trusts exactly the output "
-            f"trusted_subjects, {'; and '.join(trusted)}."
-        )
     if associations:
         for_others.append(
             "The owner of each cluster has the add-on eks-pod-identity-agent on its nodes (EKS Auto Mode has it built "
             "in). Who applies this may make associations (eks:CreatePodIdentityAssociation) and pass the role to them "
             "(iam:PassRole)."
         )
+    arns = " and ".join(f"the role {role.identity['role']}" for role in roles.values())
     if not made:
         for_others.append(
             f"The owner of the bucket {bucket} keeps it private, and sets when values expire. If it is in another "
-            f"account, its bucket policy must also allow the role {arn} what this report lists."
+            f"account, its bucket policy must also allow {arns} what this report lists."
         )
     own_key = _own_key(stack)
-    for key in dict.fromkeys(
-        on.partition(ONLY_IF)[0] for each in _permissions(policy or "{}") if _of_a_key(each) for on in each.on
-    ):
+    # The same for every role.
+    grants = (each["policy"] for each in stack.all("aws_iam_role_policy") if each["name"] != BESIDE)
+    access = _permissions(next(grants, None) or stack.outputs.get("access_policy") or "{}")
+    for key in dict.fromkeys(on.partition(ONLY_IF)[0] for each in access if _of_a_key(each) for on in each.on):
         if key != own_key:
             for_others.append(
                 f"The owner of the key {key} lets IAM policies decide, in its key policy. If the key is in another "
-                f"account, the key policy must also allow the role {arn} what this report lists."
+                f"account, the key policy must also allow {arns} what this report lists."
             )
     if logging := stack.one("aws_s3_bucket_logging"):
         for_others.append(
@@ -88,11 +90,8 @@ def facts(stack: Stack) -> CloudFacts:
         },
         storage={"bucket": bucket},
         storage_made=made,
-        identity={"role": arn},
-        identity_made=bool(role),
-        trust=tuple(_joined(_trust(role["assume_role_policy"]), associations)) if role else (),
-        permissions=(*(_permissions(policy) if policy else ()), *_beside(stack)),
-        permissions_made=bool(grant),
+        **dict(roles.pop(None)),
+        workers=roles,
         lifecycle=_lifecycle(stack.one("aws_s3_bucket_lifecycle_configuration")) if made else None,
         clusters=tuple(
             f"{cluster['name']} in {cluster.get('region') or provider.get('region') or cluster['arn'].split(':')[3]}"
@@ -101,6 +100,43 @@ def facts(stack: Stack) -> CloudFacts:
         for_others=tuple(for_others),
         always=(ANNOTATED if annotated or not associations else ASSOCIATED, *ALWAYS),
     )
+
+
+def _role(stack: Stack, worker: Worker) -> IdentityFacts:
+    """The role of a worker, or that of all others: each of them by its name, that of the others as what is left."""
+    outputs = stack.outputs if worker is None else stack.workers[worker]
+    own = {key: each["role_arn"].rpartition("/")[2] for key, each in stack.workers.items()}
+
+    def of_it(name: str) -> bool:
+        return name not in own.values() if worker is None else name == own[worker]
+
+    of_workers = {subject for each in stack.workers.values() for subject in each["trusted_subjects"]}
+    associations = [
+        each
+        for each in stack.all("aws_eks_pod_identity_association")
+        if (_subject(each) in outputs["trusted_subjects"] if worker else _subject(each) not in of_workers)
+    ]
+    role = next((each for each in stack.all("aws_iam_role") if of_it(each["name"])), None)
+    policies = [each for each in stack.all("aws_iam_role_policy") if of_it(each["role"])]
+    grant = next((each for each in policies if each["name"] != BESIDE), None)
+    policy = grant["policy"] if grant else outputs.get("access_policy")
+    beside = [permission for each in policies if each["name"] == BESIDE for permission in _permissions(each["policy"])]
+    attached = [
+        Permission(allowed=(f"{POLICY}{each['policy_arn']} allows",), on=())
+        for each in stack.all("aws_iam_role_policy_attachment")
+        if of_it(each["role"])
+    ]
+    return IdentityFacts(
+        identity={"role": outputs["role_arn"]},
+        identity_made=role is not None,
+        trust=tuple(_joined(_trust(role["assume_role_policy"]), associations)) if role else (),
+        permissions=(*(_permissions(policy) if policy else ()), *beside, *attached),
+        permissions_made=grant is not None,
+    )
+
+
+def _subject(association: Body) -> str:
+    return f"system:serviceaccount:{association['namespace']}:{association['service_account']}"
 
 
 def _policy(document: Body) -> str:
@@ -194,7 +230,7 @@ def _joined(trust: Iterable[Trust], associations: list[Body]) -> Iterator[Trust]
     """A service account gets the role where it has both, the role's trust and an association."""
     missing = {
         (f":eks:{each['region']}:", f":cluster/{each['cluster_name']}",
-         f"system:serviceaccount:{each['namespace']}:{each['service_account']}"): each
+         _subject(each)): each
         for each in associations
     }  # fmt: skip
     for one in trust:
@@ -261,15 +297,6 @@ def _permissions(policy: str) -> Iterator[Permission]:
             allowed=tuple(front + action for action in _all_or_all_but(statement, "Action")),
             on=tuple(resource + back for resource in _all_or_all_but(statement, "Resource")),
         )
-
-
-def _beside(stack: Stack) -> Iterator[Permission]:
-    """What the role may do beside XComs."""
-    for policy in stack.all("aws_iam_role_policy"):
-        if policy["name"] == BESIDE:
-            yield from _permissions(policy["policy"])
-    for attached in stack.all("aws_iam_role_policy_attachment"):
-        yield Permission(allowed=(f"{POLICY}{attached['policy_arn']} allows",), on=())
 
 
 def _all_or_all_but(statement: Body, key: str) -> list[str]:

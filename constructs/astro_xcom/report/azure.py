@@ -4,8 +4,9 @@ from typing import Any
 
 from astro_xcom.azure.federation import AUDIENCE
 from astro_xcom.names.azure import STORAGE_ROLE
-from astro_xcom.report.model import CloudFacts, Lifecycle, Permission, Trust
+from astro_xcom.report.model import CloudFacts, IdentityFacts, Lifecycle, Permission, Trust
 from astro_xcom.report.terraform import Body, Computed, Stack, block
+from astro_xcom.workers import Worker
 
 OUTPUTS = ("account", "container", "client_id", "principal_id", "tenant_id")
 ALWAYS = (
@@ -23,6 +24,10 @@ def computed(body: Body) -> Computed:
             f"{subscription}/resourceGroups/{account['resource_group_name']}/providers/Microsoft.Storage/"
             f"storageAccounts/{account['name']}"
         ),
+        "azurerm_user_assigned_identity.id": lambda identity: (
+            f"{subscription}/resourceGroups/{identity['resource_group_name']}/providers/Microsoft.ManagedIdentity/"
+            f"userAssignedIdentities/{identity['name']}"
+        ),
         "azurerm_storage_container.id": lambda container: (
             f"{container['storage_account_id']}/blobServices/default/containers/{container['name']}"
         ),
@@ -33,20 +38,23 @@ def facts(stack: Stack) -> CloudFacts:
     """Identity, federated credentials, role and container."""
     provider, outputs = stack.providers.get("azurerm", {}), stack.outputs
     environment = provider.get("environment", "public")
-    credentials = stack.all("azurerm_federated_identity_credential")
-    access = outputs.get("access")
+    identities = {worker: _identity(stack, worker) for worker in (None, *stack.workers)}
     account_made = bool(stack.one("azurerm_storage_account"))
     for_others = []
-    if access:
-        for_others.append(
-            f"The owner of the container {outputs['container']} assigns the output access to the identity, unless "
-            "another deployment of the same identity does."
-        )
-    if not credentials:
-        for_others.append(
-            "The owner of the identity makes a federated credential for each of the output trusted_subjects and every "
-            f"cluster: its OIDC issuer, to the letter, and the audience {AUDIENCE}."
-        )
+    for worker, identity in identities.items():
+        output = "" if worker is None else f"worker_identities.{worker}."
+        if not identity.permissions_made:
+            for_others.append(
+                f"The owner of the container {outputs['container']} assigns the output {output}access to the identity, "
+                "unless another deployment of the same identity does."
+            )
+        if not identity.trust:
+            of = "" if worker is None else f" of the worker {worker}"
+            for_others.append(
+                f"The owner of the identity{of} makes a federated credential for each of the output "
+                f"{output}trusted_subjects and every cluster: its OIDC issuer, to the letter, and the audience "
+                f"{AUDIENCE}."
+            )
     if not account_made:
         for_others.append(
             f"The owner of the account {outputs['account']} keeps it private, and sets when blobs are deleted."
@@ -76,21 +84,8 @@ def facts(stack: Stack) -> CloudFacts:
         },
         storage={"account": outputs["account"], "container": outputs["container"]},
         storage_made=bool(stack.one("azurerm_storage_container")),
-        identity={"client id": outputs["client_id"], "principal id": outputs["principal_id"]},
-        identity_made=bool(stack.one("azurerm_user_assigned_identity")),
-        trust=tuple(
-            Trust(
-                subject=credential["subject"],
-                through={"issuer": credential["issuer"], "audience": " ".join(credential["audience"])},
-            )
-            for credential in credentials
-        ),
-        permissions=tuple(
-            Permission(allowed=(grant["role"],), on=(grant["scope"],))
-            for grant in [access, *_roles(stack, outputs["principal_id"])]
-            if grant
-        ),
-        permissions_made=not access,
+        **dict(identities.pop(None)),
+        workers=identities,
         lifecycle=_lifecycle(stack) if account_made else None,
         clusters=tuple(
             f"{cluster['name']} in the resource group {cluster['resource_group_name']}"
@@ -101,18 +96,40 @@ def facts(stack: Stack) -> CloudFacts:
     )
 
 
+def _identity(stack: Stack, worker: Worker) -> IdentityFacts:
+    """The identity of a worker, or that of all others: each of them by its name, that of the others as what is left."""
+    outputs = stack.outputs if worker is None else stack.workers[worker]
+    own = {key: each["name"] for key, each in stack.workers.items()}
+
+    def of_it(name: str) -> bool:
+        return name not in own.values() if worker is None else name == own[worker]
+
+    access, made = outputs.get("access"), [each["name"] for each in stack.all("azurerm_user_assigned_identity")]
+    grants = sorted(
+        (each for each in stack.all("azurerm_role_assignment") if each["principal_id"] == outputs["principal_id"]),
+        key=lambda grant: grant["role_definition_name"] != STORAGE_ROLE,  # that of the XComs first
+    )
+    roles = [(access["role"], access["scope"])] if access else []
+    roles += [(grant["role_definition_name"], grant["scope"]) for grant in grants]
+    return IdentityFacts(
+        identity={"client id": outputs["client_id"], "principal id": outputs["principal_id"]},
+        identity_made=any(of_it(name) for name in made if name != f"{stack.outputs['account']}-key"),
+        trust=tuple(
+            Trust(
+                subject=each["subject"],
+                through={"issuer": each["issuer"], "audience": " ".join(each["audience"])},
+            )
+            for each in stack.all("azurerm_federated_identity_credential")
+            if of_it((each.get("parent_id") or each.get("user_assigned_identity_id", "")).rpartition("/")[2])
+        ),
+        permissions=tuple(Permission(allowed=(role,), on=(scope,)) for role, scope in roles),
+        permissions_made=not access,
+    )
+
+
 def _location(stack: Stack) -> dict[str, str]:
     made = stack.one("azurerm_storage_account") or stack.one("azurerm_user_assigned_identity")
     return {"location": made["location"], "resource group": made["resource_group_name"]} if made else {}
-
-
-def _roles(stack: Stack, principal_id: str) -> list[Body]:
-    found = [
-        {"role": grant["role_definition_name"], "scope": grant["scope"]}
-        for grant in stack.all("azurerm_role_assignment")
-        if grant["principal_id"] == principal_id
-    ]
-    return sorted(found, key=lambda grant: grant["role"] != STORAGE_ROLE)  # that of the XComs first
 
 
 def _lifecycle(stack: Stack) -> Lifecycle:

@@ -11,6 +11,7 @@ from astro_xcom.report.protection import MEANS, WATCHED, protection, rules, stat
 from astro_xcom.report.terraform import UNKNOWN, Stack
 from astro_xcom.secret_text import HIDDEN, is_secret, masked
 from astro_xcom.user_values import IDENTITY_MARKS
+from astro_xcom.workers import named
 from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_VARIABLES
 
 Flat = Mapping[str, str]
@@ -24,6 +25,8 @@ STILL_TRUSTED = (
 )
 RUNNING = "The agents that run now have what is applied. The next apply gives them what the file says."
 
+MARKS = [f"{place}.{mark}" for place in ("annotations", "labels") for mark in IDENTITY_MARKS]
+
 # The first that a path starts with.
 CAUSES = {
     f"commonEnv[{XCOM_VARIABLES}PATH]": "Agents use the applied path. After the next apply they use the other "
@@ -33,7 +36,7 @@ CAUSES = {
     "commonEnv[AIRFLOW_CONN_": "Agents reach the applied account, as the applied identity: if that is not the one "
     "granted, writes fail or are lost without an error. The next apply gives them what the file says.",
     **dict.fromkeys(
-        (f"{place}.{mark}" for place in ("annotations", "labels") for mark in IDENTITY_MARKS),
+        MARKS,
         "Pods act as another cloud identity than the one that is granted the storage, or as none. The next apply gives "
         "them what the file says.",
     ),
@@ -61,8 +64,8 @@ def compare(now: Stack, facts: CloudFacts, applied: Stack, applied_facts: CloudF
     )
     yield from _differences(
         "identity",
-        facts.identity,
-        applied_facts.identity,
+        _names(facts),
+        _names(applied_facts),
         "Agents act as the applied identity. The next apply gives them the other one; what others granted to the "
         "applied one does not go with it.",
         same,
@@ -78,12 +81,13 @@ def compare(now: Stack, facts: CloudFacts, applied: Stack, applied_facts: CloudF
         )
         trust, applied_trust = _trust(facts), _trust(applied_facts)
     else:
-        trust, applied_trust = now.outputs["trusted_subjects"], applied.outputs["trusted_subjects"]
+        trust, applied_trust = now.subjects, applied.subjects
     yield from _sets("trust", trust, applied_trust, same, missing=NOT_TRUSTED, extra=STILL_TRUSTED)
     if applied.complete:
         yield from _of_resources(now, facts, applied, applied_facts, same)
     for path, value, applied_value in _values(now.agent_values, applied.agent_values, "", same):
-        causes = next(text for front, text in CAUSES.items() if path.startswith(front))
+        of_identity = next((path[path.index(mark) :] for mark in MARKS if mark in path), path)
+        causes = next(text for front, text in CAUSES.items() if of_identity.startswith(front))
         yield Finding(
             kind="value", item=path, now=_open(path, value), applied=_open(path, applied_value), causes=causes
         )
@@ -199,17 +203,25 @@ def _release(now: Flat, applied: Flat) -> str:
     )
 
 
+def _names(facts: CloudFacts) -> Flat:
+    return {
+        named(key, worker): value for worker, of in facts.identities().items() for key, value in of.identity.items()
+    }
+
+
 def _trust(facts: CloudFacts) -> list[str]:
     return [
-        f"{trust.subject} through {', '.join(f'{key} {value}' for key, value in trust.through.items())}"
-        for trust in facts.trust
+        named(f"{trust.subject} through {', '.join(f'{key} {value}' for key, value in trust.through.items())}", worker)
+        for worker, of in facts.identities().items()
+        for trust in of.trust
     ]
 
 
 def _permissions(facts: CloudFacts) -> list[str]:
     return [
-        text
-        for each in facts.permissions
+        named(text, worker)
+        for worker, of in facts.identities().items()
+        for each in of.permissions
         for action in each.allowed
         for text in ([f"{action} on {on}" for on in each.on] or [action])
     ]

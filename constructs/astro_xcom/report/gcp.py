@@ -1,12 +1,13 @@
 """What a Google Cloud stack comes to."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from astro_xcom.names.gcp import STORAGE_ROLES
-from astro_xcom.report.model import ONLY_IF, CloudFacts, Lifecycle, Permission, Trust
+from astro_xcom.names.gcp import STORAGE_ROLES, email_of
+from astro_xcom.report.model import ONLY_IF, CloudFacts, IdentityFacts, Lifecycle, Permission, Trust
 from astro_xcom.report.terraform import Body, Computed, Stack, block
+from astro_xcom.workers import Worker, setting
 
 OUTPUTS = ("bucket", "workload_identity_members")
 SECONDS_OF_A_DAY = 86400
@@ -20,32 +21,37 @@ ALWAYS = (
 
 
 def computed(_: Body) -> Computed:
-    """Nothing: what a plan knows stands in the JSON."""
-    return {}
+    """What a plan knows already: names, which are made of others."""
+    return {
+        "google_service_account.name": lambda account: (
+            f"projects/{account['project']}/serviceAccounts/{_email(account)}"
+        ),
+    }
 
 
 def facts(stack: Stack) -> CloudFacts:
     """Service account, members and bucket."""
     outputs, bucket = stack.outputs, stack.one("google_storage_bucket")
-    granted = any(grant["role"] in ROLES for grant in stack.all("google_storage_bucket_iam_member"))
-    email = outputs.get("service_account_email")
-    holders = [f"serviceAccount:{email}"] if email else outputs["workload_identity_members"]
-    members = [each["member"] for each in stack.all("google_service_account_iam_member")]
+    identities = {worker: _identity(stack, worker) for worker in (None, *stack.workers)}
+    emails = {worker: _outputs(stack, worker).get("service_account_email") for worker in identities}
     key = block(bucket.get("encryption")).get("default_kms_key_name")
+    own = stack.providers.get("google", {}).get("project", "")
     for_others = []
-    if not members and email:
-        for_others.append(
-            f"The owner of the service account {email} gives roles/iam.workloadIdentityUser on it to "
-            f"{', '.join(outputs['workload_identity_members'])}."
-        )
+    for worker, email in emails.items():
+        if not identities[worker].trust and email:
+            for_others.append(
+                f"The owner of the service account {email} gives roles/iam.workloadIdentityUser on it to "
+                f"{', '.join(_outputs(stack, worker)['workload_identity_members'])}."
+            )
     if not bucket:
         for_others.append(f"The owner of the bucket {outputs['bucket']} keeps it private, and sets when values expire.")
-    if not granted:
-        for_others.append(
-            f"The owner of the bucket {outputs['bucket']} grants {' and '.join(ROLES)} on it to "
-            f"{', '.join(holders)}, unless another deployment of the same account does."
-        )
-    if not bucket and not email:
+    for worker, identity in identities.items():
+        if not identity.permissions_made:
+            for_others.append(
+                f"The owner of the bucket {outputs['bucket']} grants {' and '.join(ROLES)} on it to "
+                f"{', '.join(_holders(stack, worker))}, unless another deployment of the same account does."
+            )
+    if not bucket and not emails[None]:
         for_others.append(
             f"The owner of the bucket {outputs['bucket']} keeps uniform bucket-level access on: principals need it."
         )
@@ -53,7 +59,6 @@ def facts(stack: Stack) -> CloudFacts:
         for_others.append(
             f"The owner of the key {key} grants it to the project's Cloud Storage service agent, before the bucket."
         )
-    own = stack.providers.get("google", {}).get("project", "")
     for grant in stack.all("google_kms_crypto_key_iam_member"):
         of = grant["crypto_key_id"].split("/")
         if of[0] == "projects" and own not in ("", of[1]):
@@ -61,11 +66,12 @@ def facts(stack: Stack) -> CloudFacts:
                 f"The owner of the key {grant['crypto_key_id']} lets whoever applies this grant it, or grants it, with "
                 "storage.grant_kms_key: false."
             )
-    if members and own and email and not email.endswith(f"@{own}.iam.gserviceaccount.com"):
-        for_others.append(
-            f"The owner of the service account {email} lets whoever applies this add members to it, or adds them, with "
-            "identity.federate: false."
-        )
+    for worker, email in emails.items():
+        if identities[worker].trust and own and email and not email.endswith(f"@{own}.iam.gserviceaccount.com"):
+            for_others.append(
+                f"The owner of the service account {email} lets whoever applies this add members to it, or adds them, "
+                f"with {setting(worker)}.federate: false."
+            )
     if logging := block(bucket.get("logging")):
         for_others.append(
             f"The owner of the bucket {logging['log_bucket']} lets cloud-storage-analytics@google.com create objects "
@@ -78,17 +84,8 @@ def facts(stack: Stack) -> CloudFacts:
         },
         storage={"bucket": outputs["bucket"]},
         storage_made=bool(bucket),
-        identity={"service account": email} if email else {"principals": "each Kubernetes service account itself"},
-        identity_made=not email or bool(stack.one("google_service_account")),
-        trust=tuple(
-            Trust(subject=_subject(member), through={"workloadIdentityUser" if email else "principal": member})
-            for member in (members if email else holders)
-        ),
-        permissions=(
-            *(() if granted else (Permission(allowed=(role,), on=(outputs["bucket"],)) for role in ROLES)),
-            *_permissions(stack, holders),
-        ),
-        permissions_made=bool(granted),
+        **dict(identities.pop(None)),
+        workers=identities,
         lifecycle=_lifecycle(bucket) if bucket else None,
         clusters=tuple(
             f"{cluster['name']} in {cluster['location']} of the project {cluster['project']}"
@@ -97,6 +94,52 @@ def facts(stack: Stack) -> CloudFacts:
         for_others=tuple(for_others),
         always=ALWAYS,
     )
+
+
+def _outputs(stack: Stack, worker: Worker) -> Body:
+    return dict(stack.outputs) if worker is None else stack.workers[worker]
+
+
+def _holders(stack: Stack, worker: Worker) -> list[str]:
+    """Whom roles are granted to: the service account, or with direct grants each principal."""
+    outputs = _outputs(stack, worker)
+    email = outputs.get("service_account_email")
+    return [f"serviceAccount:{email}"] if email else outputs["workload_identity_members"]
+
+
+def _identity(stack: Stack, worker: Worker) -> IdentityFacts:
+    """The service account of a worker, or that of all others: what is of no worker is theirs."""
+    holders, email = _holders(stack, worker), _outputs(stack, worker).get("service_account_email")
+    of_workers = {holder for each in stack.workers for holder in _holders(stack, each)} - {*holders}
+
+    def of_it(holder: str) -> bool:
+        return holder not in of_workers if worker is None else holder in holders
+
+    grants = [(place, grant) for place, grant in _grants(stack) if of_it(grant["member"])]
+    granted = any(grant["role"] in ROLES and grant["member"] in holders for _, grant in grants)
+    members = [
+        each["member"]
+        for each in stack.all("google_service_account_iam_member")
+        if of_it(f"serviceAccount:{each['service_account_id'].rpartition('/')[2]}")
+    ]
+    made = [f"serviceAccount:{_email(each)}" for each in stack.all("google_service_account")]
+    return IdentityFacts(
+        identity={"service account": email} if email else {"principals": "each Kubernetes service account itself"},
+        identity_made=not email or any(map(of_it, made)),
+        trust=tuple(
+            Trust(subject=_subject(member), through={"workloadIdentityUser" if email else "principal": member})
+            for member in (members if email else holders)
+        ),
+        permissions=(
+            *(() if granted else (Permission(allowed=(role,), on=(stack.outputs["bucket"],)) for role in ROLES)),
+            *_permissions(grants, holders),
+        ),
+        permissions_made=granted,
+    )
+
+
+def _email(account: Body) -> str:
+    return email_of(account["account_id"], account["project"])
 
 
 def _grants(stack: Stack) -> Iterator[tuple[str, Body]]:
@@ -109,10 +152,10 @@ def _grants(stack: Stack) -> Iterator[tuple[str, Body]]:
         yield f"projects/{grant['project']}/secrets/{grant['secret_id'].rpartition('/')[2]}", grant
 
 
-def _permissions(stack: Stack, holders: list[str]) -> Iterator[Permission]:
+def _permissions(grants: Iterable[tuple[str, Body]], holders: list[str]) -> Iterator[Permission]:
     """Roles of all the agents, once; and what others have, or not all of them."""
     found: dict[tuple[str, str], list[str]] = {}
-    for place, grant in _grants(stack):
+    for place, grant in grants:
         condition = block(grant.get("condition")).get("expression")
         on = place + (f"{ONLY_IF}{condition}" if condition else "")
         found.setdefault((grant["role"], on), []).append(grant["member"])

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from astro_xcom.workers import Worker, with_others
+
 ONLY_IF = " only if "
 """Stands between what a permission is on and its conditions."""
 
@@ -69,15 +71,9 @@ class Release(Model):
     version: str
 
 
-class CloudFacts(Model):
-    """What a cloud's part of a stack comes to."""
+class IdentityFacts(Model):
+    """An identity, who is trusted with it and what it may do."""
 
-    place: dict[str, str]
-    """Region, account, project, subscription and the like."""
-    storage: dict[str, str]
-    """The bucket, or account and container, by what the cloud calls it."""
-    storage_made: bool
-    """Whether this deployment makes it."""
     identity: dict[str, str]
     """The role, managed identity or service account, by what the cloud calls it."""
     identity_made: bool
@@ -87,6 +83,19 @@ class CloudFacts(Model):
     permissions: tuple[Permission, ...]
     permissions_made: bool
     """Whether this deployment grants them; else somebody else has to."""
+
+
+class CloudFacts(IdentityFacts):
+    """What a cloud's part of a stack comes to. The identity is that of all workers that have none of their own."""
+
+    place: dict[str, str]
+    """Region, account, project, subscription and the like."""
+    storage: dict[str, str]
+    """The bucket, or account and container, by what the cloud calls it."""
+    storage_made: bool
+    """Whether this deployment makes it."""
+    workers: dict[str, IdentityFacts] = Field(default_factory=dict)
+    """Those that have an identity of their own."""
     lifecycle: Lifecycle | None
     """None: that of the adopted storage."""
     clusters: tuple[str, ...] = ()
@@ -95,6 +104,26 @@ class CloudFacts(Model):
     """What the owners of adopted layers have to do."""
     always: tuple[str, ...] = ()
     """What holds for every deployment on this cloud."""
+
+    def identities(self) -> dict[Worker, IdentityFacts]:
+        """The identity of all others, and that of each worker that has its own."""
+        return with_others(self, self.workers)
+
+    def of(self, worker: Worker) -> "CloudFacts":
+        """The same with the identity of a worker."""
+        return self.model_copy(update=dict(self.identities()[worker]))
+
+
+class WorkerReport(Model):
+    """The identity of a worker that has its own."""
+
+    identity: dict[str, str]
+    identity_made: bool
+    permissions: tuple[Permission, ...]
+    permissions_made: bool
+    """Whether this deployment grants them; else somebody else has to."""
+    needs: tuple[Need, ...]
+    """Of the secrets backend and of remote logs."""
 
 
 class ServiceAccount(Model):
@@ -108,6 +137,8 @@ class ServiceAccount(Model):
     """Empty where somebody else writes the trust."""
     trusted: bool = True
     """false: `agent.untrusted` leaves it out."""
+    annotations: dict[str, str] = Field(default_factory=dict)
+    """Its own, beside those of all."""
 
 
 class Store(Model):
@@ -167,6 +198,8 @@ class Report(Model):
     """Whether this deployment grants them; else somebody else has to."""
     needs: tuple[Need, ...] = ()
     """Of the secrets backend and of remote logs."""
+    workers: dict[str, WorkerReport] = Field(default_factory=dict)
+    """Those that have an identity of their own."""
     storage: dict[str, str]
     storage_made: bool
     xcom: Store

@@ -13,7 +13,7 @@ from astro_xcom.json_files import shaped
 from astro_xcom.refusal import Refused
 from astro_xcom.report.agents import environment, secret_names, service_accounts, state_store, xcom_store
 from astro_xcom.report.compare import compare
-from astro_xcom.report.model import CloudFacts, Finding, Release, Report, ServiceAccount
+from astro_xcom.report.model import CloudFacts, Finding, Release, Report, ServiceAccount, WorkerReport
 from astro_xcom.report.needs import needs, sentence
 from astro_xcom.report.state import State
 from astro_xcom.report.terraform import Body, Known, Stack, planned
@@ -63,7 +63,7 @@ def check(deployment: Deployment, body: Body, state: State | None = None) -> Rep
     untrusted = subjects(deployment.agent.untrusted_accounts())
     accounts = tuple(service_accounts(stack, facts, untrusted))
     release = Release(**stack.release) if stack.release else None
-    beside = tuple(needs(cloud, values, facts))
+    beside = {worker: tuple(needs(cloud, values, facts.of(worker))) for worker in facts.identities()}
     return Report(
         cloud=cloud,
         place=facts.place,
@@ -75,7 +75,11 @@ def check(deployment: Deployment, body: Body, state: State | None = None) -> Rep
         identity_made=facts.identity_made,
         permissions=facts.permissions,
         permissions_made=facts.permissions_made,
-        needs=beside,
+        needs=beside[None],
+        workers={
+            worker: WorkerReport(**own.model_dump(exclude={"trust"}), needs=beside[worker])
+            for worker, own in facts.workers.items()
+        },
         storage=facts.storage,
         storage_made=facts.storage_made,
         xcom=xcom_store(values),
@@ -87,7 +91,12 @@ def check(deployment: Deployment, body: Body, state: State | None = None) -> Rep
         for_others=(
             *facts.for_others,
             *_not_looked_up(deployment),
-            *filter(None, (sentence(need, cloud, facts) for need in beside)),
+            *(
+                text
+                for worker, found in beside.items()
+                for need in found
+                if (text := sentence(need, cloud, facts.of(worker)))
+            ),
             *_for_others(stack, accounts, release),
         ),
         always=(*_always(deployment, expires=facts.lifecycle is not None), *facts.always),
@@ -122,7 +131,7 @@ def _flat(settings: Mapping[str, Any], front: str = "") -> Iterator[tuple[str, s
 
 def _not_looked_up(deployment: Deployment) -> Iterator[str]:
     """What a plan finds out of a cluster by name, and takes on trust where the settings give it."""
-    if isinstance(deployment, AwsDeployment) and not deployment.identity.existing_role:
+    if isinstance(deployment, AwsDeployment) and deployment.makes_roles:
         for arn in (cluster.oidc_provider_arn for cluster in deployment.clusters):
             if arn:
                 yield f"The OIDC provider {arn} is registered in IAM, with the audience sts.amazonaws.com."

@@ -44,6 +44,18 @@ class Stack:
         return next(iter(self.all(type_)), {})
 
     @property
+    def workers(self) -> dict[str, Body]:
+        """What the outputs say of each worker that has an identity of its own."""
+        found: dict[str, Body] = self.outputs.get("worker_identities") or {}
+        return found
+
+    @property
+    def subjects(self) -> list[str]:
+        """Everybody that is trusted with an identity."""
+        own = (subject for worker in self.workers.values() for subject in worker["trusted_subjects"])
+        return list(dict.fromkeys((*self.outputs["trusted_subjects"], *own)))
+
+    @property
     def release(self) -> dict[str, str]:
         """Name, namespace, chart and version of the Helm release; empty if there is none."""
         release = self.one("helm_release")
@@ -160,10 +172,8 @@ def _without_code_points(value: Any) -> Any:
 
 def references_in(body: Body, outputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """(reference, its value), read off the applied outputs whose text has references in it."""
-    for name, output in body["output"].items():
-        template, applied = output["value"], outputs.get(name)
-        if not isinstance(template, str) or not isinstance(applied, str):
-            continue
+    templates = {name: output["value"] for name, output in body["output"].items()}
+    for template, applied in _texts(templates, outputs):
         pattern, found, end = "", [], 0
         for match in TEMPLATE.finditer(template):
             pattern += re.escape(template[end : match.start()]) + "(.+)"
@@ -171,3 +181,12 @@ def references_in(body: Body, outputs: Mapping[str, Any]) -> Iterator[tuple[str,
             end = match.end()
         values = re.fullmatch(pattern + re.escape(template[end:]), applied, re.DOTALL)
         yield from zip(found, values.groups(), strict=True) if values else ()
+
+
+def _texts(template: Any, applied: Any) -> Iterator[tuple[str, str]]:
+    """Texts that stand in the same place of both."""
+    if isinstance(template, str) and isinstance(applied, str):
+        yield template, applied
+    elif isinstance(template, Mapping) and isinstance(applied, Mapping):
+        for key in template.keys() & applied.keys():
+            yield from _texts(template[key], applied[key])

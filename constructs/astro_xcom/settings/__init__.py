@@ -1,7 +1,7 @@
 """What a deployment is: typed, frozen settings that deployments.yaml and Python callers share."""
 
 from astro_xcom.settings.agent import AgentSettings, Kubeconfig, ValuesFile
-from astro_xcom.settings.aws import AwsDeployment, AwsIdentity, AwsStorage, EksCluster
+from astro_xcom.settings.aws import AwsDeployment, AwsIdentity, AwsRole, AwsStorage, EksCluster
 from astro_xcom.settings.azure import (
     AksCluster,
     AzureDeployment,
@@ -10,11 +10,12 @@ from astro_xcom.settings.azure import (
     AzurePrivateEndpoint,
     AzureResourceGroup,
     AzureStorage,
+    AzureUserIdentity,
     CustomerManagedKey,
 )
 from astro_xcom.settings.base import Settings
 from astro_xcom.settings.deployment import Deployment
-from astro_xcom.settings.gcp import GcpDeployment, GcpIdentity, GcpStorage, GkeCluster
+from astro_xcom.settings.gcp import GcpDeployment, GcpIdentity, GcpServiceAccount, GcpStorage, GkeCluster
 from astro_xcom.settings.permissions import AwsPolicyStatement, AzureRole, GcpRole
 from astro_xcom.settings.state import AzurermState, GcsState, HcpState, LocalState, RemoteState, S3State, State
 from astro_xcom.settings.terraform import Providers, TerraformSettings
@@ -26,6 +27,7 @@ __all__ = [
     "AwsDeployment",
     "AwsIdentity",
     "AwsPolicyStatement",
+    "AwsRole",
     "AwsStorage",
     "AzureDeployment",
     "AzureIdentity",
@@ -34,6 +36,7 @@ __all__ = [
     "AzureResourceGroup",
     "AzureRole",
     "AzureStorage",
+    "AzureUserIdentity",
     "AzurermState",
     "CustomerManagedKey",
     "Deployment",
@@ -41,6 +44,7 @@ __all__ = [
     "GcpDeployment",
     "GcpIdentity",
     "GcpRole",
+    "GcpServiceAccount",
     "GcpStorage",
     "GcsState",
     "GkeCluster",

@@ -1,7 +1,7 @@
 """The agent release: where it goes, and the user's own chart values."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +19,7 @@ from astro_xcom.refusal import Refusals, Refused, attempt
 from astro_xcom.secret_text import holds_secret, url_holds_secret
 from astro_xcom.service_accounts import ServiceAccount, service_accounts, subjects
 from astro_xcom.settings.base import Count, DnsLabel, Flag, Settings, together
+from astro_xcom.workers import Worker, with_others
 from astro_xcom.yaml_files import read_mapping
 
 CHART = "astro-remote-execution-agent"
@@ -101,8 +102,8 @@ class AgentSettings(Settings):
     Argo CD or another Helm release. Uninstalling deletes them too. No effect on a release that Terraform's state does
     not hold: import it first. Default: Helm refuses such objects ("invalid ownership metadata")."""
     former_service_accounts: tuple[Annotated[str, AfterValidator(names.service_account)], ...] = ()
-    """Service accounts that stay trusted although the release no longer has them, as `namespace/name`: after a rename
-    their pods run on for minutes. Remove the line once those pods are gone."""
+    """Service accounts that stay trusted although the release no longer has them, or their worker got an identity of
+    its own, as `namespace/name`: their pods run on for minutes. Remove the line once those pods are gone."""
     untrusted: tuple[Literal["dagProcessor", "sentinel"], ...] = ()
     """Components that get no identity in the cloud: neither uses XComs. The DAG processor still needs one where the
     secrets backend or its DAG bundles ask the cloud. Default: each service account of the release is trusted."""
@@ -131,9 +132,19 @@ class AgentSettings(Settings):
 
     def subjects(self) -> tuple[str, ...]:
         """Exactly these are trusted by the cloud: the release's service accounts, then the former ones."""
-        trusted = (each for each in self.service_accounts() if each.component not in self.untrusted)
-        former = (f"system:serviceaccount:{each.replace('/', ':')}" for each in self.former_service_accounts)
-        return tuple(dict.fromkeys((*subjects(trusted), *former)))
+        accounts = (account for account in self.service_accounts() if account.component not in self.untrusted)
+        return tuple(dict.fromkeys((*subjects(accounts), *self._former)))
+
+    def subjects_of(self, workers: Collection[str]) -> dict[Worker, tuple[str, ...]]:
+        """Exactly these are trusted with each identity: that of all others, former ones too, and each worker's own."""
+        accounts = [account for account in self.service_accounts() if account.component not in self.untrusted]
+        others = subjects(account for account in accounts if account.of not in workers)
+        own = {worker: subjects(account for account in accounts if account.of == worker) for worker in workers}
+        return with_others(tuple(dict.fromkeys((*others, *self._former))), own)
+
+    @property
+    def _former(self) -> list[str]:
+        return [f"system:serviceaccount:{account.replace('/', ':')}" for account in self.former_service_accounts]
 
     def untrusted_accounts(self) -> tuple[ServiceAccount, ...]:
         """The release's service accounts that get no identity."""

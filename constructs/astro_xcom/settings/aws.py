@@ -1,9 +1,10 @@
 """A deployment on AWS."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, cast
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from typing_extensions import Self
 
 from astro_xcom import names
 from astro_xcom.names import aws as rules
@@ -14,9 +15,13 @@ from astro_xcom.settings.claims import Claim, Identity, grant
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage, check_force_destroy
 from astro_xcom.settings.permissions import AwsPolicyStatement
 from astro_xcom.settings.state import Backend, S3State
+from astro_xcom.settings.workers import default_names_fit
+from astro_xcom.workers import Worker, default_name, setting, with_others
 
 # What is said of an existing role, too.
-OF_ANY_ROLE = {"existing_role", "mechanism"}
+OF_ANY_ROLE = {"existing_role", "mechanism", "workers"}
+# What a worker's role has from that of all others.
+OF_BOTH_ROLES = {"path", "permissions_boundary", "max_session_duration_seconds"}
 
 
 class EksCluster(Cluster):
@@ -133,11 +138,11 @@ class AwsStorage(Storage):
         yield from attempt(check_force_destroy, self, self.force_destroy, self.existing)
 
 
-class AwsIdentity(Settings):
-    """The IAM role, made or existing."""
+class AwsRole(Settings):
+    """An IAM role, made or existing."""
 
     role_name: Annotated[str, AfterValidator(rules.iam_role)] | None = None
-    """Default: `<deployment>-xcom`."""
+    """Default: `<deployment>-xcom`; of a worker `<deployment>-xcom-<worker>`."""
     policy_name: Annotated[str, AfterValidator(rules.iam_policy_name)] | None = None
     """Name of the role's inline policy, which an import must keep. Default: `storage-<bucket>`."""
     existing_role: Annotated[str, AfterValidator(rules.existing_iam_role)] | None = None
@@ -146,27 +151,15 @@ class AwsIdentity(Settings):
     permissions_boundary: Annotated[str, AfterValidator(rules.iam_policy_arn)] | None = None
     max_session_duration_seconds: Annotated[Count, Field(ge=3600, le=43200)] = 3600
     """The longest that credentials of the role may last. Those of a pod are renewed in time."""
-    mechanism: Literal["irsa", "pod_identity", "both"] = "irsa"
-    """irsa: the cluster's OIDC provider and an annotation; pod_identity: an EKS Pod Identity association for each
-    service account, and no annotation; both: for a move. Pods then use IRSA, which AWS's client asks first while the
-    annotation is there."""
-    former_mechanism: Literal["irsa"] | None = None
-    """Still trusted beside pod_identity: pods that started with the annotation run on for minutes. Remove the line once
-    they are gone."""
     policy_arns: tuple[Annotated[str, AfterValidator(rules.attached_policy_arn)], ...] = ()
     """Managed policies that the role gets beside its own for the XComs: for the secrets backend, remote logs, tasks."""
     policy_statements: tuple[AwsPolicyStatement, ...] = ()
     """What an inline policy of its own allows the role beside XComs."""
 
-    @property
-    def pod_identity(self) -> bool:
-        """Whether service accounts get the role by EKS Pod Identity."""
-        return self.mechanism != "irsa"
-
-    @property
-    def web_identity(self) -> bool:
-        """Whether the role trusts OIDC providers."""
-        return self.mechanism != "pod_identity" or self.former_mechanism is not None
+    def within(self, other: "AwsRole") -> Self:
+        """With the place and the bounds of another role, where nothing is said of its own."""
+        fields = () if self.existing_role else OF_BOTH_ROLES - self.model_fields_set
+        return self.model_copy(update={field: getattr(other, field) for field in fields})
 
     @field_validator("policy_arns")
     @classmethod
@@ -194,6 +187,35 @@ class AwsIdentity(Settings):
             yield Refused(rule, got=self.existing_role, field="existing_role")
         elif self.policy_name == rules.BESIDE:
             yield Refused("is the name of the policy with policy_statements", got=self.policy_name, field="policy_name")
+
+
+class AwsIdentity(AwsRole):
+    """The IAM role, made or existing."""
+
+    mechanism: Literal["irsa", "pod_identity", "both"] = "irsa"
+    """irsa: the cluster's OIDC provider and an annotation; pod_identity: an EKS Pod Identity association for each
+    service account, and no annotation; both: for a move. Pods then use IRSA, which AWS's client asks first while the
+    annotation is there."""
+    former_mechanism: Literal["irsa"] | None = None
+    """Still trusted beside pod_identity: pods that started with the annotation run on for minutes. Remove the line once
+    they are gone."""
+    workers: dict[str, AwsRole] = Field(default_factory=dict)
+    """Worker of the agent's values -> a role of its own in place of this one: the same access to XComs, and its own
+    permissions. Its keys are those of `identity` but for the mechanism's; `path`, `permissions_boundary` and
+    `max_session_duration_seconds` are as here by default."""
+
+    @property
+    def pod_identity(self) -> bool:
+        """Whether service accounts get the role by EKS Pod Identity."""
+        return self.mechanism != "irsa"
+
+    @property
+    def web_identity(self) -> bool:
+        """Whether the role trusts OIDC providers."""
+        return self.mechanism != "pod_identity" or self.former_mechanism is not None
+
+    @together
+    def _former_mechanism_fits(self) -> Iterator[str | Refused]:
         if not self.existing_role and self.former_mechanism and self.mechanism != "pod_identity":
             yield Refused(
                 "only with mechanism: pod_identity; the others trust IRSA anyway",
@@ -226,14 +248,32 @@ class AwsDeployment(Deployment):
     @property
     def account(self) -> str | None:
         """The account of what is made here, if the settings say it: a role is of its OIDC provider's account."""
-        own = [] if self.identity.existing_role else [arn for _, arn in self._of_the_role()]
-        known = (places.arn(arn).account for arn in own)
+        own = [arn for field, arn in self._of_the_roles() if not field.endswith("existing_role")]
+        known = (places.arn(arn).account for arn in (own if self.makes_roles else ()))
         return self.account_id or next((account for account in known if account != "aws"), None)
 
     @property
     def clusters(self) -> tuple[EksCluster, ...]:
         """Every cluster whose service accounts are trusted."""
         return (self.cluster, *self.trusted_clusters)
+
+    @property
+    def workers(self) -> Mapping[str, AwsRole]:
+        """The workers with a role of their own, as the settings say it."""
+        return self.identity.workers
+
+    def roles(self) -> dict[Worker, AwsRole]:
+        """The role of all others, and that of each worker that has its own."""
+        return with_others(self.identity, {worker: own.within(self.identity) for worker, own in self.workers.items()})
+
+    def role_name(self, name: str, worker: Worker = None) -> str:
+        """What a role is called that the deployment `name` makes."""
+        return self.roles()[worker].role_name or default_name(name, worker)
+
+    @property
+    def makes_roles(self) -> bool:
+        """Whether any role is made here."""
+        return any(not role.existing_role for role in self.roles().values())
 
     def cluster_is(self, cluster: Cluster) -> list[Identity]:
         """What a cluster is to AWS: account, region and name; or its OIDC provider."""
@@ -255,11 +295,13 @@ class AwsDeployment(Deployment):
         yield from super().claims(name)
         if not self.storage.existing:
             yield Claim(what=self.storage_is(name), setting="storage.bucket", shown=self.storage.bucket)
-        if not self.identity.existing_role:
-            role = self.identity.role_name or f"{name}-xcom"
+        for worker, each in self.roles().items():
+            if each.existing_role:
+                continue
+            role = self.role_name(name, worker)
             yield Claim(  # IAM folds the case of role names, and a path does not make them another's
                 what=Identity("role", (self.partition, role.lower()), self.account),
-                setting="identity.role_name",
+                setting=f"{setting(worker)}.role_name",
                 shown=role,
                 way_out="a name of its own"
                 if self.account
@@ -279,23 +321,25 @@ class AwsDeployment(Deployment):
     def contradictions(self) -> Iterator[Refused]:
         """Settings that are right each alone, and not together."""
         yield from super().contradictions()
-        storage, identity = self.storage, self.identity
-        of_the_role, keys = dict(self._of_the_role()), dict(self._keys())
-        yield from rules.one_partition({**of_the_role, **keys}, partition=self.partition)
-        existing = identity.existing_role or ""
-        role = places.arn(existing).account if existing.startswith("arn:") else None
+        storage = self.storage
+        of_the_roles, keys = dict(self._of_the_roles()), dict(self._keys())
+        yield from rules.one_partition({**of_the_roles, **keys}, partition=self.partition)
+        existing = {field: arn for field, arn in of_the_roles.items() if field.endswith(".existing_role")}
+        role = places.arn(existing["identity.existing_role"]).account if "identity.existing_role" in existing else None
         yield from rules.one_account(
-            {field: arn for field, arn in of_the_role.items() if field != "identity.existing_role"},
+            {field: arn for field, arn in of_the_roles.items() if field not in existing},
             account=role or self.account_id,
         )
-        if role and self.account_id and role != self.account_id and not storage.existing:
-            yield Refused(
-                f"is of another account than account_id ({self.account_id}), and no policy of the bucket made here "
-                "lets it in",
-                got=identity.existing_role,
-                hint=f"a role of {self.account_id}, or an existing bucket whose policy allows this one",
-                field="identity.existing_role",
-            )
+        for field, arn in existing.items():
+            account = places.arn(arn).account
+            if self.account_id and account != self.account_id and not storage.existing:
+                yield Refused(
+                    f"is of another account than account_id ({self.account_id}), and no policy of the bucket made here "
+                    "lets it in",
+                    got=arn,
+                    hint=f"a role of {self.account_id}, or an existing bucket whose policy allows this one",
+                    field=field,
+                )
         if not storage.existing:
             yield from rules.one_region(keys, region=self.region)
         yield from self._regions_fit()
@@ -307,23 +351,27 @@ class AwsDeployment(Deployment):
                 got=storage.access_log_bucket,
                 field="storage.access_log_bucket",
             )
-        if not identity.existing_role:
+        for worker, subjects in self.trusted().items():
+            if self.roles()[worker].existing_role:
+                continue
             try:
-                rules.check_trust_policy_size(self._providers(), self.agent.subjects(), self._pod_identity_clusters())
+                rules.check_trust_policy_size(self._providers(), subjects, self._pod_identity_clusters())
             except Refused as error:
-                yield Refused(error.rule, got=error.got, hint=error.hint, field="identity")
+                yield Refused(error.rule, got=error.got, hint=error.hint, field=setting(worker))
 
-    def _of_the_role(self) -> Iterator[tuple[str, str]]:
-        """(field, ARN) of the role, what it trusts and what bounds it."""
-        if (self.identity.existing_role or "").startswith("arn:"):
-            yield "identity.existing_role", str(self.identity.existing_role)
+    def _of_the_roles(self) -> Iterator[tuple[str, str]]:
+        """(field, ARN) of the roles, what they trust and what bounds them."""
         for field, cluster in self._named_clusters():
             if cluster.oidc_provider_arn:
                 yield f"{field}.oidc_provider_arn", cluster.oidc_provider_arn
-        if self.identity.permissions_boundary:
-            yield "identity.permissions_boundary", self.identity.permissions_boundary
-        for position, arn in enumerate(self.identity.policy_arns):
-            yield f"identity.policy_arns[{position}]", arn
+        for worker, role in with_others(self.identity, self.workers).items():
+            place = setting(worker)
+            if (role.existing_role or "").startswith("arn:"):
+                yield f"{place}.existing_role", str(role.existing_role)
+            if role.permissions_boundary:
+                yield f"{place}.permissions_boundary", role.permissions_boundary
+            for position, arn in enumerate(role.policy_arns):
+                yield f"{place}.policy_arns[{position}]", arn
 
     def _keys(self) -> Iterator[tuple[str, str]]:
         """(field, ARN) of the keys of the storage."""
@@ -382,14 +430,16 @@ class AwsDeployment(Deployment):
                     got=cluster.oidc_provider_arn,
                     field=f"{field}.oidc_provider_arn",
                 )
-        role = identity.existing_role or ""
-        account = places.arn(role).account if role.startswith("arn:") and self.account_id else self.account_id
-        if identity.pod_identity and self.storage.existing and account != self.account_id:  # else it is said above
-            yield Refused(
-                f"must be a role of the clusters' own account, {self.account_id}: EKS Pod Identity takes no other",
-                got=role,
-                field="identity.existing_role",
-            )
+        for worker, each in self.roles().items():
+            role = each.existing_role or ""
+            account = places.arn(role).account if role.startswith("arn:") and self.account_id else self.account_id
+            # With storage that is made here it is said above.
+            if identity.pod_identity and self.storage.existing and account != self.account_id:
+                yield Refused(
+                    f"must be a role of the clusters' own account, {self.account_id}: EKS Pod Identity takes no other",
+                    got=role,
+                    field=f"{setting(worker)}.existing_role",
+                )
 
     def writable(self, name: str, backend: Backend, state: str) -> str | None:
         """Where the agents of this deployment, `name`, may write and delete, if this backend keeps a state there."""
@@ -404,12 +454,13 @@ class AwsDeployment(Deployment):
     def warnings(self) -> list[str]:
         """What is allowed and likely to surprise, as `setting: what happens`."""
         found = super().warnings()
-        if not self.identity.existing_role:
-            size = rules.trust_policy_size(self._providers(), self.agent.subjects(), self._pod_identity_clusters())
-            if size > limits.TRUST_POLICY.most:
+        for worker, subjects in self.trusted().items():
+            size = rules.trust_policy_size(self._providers(), subjects, self._pod_identity_clusters())
+            if size > limits.TRUST_POLICY.most and not self.roles()[worker].existing_role:
                 found.append(
-                    f"identity: the trust policy will have {size} characters; IAM allows {limits.TRUST_POLICY.most} "
-                    f"unless the account's quota was raised, to {limits.RAISED_TRUST_POLICY.most} at most"
+                    f"{setting(worker)}: the trust policy will have {size} characters; IAM allows "
+                    f"{limits.TRUST_POLICY.most} unless the account's quota was raised, to "
+                    f"{limits.RAISED_TRUST_POLICY.most} at most"
                 )
         if self.storage.existing:
             found += [
@@ -427,12 +478,13 @@ class AwsDeployment(Deployment):
                 "identity.former_mechanism: remove the line once no pod runs that started with the annotation: until "
                 "then the role trusts OIDC providers, too"
             )
-        attached = len(self.identity.policy_arns)
-        if attached > rules.USUAL_ATTACHED:
-            found.append(
-                f"identity.policy_arns: the role will have {attached} managed policies; IAM allows "
-                f"{rules.USUAL_ATTACHED} unless the account's quota was raised"
-            )
+        for worker, role in self.roles().items():
+            attached = len(role.policy_arns)
+            if attached > rules.USUAL_ATTACHED:
+                found.append(
+                    f"{setting(worker)}.policy_arns: the role will have {attached} managed policies; IAM allows "
+                    f"{rules.USUAL_ATTACHED} unless the account's quota was raised"
+                )
         return found
 
     @field_validator("tags")
@@ -440,3 +492,11 @@ class AwsDeployment(Deployment):
     def _tags(cls, tags: Tags) -> Tags:
         rules.tags(tags)
         return tags
+
+    @model_validator(mode="after")
+    def _names_by_default_fit(self, info: ValidationInfo) -> Self:
+        if name := (info.context or {}).get("name"):
+            unnamed = [each for each, role in self.roles().items() if not (role.role_name or role.existing_role)]
+            given = {worker: self.role_name(name, worker) for worker in unnamed}
+            default_names_fit(rules.iam_role, "role_name", "a role's name", given)
+        return self

@@ -1,7 +1,7 @@
 """A deployment on Azure."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, cast
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
@@ -16,6 +16,8 @@ from astro_xcom.settings.claims import Claim, Identity, grant
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage
 from astro_xcom.settings.permissions import AzureRole
 from astro_xcom.settings.state import AzurermState, Backend
+from astro_xcom.settings.workers import default_names_fit
+from astro_xcom.workers import Worker, default_name, setting, with_others
 
 CLIENT_ID = "azure.workload.identity/client-id"
 
@@ -191,13 +193,13 @@ class AzureStorage(Storage):
             )
 
 
-class AzureIdentity(Settings):
-    """The user-assigned identity, made or existing."""
+class AzureUserIdentity(Settings):
+    """A user-assigned identity, made or existing."""
 
     existing: Flag = False
     """true: the identity is there already; it gets federated credentials and the role."""
     name: str | None = None
-    """Default: `<deployment>-xcom`."""
+    """Default: `<deployment>-xcom`; of a worker `<deployment>-xcom-<worker>`."""
     resource_group: ResourceGroupName | None = None
     """Group of an existing identity. Default: the deployment's."""
     federate: Flag = True
@@ -256,6 +258,14 @@ class AzureIdentity(Settings):
         return self.federate if self.grant_storage is None else self.grant_storage
 
 
+class AzureIdentity(AzureUserIdentity):
+    """The user-assigned identity, made or existing."""
+
+    workers: dict[str, AzureUserIdentity] = Field(default_factory=dict)
+    """Worker of the agent's values -> an identity of its own in place of this one: the same access to XComs, its own
+    roles, and 20 federated credentials of its own. Its keys are the others of `identity`."""
+
+
 class AzureDeployment(Deployment):
     """XComs in a blob container, for agents on AKS that use a managed identity (workload identity).
 
@@ -293,10 +303,29 @@ class AzureDeployment(Deployment):
         """Every cluster whose service accounts are trusted."""
         return (self.cluster, *self.trusted_clusters)
 
-    def credential_names(self) -> dict[str, str]:
+    @property
+    def workers(self) -> Mapping[str, AzureUserIdentity]:
+        """The workers with an identity of their own."""
+        return self.identity.workers
+
+    def identities(self) -> dict[Worker, AzureUserIdentity]:
+        """The identity of all others, and that of each worker that has its own."""
+        return with_others(self.identity, self.workers)
+
+    def identity_name(self, name: str, worker: Worker = None) -> str:
+        """What an identity of the deployment `name` is called."""
+        return self.identities()[worker].name or default_name(name, worker)
+
+    def identity_group(self, worker: Worker = None) -> str:
+        """The resource group of an identity."""
+        own = self.identities()[worker]
+        return (own.resource_group or self.resource_group.name) if own.existing else self.resource_group.name
+
+    def credential_names(self, worker: Worker = None) -> dict[str, str]:
         """Names of federated credentials that were given, by the name that each would have."""
         key = self.cluster_keys()[0]
-        pairs = ((account.partition("/"), name) for account, name in self.identity.credential_names.items())
+        given = self.identities()[worker].credential_names
+        pairs = ((account.partition("/"), name) for account, name in given.items())
         return {rules.federated_credential_name(key, of, own): name for (of, _, own), name in pairs}
 
     def account(self, name: str) -> str:
@@ -331,8 +360,9 @@ class AzureDeployment(Deployment):
                 for client in sorted(filter(None, given))
             ]
         found += [
-            f"identity.roles: {each.role} is on all of the subscription"
-            for each in self.identity.roles
+            f"{setting(worker)}.roles: {each.role} is on all of the subscription"
+            for worker, own in self.identities().items()
+            for each in own.roles
             if each.scope.count("/") == 2
         ]
         for cluster in self.clusters:
@@ -379,26 +409,23 @@ class AzureDeployment(Deployment):
     def _subscription(self) -> tuple[str, str]:
         return (self.environment, self.subscription_id.lower())
 
-    def _identity_is(self, name: str) -> tuple[str, ...]:
-        own = self.identity
-        group = (own.resource_group or self.resource_group.name) if own.existing else self.resource_group.name
-        return (*self._subscription, group.lower(), (own.name or f"{name}-xcom").lower())
-
-    def credentials(self, name: str) -> tuple[Identity, list[tuple[str, tuple[str, ...]]]]:
-        """The identity of the deployment `name`, and the credentials to make on it: name, and issuer with subject."""
-        found, given = [], self.credential_names()
-        for key, cluster in zip(self.cluster_keys(), self.clusters, strict=True) if self.identity.federate else ():
+    def credentials(self, name: str, worker: Worker = None) -> tuple[Identity, list[tuple[str, tuple[str, ...]]]]:
+        """An identity of the deployment `name`, and the credentials to make on it: name, and issuer with subject."""
+        found, given = [], self.credential_names(worker)
+        subjects = self.trusted()[worker] if self.identities()[worker].federate else ()
+        for key, cluster in zip(self.cluster_keys(), self.clusters, strict=True):
             (issuer, *_) = reversed(self.cluster_is(cluster))  # the issuer, where it is given
-            for subject in self.agent.subjects():
+            for subject in subjects:
                 _, _, namespace, account = subject.split(":")
                 credential = rules.federated_credential_name(key, namespace, account)
                 found.append((given.get(credential, credential), (issuer.kind, *issuer.name, subject)))
-        return Identity("identity", self._identity_is(name)), found
+        group, own = self.identity_group(worker), self.identity_name(name, worker)
+        return Identity("identity", (*self._subscription, group.lower(), own.lower())), found
 
     def claims(self, name: str) -> Iterator[Claim]:
         """What the deployment `name` makes and grants, names by default included, and no other may too."""
         yield from super().claims(name)
-        own, storage, account = self.identity, self.storage, self.account(name)
+        storage, account = self.storage, self.account(name)
         if not self.resource_group.existing:
             group = self.resource_group.name
             what = Identity("resource group", (*self._subscription, group.lower()))
@@ -415,25 +442,30 @@ class AzureDeployment(Deployment):
             key = Identity("identity", where)
             setting = "storage.customer_managed_key"
             yield Claim(what=key, setting=setting, shown=f"{account}-key", way_out="another account's name")
-        identity, credentials = self.credentials(name)
-        shown = own.name or f"{name}-xcom"
+        for worker in self.identities():
+            yield from self._claims_of(name, worker)
+
+    def _claims_of(self, name: str, worker: Worker) -> Iterator[Claim]:
+        """An identity, its credentials and its roles."""
+        own, storage, account, place = self.identities()[worker], self.storage, self.account(name), setting(worker)
+        identity, credentials = self.credentials(name, worker)
+        shown = self.identity_name(name, worker)
         if not own.existing:
-            yield Claim(what=identity, setting="identity.name", shown=shown)
+            yield Claim(what=identity, setting=f"{place}.name", shown=shown)
         for credential, token in credentials:
             hint = "identity.federate: false in one of the two, an identity of its own, or another namespace or prefix"
             for kind, key_ in (("credential's name", (credential.lower(),)), ("credential", token)):
                 said = f"{token[-1]} for {shown}"
-                yield grant(kind, *identity.name, *key_, setting="identity.federate", shown=said, way_out=hint)
+                yield grant(kind, *identity.name, *key_, setting=f"{place}.federate", shown=said, way_out=hint)
         if own.granted:
             scope = (self.environment, account) if storage.role_scope == "account" else self.storage_is(name).name
             hint = "identity.grant_storage: false in one of the two, or an identity of its own"
             said = f"{shown} on {'/'.join(scope[1:])}"
-            yield grant("role", *identity.name, *scope, setting="identity.grant_storage", shown=said, way_out=hint)
-
+            yield grant("role", *identity.name, *scope, setting=f"{place}.grant_storage", shown=said, way_out=hint)
         for each in own.roles:
             yield grant(
                 "role", *identity.name, each.role.lower(), each.scope.lower(),
-                setting="identity.roles", shown=f"{each.role} on {each.scope} for {shown}",
+                setting=f"{place}.roles", shown=f"{each.role} on {each.scope} for {shown}",
                 way_out="to name it in one of the two, or an identity of its own",
             )  # fmt: skip
 
@@ -442,26 +474,23 @@ class AzureDeployment(Deployment):
         yield from super().contradictions()
         yield from self._other_environments()
         yield from self._not_there_yet()
-        yield from self._roles_are_others()
-        if self.identity.grant_storage is False and not (self.identity.existing or self.storage.existing):
-            yield Refused(
-                "only with an existing identity or existing storage: nobody else knows these to grant it",
-                got=False,
-                hint="true",
-                field="identity.grant_storage",
-            )
-        yield from self._unknown_credentials()
-        if self.identity.federate:
-            try:
-                rules.credential_count(len(self.agent.subjects()), len(self.clusters))
-            except Refused as error:
-                yield Refused(error.rule, got=error.got, hint=error.hint, field="identity")
+        trusted = self.trusted()
+        for worker, own in self.identities().items():
+            place = setting(worker)
+            yield from self._roles_are_others(own, place)
+            if own.grant_storage is False and not (own.existing or self.storage.existing):
+                yield Refused(
+                    "only with an existing identity or existing storage: nobody else knows these to grant it",
+                    got=False,
+                    hint="true",
+                    field=f"{place}.grant_storage",
+                )
+            yield from self._unknown_credentials(own, place, trusted[worker])
 
-    def _unknown_credentials(self) -> Iterator[Refused]:
-        """Names for credentials that are not created here, or that two would have."""
-        given, field = self.identity.credential_names, "identity.credential_names"
-        subjects = self.agent.subjects() if self.identity.federate else ()
-        accounts = [subject.split(":", 2)[2].replace(":", "/") for subject in subjects]
+    def _unknown_credentials(self, own: AzureUserIdentity, place: str, subjects: tuple[str, ...]) -> Iterator[Refused]:
+        """Names for credentials that are not created here, or that two would have; more than an identity holds."""
+        given, field = own.credential_names, f"{place}.credential_names"
+        accounts = [subject.split(":", 2)[2].replace(":", "/") for subject in subjects if own.federate]
         for account in given:
             if account not in accounts:
                 near = difflib.get_close_matches(account, accounts, n=1)
@@ -469,20 +498,25 @@ class AzureDeployment(Deployment):
                 yield Refused(rule, got=account, hint=near[0] if near else None, field=field)
         if len({name.lower() for name in given.values()}) < len(given):
             yield Refused("must differ", got=list(given.values()), field=field)
+        if own.federate:
+            try:
+                rules.credential_count(len(subjects), len(self.clusters))
+            except Refused as error:
+                yield Refused(error.rule, got=error.got, hint=error.hint, field=place)
 
-    def _roles_are_others(self) -> Iterator[Refused]:
+    def _roles_are_others(self, identity: AzureUserIdentity, place: str) -> Iterator[Refused]:
         """Azure refuses the same role on the same a second time, and what is of this file is not there yet."""
         own = self.storage
         group = (own.resource_group or self.resource_group.name) if own.existing else self.resource_group.name
         front = f"/subscriptions/{self.subscription_id}/resourceGroups/{group}/providers/Microsoft.Storage"
         of_container = "" if own.role_scope == "account" else f"/blobServices/default/containers/{own.container}"
         scope = f"{front}/storageAccounts/{own.account}{of_container}"
-        for position, each in enumerate(self.identity.roles):
+        for position, each in enumerate(identity.roles):
             if (each.role.lower(), each.scope.lower()) == (rules.STORAGE_ROLE.lower(), scope.lower()):
                 yield Refused(
                     "is what the identity gets for the XComs: Azure refuses the same role a second time; remove it",
                     got=f"{each.role} on {each.scope}",
-                    field=f"identity.roles[{position}]",
+                    field=f"{place}.roles[{position}]",
                 )
 
     def _other_environments(self) -> Iterator[Refused]:
@@ -520,8 +554,9 @@ class AzureDeployment(Deployment):
         groups = {f"{field}.resource_group": cluster.resource_group for field, cluster in self._named_clusters()}
         if self.storage.existing:
             groups["storage.resource_group"] = self.storage.resource_group or made
-        if self.identity.existing:
-            groups["identity.resource_group"] = self.identity.resource_group or made
+        for worker, own in self.identities().items():
+            if own.existing:
+                groups[f"{setting(worker)}.resource_group"] = own.resource_group or made
         found = [(field, group) for field, group in groups.items() if group and group.lower() == made.lower()]
         here = (self.subscription_id.lower(), made.lower())
         found += [(field, id_) for field, id_ in self._resource_ids() if places.group_of(id_) == here]
@@ -566,4 +601,12 @@ class AzureDeployment(Deployment):
         account = self.account(name) if name else self.storage.account
         for source in self.agent.sources():
             vendor_values.check_connection(source, variable, account)
+        return self
+
+    @model_validator(mode="after")
+    def _names_by_default_fit(self, info: ValidationInfo) -> Self:
+        if name := (info.context or {}).get("name"):
+            unnamed = [worker for worker, own in self.identities().items() if own.name is None]
+            given = {worker: self.identity_name(name, worker) for worker in unnamed}
+            default_names_fit(rules.identity, "name", "an identity's name", given)
         return self

@@ -1,5 +1,6 @@
 """What deployments of every cloud have in common."""
 
+import difflib
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from astro_xcom.settings.claims import Claim, Identity
 from astro_xcom.settings.state import Backend, LocalState, State
 from astro_xcom.settings.terraform import TerraformSettings
 from astro_xcom.settings.xcom import STATE_STORE_CHART, StateStoreSettings, XComSettings, check_state_store
+from astro_xcom.workers import Worker, setting
 from astro_xcom.xcom import XCOM_VARIABLES, Cloud
 
 SHORT_RETENTION_DAYS = 14
@@ -114,6 +116,15 @@ class Deployment(Settings):
         """Every cluster whose service accounts are trusted."""
         return (self.cluster,)
 
+    @property
+    def workers(self) -> Mapping[str, Settings]:
+        """The workers with an identity of their own, and what is said of it."""
+        return {}
+
+    def trusted(self) -> dict[Worker, tuple[str, ...]]:
+        """The subjects that are trusted with each identity, that of all others first."""
+        return self.agent.subjects_of(self.workers)
+
     def cluster_is(self, cluster: Cluster) -> list[Identity]:
         """What a cluster is to its cloud: everything that is said of it."""
         return []
@@ -137,10 +148,10 @@ class Deployment(Settings):
             *(("agent.values", "Kubernetes account", each, "agent.resource_name_prefix") for each in created),
         ]
         for cluster in [*self.cluster_is(self.cluster), *self.cluster.reached()]:
-            for setting, kind, called, within in own:
+            for place, kind, called, within in own:
                 yield Claim(
                     what=Identity(kind, (agent.namespace, called, cluster.kind, *cluster.name), cluster.scope),
-                    setting=setting,
+                    setting=place,
                     shown=f"{called} in {agent.namespace} of {' '.join(part for part in cluster.name if part)}",
                     way_out="a name of its own"
                     if cluster.scope is not None
@@ -198,6 +209,32 @@ class Deployment(Settings):
                 "names a folder twice", got=twice[0], field=f"storage.{'shared' if shared else 'former'}_paths"
             )
         yield from self._clusters_differ()
+        yield from self._workers_fit()
+
+    def _workers_fit(self) -> Iterator[Refused]:
+        """Each identity of a worker is of a worker that is there, and of its service account alone."""
+        accounts = self.agent.service_accounts()
+        there = list(dict.fromkeys(account.of for account in accounts if account.of))
+        for worker in self.workers:
+            near = difflib.get_close_matches(worker, there, n=1)
+            own = next((account.name for account in accounts if account.of == worker), None)
+            names = [account.of or account.component for account in accounts if account.name == own]
+            others = [name for name in names if name != worker]
+            if own is None:
+                yield Refused(
+                    f"is no worker of the agent's values, which have {', '.join(there) or 'none'}: remove it here too, "
+                    "or keep it there",
+                    got=worker,
+                    hint=near[0] if near else None,
+                    field=setting(worker),
+                )
+            elif others:
+                yield Refused(
+                    f"shares the service account {own} with {' and '.join(others)}: a service account has one identity",
+                    got=worker,
+                    hint="workers[].serviceAccount.name, an account of its own",
+                    field=setting(worker),
+                )
 
     def _clusters_differ(self) -> Iterator[Refused]:
         seen: list[Identity] = []

@@ -24,7 +24,7 @@ KINDS = {
     "greater_than_equal": "must be {ge} or more",
     "less_than_equal": "must be {le} or less",
 }
-NAMED_BY = ("bucket", "account", "name", "path")
+NAMED_BY = ("bucket", "account", "name", "role_name", "service_account_id", "path")
 """What a mapping is called by, where its name alone was given."""
 
 Path = tuple[str | int, ...]
@@ -122,9 +122,13 @@ def _has(values: Any, path: Path) -> bool:
 
 
 def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel]:
+    is_key = False
     for part in path:
-        if isinstance(part, str):
-            model = next(_models_in(model.model_fields[part].annotation))
+        if isinstance(part, str) and not is_key:
+            annotation = model.model_fields[part].annotation
+            model, is_key = next(_models_in(annotation)), typing.get_origin(annotation) is dict
+        else:
+            is_key = False
     return model
 
 

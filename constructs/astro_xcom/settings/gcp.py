@@ -1,6 +1,6 @@
 """A deployment on Google Cloud."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, cast
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
@@ -14,6 +14,8 @@ from astro_xcom.settings.claims import Claim, Identity, grant
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage, check_force_destroy
 from astro_xcom.settings.permissions import GcpRole
 from astro_xcom.settings.state import Backend, GcsState
+from astro_xcom.settings.workers import default_names_fit
+from astro_xcom.workers import Worker, default_name, setting, with_others
 
 ProjectId = Annotated[str, AfterValidator(rules.project_id)]
 
@@ -29,6 +31,10 @@ OF_A_MADE_BUCKET = (
     "soft_delete_days",
     "access_log_bucket",
 )
+
+
+# What there is none of with direct grants.
+OF_A_SERVICE_ACCOUNT = ("service_account_id", "existing_service_account")
 
 
 class GkeCluster(Cluster):
@@ -177,11 +183,11 @@ class GcpStorage(Storage):
         rules.key_fits_location(self.kms_key_name, location)
 
 
-class GcpIdentity(Settings):
-    """The service account, made or existing."""
+class GcpServiceAccount(Settings):
+    """A service account, made or existing."""
 
     service_account_id: Annotated[str, AfterValidator(rules.service_account_id)] | None = None
-    """Default: `<deployment>-xcom`."""
+    """Default: `<deployment>-xcom`; of a worker `<deployment>-xcom-<worker>`."""
     existing_service_account: Annotated[str, AfterValidator(rules.service_account_email)] | None = None
     """E-mail of a service account that is there already; it gets members, and nothing else about it is changed."""
     federate: Flag = True
@@ -192,19 +198,8 @@ class GcpIdentity(Settings):
     false: the bucket's owner, or another deployment of the same account and bucket, grants them. Only with an existing
     account or an existing bucket.
     """
-    mechanism: Literal["service_account", "direct"] = "service_account"
-    """service_account: pods use a service account, by an annotation; direct: roles are granted to each Kubernetes
-    service account itself, with no service account and no annotation."""
     roles: tuple[GcpRole, ...] = ()
     """What the agents get beside their roles on the XComs: for the secrets backend, remote logs, tasks."""
-
-    def account_id(self, deployment: str) -> str:
-        """The id of the service account to make for the deployment of this name."""
-        return self.service_account_id or f"{deployment}-xcom"
-
-    def email(self, deployment: str, project: str) -> str:
-        """The e-mail of the service account of the deployment of this name, made in this project or existing."""
-        return self.existing_service_account or f"{self.account_id(deployment)}@{project}.iam.gserviceaccount.com"
 
     @field_validator("roles")
     @classmethod
@@ -214,13 +209,6 @@ class GcpIdentity(Settings):
 
     @together
     def _made_or_existing(self) -> Iterator[str | Refused]:
-        for field in ("service_account_id", "existing_service_account"):
-            if self.mechanism == "direct" and getattr(self, field):
-                yield Refused(
-                    "is not used with mechanism: direct, which has no service account: remove it",
-                    got=getattr(self, field),
-                    field=field,
-                )
         if self.existing_service_account and self.service_account_id:
             yield Refused(
                 "is there already: remove service_account_id",
@@ -234,6 +222,30 @@ class GcpIdentity(Settings):
                 hint="true",
                 field="federate",
             )
+
+
+class GcpIdentity(GcpServiceAccount):
+    """The service account, made or existing."""
+
+    mechanism: Literal["service_account", "direct"] = "service_account"
+    """service_account: pods use a service account, by an annotation; direct: roles are granted to each Kubernetes
+    service account itself, with no service account and no annotation."""
+    workers: dict[str, GcpServiceAccount] = Field(default_factory=dict)
+    """Worker of the agent's values -> a service account of its own in place of this one: the same access to XComs, and
+    its own roles. Its keys are those of `identity` but for `mechanism`; with mechanism: direct only `roles`, which its
+    Kubernetes service account gets in place of those here."""
+
+    @together
+    def _direct_has_no_service_account(self) -> Iterator[str | Refused]:
+        for worker, own in with_others(self, self.workers).items() if self.mechanism == "direct" else ():
+            place = "" if worker is None else f"workers.{worker}."
+            for field in OF_A_SERVICE_ACCOUNT if worker is None else (*OF_A_SERVICE_ACCOUNT, "grant_storage"):
+                if field in own.model_fields_set and getattr(own, field) is not None:
+                    yield Refused(
+                        "is not used with mechanism: direct, which has no service account: remove it",
+                        got=getattr(own, field),
+                        field=f"{place}{field}",
+                    )
 
 
 class GcpDeployment(Deployment):
@@ -257,6 +269,24 @@ class GcpDeployment(Deployment):
         """Every cluster whose service accounts are trusted."""
         return (self.cluster, *self.trusted_clusters)
 
+    @property
+    def workers(self) -> Mapping[str, GcpServiceAccount]:
+        """The workers with a service account, or with roles, of their own."""
+        return self.identity.workers
+
+    def identities(self) -> dict[Worker, GcpServiceAccount]:
+        """The service account of all others, and that of each worker that has its own."""
+        return with_others(self.identity, self.workers)
+
+    def account_id(self, name: str, worker: Worker = None) -> str:
+        """The id of a service account to make for the deployment `name`."""
+        return self.identities()[worker].service_account_id or default_name(name, worker)
+
+    def email(self, name: str, worker: Worker = None) -> str:
+        """The e-mail of a service account of the deployment `name`, made or existing."""
+        existing = self.identities()[worker].existing_service_account
+        return existing or rules.email_of(self.account_id(name, worker), self.project)
+
     def cluster_is(self, cluster: Cluster) -> list[Identity]:
         """What a cluster is to Google Cloud: project, location and name; where nothing is looked up, its pool."""
         gke = cast(GkeCluster, cluster)
@@ -275,35 +305,11 @@ class GcpDeployment(Deployment):
     def claims(self, name: str) -> Iterator[Claim]:
         """What the deployment `name` makes and grants, names by default included, and no other may too."""
         yield from super().claims(name)
-        storage, identity = self.storage, self.identity
-        email = identity.email(name, self.project)
+        storage = self.storage
         if not storage.existing:
             yield Claim(what=self.storage_is(name), setting="storage.bucket", shown=storage.bucket)
-        direct = identity.mechanism == "direct"
-        if not identity.existing_service_account and not direct:
-            what = Identity("service account", (email,))
-            yield Claim(what=what, setting="identity.service_account_id", shown=email)
-        if identity.federate and not direct:
-            hint = "identity.federate: false in one of the two, or another namespace or resource_name_prefix"
-            for pool in dict.fromkeys(cluster.pool(self.project) for cluster in self.clusters):
-                for subject in self.agent.subjects():
-                    said = f"{subject} of {pool} for {email}"
-                    yield grant(
-                        "member", email, pool, subject, setting="identity.federate", shown=said, way_out=hint
-                    )  # fmt: skip
-        pools = dict.fromkeys(cluster.pool(self.project) for cluster in self.clusters)
-        principals = [f"{subject} of {pool}" for pool in pools for subject in self.agent.subjects()]
-        for holder in principals if direct else [email]:
-            if identity.grant_storage:
-                hint = "identity.grant_storage: false in one of the two, or a service account of its own"
-                said = f"{holder} on {storage.bucket}"
-                setting = "identity.grant_storage"
-                yield grant("bucket", holder, storage.bucket, setting=setting, shown=said, way_out=hint)
-            for each in identity.roles:
-                hint = "to name it in one of the two, or a service account of its own"
-                said = f"{each.role} on {each.scope} for {holder}"
-                name_ = (holder, each.role, each.scope)
-                yield grant("role", *name_, setting="identity.roles", shown=said, way_out=hint)
+        for worker in self.identities():
+            yield from self._claims_of(name, worker)
         if storage.kms_key_name and storage.grant_kms_key:
             hint = "storage.grant_kms_key: false in one of the two, or a key of its own"
             key, setting = storage.kms_key_name, "storage.kms_key_name"
@@ -313,23 +319,55 @@ class GcpDeployment(Deployment):
             setting = "storage.former_kms_key_names"
             yield grant("former key", key, self.project, setting=setting, shown=key, way_out=hint)
 
+    def _claims_of(self, name: str, worker: Worker) -> Iterator[Claim]:
+        """An identity, who may use it, and its roles."""
+        own, bucket, place = self.identities()[worker], self.storage.bucket, setting(worker)
+        email, direct, subjects = self.email(name, worker), self.identity.mechanism == "direct", self.trusted()[worker]
+        pools = list(dict.fromkeys(cluster.pool(self.project) for cluster in self.clusters))
+        if not own.existing_service_account and not direct:
+            what = Identity("service account", (email,))
+            yield Claim(what=what, setting=f"{place}.service_account_id", shown=email)
+        if own.federate and not direct:
+            hint = "identity.federate: false in one of the two, or another namespace or resource_name_prefix"
+            for pool in pools:
+                for subject in subjects:
+                    said = f"{subject} of {pool} for {email}"
+                    yield grant(
+                        "member", email, pool, subject, setting=f"{place}.federate", shown=said, way_out=hint
+                    )  # fmt: skip
+        principals = [f"{subject} of {pool}" for pool in pools for subject in subjects]
+        granted = self.identity.grant_storage if direct else own.grant_storage
+        for holder in principals if direct else [email]:
+            if granted:
+                hint = "identity.grant_storage: false in one of the two, or a service account of its own"
+                said = f"{holder} on {bucket}"
+                where = f"{place}.grant_storage"
+                yield grant("bucket", holder, bucket, setting=where, shown=said, way_out=hint)
+            for each in own.roles:
+                hint = "to name it in one of the two, or a service account of its own"
+                said = f"{each.role} on {each.scope} for {holder}"
+                name_ = (holder, each.role, each.scope)
+                yield grant("role", *name_, setting=f"{place}.roles", shown=said, way_out=hint)
+
     def contradictions(self) -> Iterator[Refused]:
         """Settings that are right each alone, and not together."""
         yield from super().contradictions()
-        if not self.identity.grant_storage and not (self.identity.existing_service_account or self.storage.existing):
-            yield Refused(
-                "only with an existing service account or an existing bucket: nobody else knows these to grant it",
-                got=False,
-                hint="true",
-                field="identity.grant_storage",
-            )
-        for position, each in enumerate(self.identity.roles):
-            if each.role in rules.STORAGE_ROLES.values() and each.scope == f"projects/_/buckets/{self.storage.bucket}":
+        for worker, own in self.identities().items():
+            if not own.grant_storage and not (own.existing_service_account or self.storage.existing):
                 yield Refused(
-                    "is what agents get for the XComs: remove it, or destroying one of the two takes both",
-                    got=f"{each.role} on {each.scope}",
-                    field=f"identity.roles[{position}]",
+                    "only with an existing service account or an existing bucket: nobody else knows these to grant it",
+                    got=False,
+                    hint="true",
+                    field=f"{setting(worker)}.grant_storage",
                 )
+            on_the_bucket = f"projects/_/buckets/{self.storage.bucket}"
+            for position, each in enumerate(own.roles):
+                if each.role in rules.STORAGE_ROLES.values() and each.scope == on_the_bucket:
+                    yield Refused(
+                        "is what agents get for the XComs: remove it, or destroying one of the two takes both",
+                        got=f"{each.role} on {each.scope}",
+                        field=f"{setting(worker)}.roles[{position}]",
+                    )
         numbers: dict[str, str] = {}
         for position, cluster in enumerate(self.clusters):
             number, pool = cluster.project_number, cluster.pool(self.project)
@@ -371,8 +409,9 @@ class GcpDeployment(Deployment):
                 "read of an XCom fails; without connection_id the pods' own identity is used"
             )
         found += [
-            f"identity.roles: {each.role} is on all of the project {each.scope.removeprefix('projects/')}"
-            for each in self.identity.roles
+            f"{setting(worker)}.roles: {each.role} is on all of the project {each.scope.removeprefix('projects/')}"
+            for worker, own in self.identities().items()
+            for each in own.roles
             if each.scope.count("/") == 1
         ]
         return found
@@ -385,16 +424,12 @@ class GcpDeployment(Deployment):
 
     @model_validator(mode="after")
     def _account_id_fits(self, info: ValidationInfo) -> Self:
-        name = (info.context or {}).get("name")
-        if name is None or self.identity.existing_service_account or self.identity.mechanism == "direct":
-            return self
-        try:
-            rules.service_account_id(self.identity.account_id(name))
-        except Refused as error:
-            raise Refused(
-                f"is required, since the default cannot be a service account's id: it {error.rule}",
-                got=error.got,
-                hint=error.hint,
-                field="identity.service_account_id",
-            ) from None
+        if (name := (info.context or {}).get("name")) and self.identity.mechanism != "direct":
+            unnamed = [
+                worker
+                for worker, own in self.identities().items()
+                if not (own.existing_service_account or own.service_account_id)
+            ]
+            given = {worker: default_name(name, worker) for worker in unnamed}
+            default_names_fit(rules.service_account_id, "service_account_id", "a service account's id", given)
         return self
