@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from astro_xcom.cli import app as cli
 from astro_xcom.deployments import read_deployments
 from astro_xcom.refusal import Refused
-from astro_xcom.report import Document, Report, check, read_state
+from astro_xcom.report import Document, Report, WorkerReport, check, read_state
 from astro_xcom.report.terraform import Known, planned
 from astro_xcom.synthesis import synthesized
 from support import EXAMPLE, GOLDEN, Applied, Body
@@ -26,6 +26,8 @@ FILES = {
     for file in [EXAMPLE / "deployments.yaml", *sorted(GOLDEN.glob("*/deployments.yaml"))]
     for name in yaml.safe_load(file.read_text())["deployments"]
 }
+ONE_IDENTITY = [name for name in FILES if not name.endswith("-workers")]
+"""The others are in test_workers.py."""
 UNKNOWN = "(known after apply"
 GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/other/providers"
 SUBNET = f"{GROUP}/Microsoft.Network/virtualNetworks/data/subnets/agents"
@@ -116,7 +118,8 @@ def test_the_facts_of_outputs_and_values_are_those_of_the_golden(name: str, repo
     report, body = reports[name], golden(name)
     output = {key: entry["value"] for key, entry in body["output"].items()}
     (values,) = [local for key, local in body["locals"].items() if key.startswith("agent-values")]
-    assert [account.subject for account in report.service_accounts] == output["trusted_subjects"]
+    own = [subject for told in output.get("worker_identities", {}).values() for subject in told["trusted_subjects"]]
+    assert [account.subject for account in report.service_accounts] == [*output["trusted_subjects"], *own]
     assert report.xcom.path == output["xcom_path"]
     assert (report.state_store.path if report.state_store else None) == output.get("state_store_path")
     environment = report.environment["commonEnv"]
@@ -139,7 +142,7 @@ def test_what_the_pods_get_is_whole_before_the_first_apply(name: str, reports: d
     assert reports[name].annotations == values["annotations"]
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("aws")])
+@pytest.mark.parametrize("name", [name for name in ONE_IDENTITY if name.startswith("aws")])
 def test_permissions_and_trust_on_aws_are_those_of_the_golden(name: str, reports: dict[str, Report]) -> None:
     documents = golden(name)["data"]["aws_iam_policy_document"]
     (access,) = [document for key, document in documents.items() if "access" in key]
@@ -284,7 +287,7 @@ def test_a_role_that_one_principal_lacks_is_shown_for_the_others(reports: dict[s
     assert len(lacking) == 9
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("gcp") and name != "gcp-direct"])
+@pytest.mark.parametrize("name", [name for name in ONE_IDENTITY if name.startswith("gcp") and name != "gcp-direct"])
 def test_members_and_roles_on_google_cloud_are_those_of_the_golden(name: str, reports: dict[str, Report]) -> None:
     resources, report = golden(name)["resource"], reports[name]
     members = [each["member"] for each in resources.get("google_service_account_iam_member", {}).values()]
@@ -530,12 +533,14 @@ def test_text_fits_80_columns_and_never_cuts_what_people_copy(
     code, out, _ = run(name, "--file", FILES[name])
     report = reports[name]
     assert code == 0
+    identities: list[Report | WorkerReport] = [report, *report.workers.values()]
     whole = [
         *(account.subject for account in report.service_accounts),
         *(text for account in report.service_accounts for each in account.trusted_through for text in each.values()),
-        *(text for permission in report.permissions for text in (*permission.allowed, *permission.on)),
+        *(text for of in identities for permission in of.permissions for text in (*permission.allowed, *permission.on)),
         *(text for need in report.needs for text in (need.named, *need.by)),
-        *report.identity.values(),
+        *(text for of in identities for text in of.identity.values()),
+        *(text for account in report.service_accounts for text in account.annotations.values()),
         *report.storage.values(),
         *report.environment["commonEnv"].values(),
         *report.annotations.values(),

@@ -47,7 +47,7 @@ def test_what_is_applied_says_so(name: str) -> None:
     for section in found.sections:
         for fact in section.facts:
             told = section.title != "Residency and copies" or fact.what not in NOT_TOLD
-            told = told and not fact.what.endswith("created by") and fact.what != "must be granted by others"
+            told = told and not fact.what.endswith("created by") and not fact.what.endswith("must be granted by others")
             assert fact.source == ("applied" if told else "planned"), fact
     if name != "aws-maximal":  # of whose clusters the made-up state tells no region
         assert found.differences == ()

@@ -60,7 +60,7 @@ def changed(values: Yaml, changes: Yaml) -> Yaml:
             within = within.setdefault(key, {})
         within[last] = copy.deepcopy(value)
     workers = values["agent"].get("values", {}).get("workers")
-    if workers in WORKERS:
+    if isinstance(workers, str):
         values["agent"]["values"]["workers"] = [{"name": f"w{number}"} for number in range(WORKERS[workers])]
     return values
 

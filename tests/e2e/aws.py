@@ -25,6 +25,14 @@ from support import Run
 
 
 @dataclass
+class Role:
+    """Who may become it, and what it may do with storage."""
+
+    trust: list[iam.Statement]
+    policy: list[iam.Statement]
+
+
+@dataclass
 class Account:
     """What an applied stack made of an AWS account. Tests change it to see that it matters."""
 
@@ -34,8 +42,8 @@ class Account:
     issuer: str
     """Of the cluster that the pods run in. Tests put them into another one of the trusted."""
     issuers: list[str]
-    trust: list[iam.Statement]
-    role_policy: list[iam.Statement]
+    roles: dict[str, "Role"]
+    """ARN -> role: that of `role_arn`, and those of workers that have their own."""
     bucket_policy: list[iam.Statement]
     kms_key: str | None
     owner: str
@@ -54,23 +62,36 @@ class Account:
         """Take everything from the applied state."""
         (encryption,) = run.one("aws_s3_bucket_server_side_encryption_configuration")["rule"]
         key = encryption["apply_server_side_encryption_by_default"][0]
-        region, role = run.one("aws_s3_bucket")["region"], run.one("aws_iam_role")
+        region = run.one("aws_s3_bucket")["region"]
         issuers = [cluster["identity"][0]["oidc"][0]["issuer"] for cluster in run.data("aws_eks_cluster")]
-        # That of other permissions is beside XComs, which must not need it.
-        (grant,) = (each for each in run.resources("aws_iam_role_policy") if each["name"].startswith("storage-"))
+        # Those of other permissions are beside XComs, which must not need them.
+        grants = [each for each in run.resources("aws_iam_role_policy") if each["name"].startswith("storage-")]
+        of_roles = {grant["role"]: iam.statements(grant["policy"]) for grant in grants}
         return cls(
             bucket=run.one("aws_s3_bucket")["bucket"],
             region=region,
-            role_arn=role["arn"],
+            role_arn=run.output("role_arn"),
             issuer=issuers[0],
             issuers=issuers,
-            trust=iam.statements(role["assume_role_policy"]),
-            role_policy=iam.statements(grant["policy"]),
+            roles={
+                role["arn"]: Role(iam.statements(role["assume_role_policy"]), of_roles[role["name"]])
+                for role in run.resources("aws_iam_role")
+            },
             bucket_policy=iam.statements(run.one("aws_s3_bucket_policy")["policy"]),
             kms_key=key["kms_master_key_id"] if key["sse_algorithm"] == "aws:kms" else None,
-            owner=role["arn"].split(":")[4],
+            owner=run.output("role_arn").split(":")[4],
             uses_the_key=f"s3.{region}.amazonaws.com",
         )
+
+    @property
+    def trust(self) -> list[iam.Statement]:
+        """Of the role of all workers that have none of their own."""
+        return self.roles[self.role_arn].trust
+
+    @property
+    def role_policy(self) -> list[iam.Statement]:
+        """What that role may do."""
+        return self.roles[self.role_arn].policy
 
     def take_away(self, action: str) -> None:
         """Grant everything but one action."""
@@ -122,8 +143,9 @@ class Account:
             return _refused(400, "InvalidIdentityToken", str(error))
         (audience,) = claims["aud"]
         provider = f"{self.role_arn.partition(':role/')[0]}:oidc-provider/{self.issuer.removeprefix('https://')}"
-        trusted = iam.may_assume(self.trust, provider=provider, claims={"aud": audience, "sub": claims["sub"]})
-        if form["RoleArn"] != self.role_arn or not trusted:
+        role = self.roles.get(form["RoleArn"])
+        token = {"aud": audience, "sub": claims["sub"]}
+        if role is None or not iam.may_assume(role.trust, provider=provider, claims=token):
             return _refused(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
         answer = forward(request)
         found = re.search(rb"<AccessKeyId>(\w+)</AccessKeyId>", answer.body)
@@ -133,40 +155,41 @@ class Account:
 
     def _storage(self, request: Request, forward: Forward) -> Answer:
         credential = re.search(r"Credential=(\w+)/", request.headers.get("authorization", ""))
-        if not credential or self.sessions.get(credential[1]) != self.role_arn:
+        role = self.roles.get(self.sessions.get(credential[1], "")) if credential else None
+        if role is None:
             return _refused(403, "AccessDenied", "Access Denied (no session of the role)")
         bucket, _, key = request.path.lstrip("/").partition("/")
         needed = _permissions(request, f"{self.bucket_arn.rpartition(':::')[0]}:::{bucket}", key)
         if self.kms_key and needed[0][0] == "s3:PutObject":
             needed.append(("kms:GenerateDataKey", self.kms_key))
-        if denied := self._denied(needed, request):
+        if denied := self._denied(needed, request, role):
             return (
                 _keys_refused(request, denied) if "delete" in request.query else _refused(403, "AccessDenied", denied)
             )
         answer = forward(request)
-        if answer.status == 404 and key and not self._allowed("s3:ListBucket", self.bucket_arn, request):
+        if answer.status == 404 and key and not self._allowed("s3:ListBucket", self.bucket_arn, request, role):
             return _refused(403, "AccessDenied", "who may not list may not know that a key is missing")
         if self.kms_key and answer.status < 400 and request.method == "GET" and key:
-            denied = self._denied([("kms:Decrypt", self.kms_key)], request)
+            denied = self._denied([("kms:Decrypt", self.kms_key)], request, role)
             return _refused(403, "AccessDenied", denied) if denied else answer
         return answer
 
-    def _denied(self, needed: list[tuple[str, str]], request: Request) -> str:
+    def _denied(self, needed: list[tuple[str, str]], request: Request, role: "Role") -> str:
         for action, resource in needed:
-            if not self._allowed(action, resource, request):
+            if not self._allowed(action, resource, request, role):
                 return f"not authorized to perform: {action} on resource: {resource}"
         return ""
 
-    def _allowed(self, action: str, resource: str, request: Request) -> bool:
+    def _allowed(self, action: str, resource: str, request: Request, role: "Role") -> bool:
         context = {"aws:SecureTransport": "true" if request.tls else "false"}
         if request.tls:
             context["s3:TlsVersion"] = request.tls.removeprefix("TLSv")
         if "prefix" in request.query:
             context["s3:prefix"] = request.query["prefix"]
         if resource == self.kms_key:
-            return iam.allowed(action, resource, {**context, "kms:ViaService": self.uses_the_key}, self.role_policy)
+            return iam.allowed(action, resource, {**context, "kms:ViaService": self.uses_the_key}, role.policy)
         context["aws:ResourceAccount"] = self.owner
-        return iam.allowed(action, resource, context, self.role_policy, self.bucket_policy)
+        return iam.allowed(action, resource, context, role.policy, self.bucket_policy)
 
 
 def _permissions(request: Request, bucket: str, key: str) -> list[tuple[str, str]]:

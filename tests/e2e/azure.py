@@ -49,8 +49,10 @@ ROLES = {
 
 @dataclass
 class Credential:
-    """A federated identity credential of the agents' identity: which tokens of a cluster may become its own."""
+    """A federated identity credential: which tokens of a cluster may become those of an identity."""
 
+    client: str
+    """Client id of the identity."""
     issuer: str
     subject: str
     audience: str
@@ -76,6 +78,8 @@ class Subscription:
     client_id: str
     principal: str
     """Of the agents' identity, as is the client id: Azure has it twice, for tokens and for roles."""
+    principals: dict[str, str]
+    """Client id -> principal: that identity, and those of workers that have their own."""
     credentials: list[Credential]
     assignments: list[Assignment]
     issuer: str
@@ -93,8 +97,9 @@ class Subscription:
     def of(cls, run: Run) -> "Subscription":
         """Take everything from the applied state."""
         federated = [*run.resources("azurerm_federated_identity_credential")]
-        (identity,) = {credential["parent_id"] for credential in federated}
-        (applied,) = (found for found in run.resources("azurerm_user_assigned_identity") if found["id"] == identity)
+        owners = {credential["parent_id"] for credential in federated}
+        made = {each["id"]: each for each in run.resources("azurerm_user_assigned_identity") if each["id"] in owners}
+        (applied,) = (each for each in made.values() if each["client_id"] == run.output("client_id"))
         issuers = [cluster["oidc_issuer_url"] for cluster in run.data("azurerm_kubernetes_cluster")]
         return cls(
             account=run.one("azurerm_storage_account")["id"],
@@ -102,14 +107,20 @@ class Subscription:
             tenant=applied["tenant_id"],
             client_id=applied["client_id"],
             principal=applied["principal_id"],
+            principals={each["client_id"]: each["principal_id"] for each in made.values()},
             credentials=[
-                Credential(issuer=made["issuer"], subject=made["subject"], audience=audience)
-                for made in federated
-                for audience in made["audience"]
+                Credential(
+                    client=made[each["parent_id"]]["client_id"],
+                    issuer=each["issuer"],
+                    subject=each["subject"],
+                    audience=audience,
+                )
+                for each in federated
+                for audience in each["audience"]
             ],
             assignments=[
-                Assignment(role=made["role_definition_name"], scope=made["scope"], principal=made["principal_id"])
-                for made in run.resources("azurerm_role_assignment")
+                Assignment(role=each["role_definition_name"], scope=each["scope"], principal=each["principal_id"])
+                for each in run.resources("azurerm_role_assignment")
             ],
             issuer=issuers[0],
             issuers=issuers,
@@ -172,7 +183,7 @@ class Subscription:
             "aud": form["scope"].removesuffix("/.default"),
             "tid": tenant,
             "appid": client,
-            "oid": self.principal,
+            "oid": self.principals[client],
             "iat": now,
             "nbf": now,
             "exp": now + 3600,
@@ -184,9 +195,9 @@ class Subscription:
         """The first reason against an exchange, with Entra's code for it."""
         if tenant != self.tenant:
             return f"AADSTS90002: no tenant '{tenant}'"
-        if client != self.client_id:
+        if client not in self.principals:
             return f"AADSTS700016: no application '{client}'"
-        matching = self.credentials
+        matching = [credential for credential in self.credentials if credential.client == client]
         for code, claim, values in (
             ("AADSTS700211", "issuer", [claims["iss"]]),
             ("AADSTS700213", "subject", [claims["sub"]]),

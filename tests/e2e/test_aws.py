@@ -117,6 +117,19 @@ def test_without_the_annotation_an_agent_is_nobody(aws: Aws) -> None:
         aws.check()
 
 
+def test_a_worker_with_a_role_of_its_own_shares_xcoms_with_the_others(open_aws: OpenAws) -> None:
+    with open_aws("aws-workers") as world:
+        others, finance = (world.pods[f"prod-worker-{name}"] for name in ("default-worker", "finance"))
+        world.pods = {"finance": finance, "others": others}
+        world.check()
+        assert len(set(world.account.sessions.values())) == 2
+        mark = "eks.amazonaws.com/role-arn"
+        world.pods["finance"] = replace(finance, service_account_annotations=others.service_account_annotations)
+        with pytest.raises(Broken, match="sts:AssumeRoleWithWebIdentity"):
+            world.check()
+        assert others.service_account_annotations[mark] != finance.service_account_annotations[mark]
+
+
 def test_the_bucket_refuses_plain_http(open_aws: OpenAws) -> None:
     with open_aws("aws-example", tls=False) as world, pytest.raises(Broken, match="PermissionError: Forbidden"):
         world.check()

@@ -89,6 +89,16 @@ def test_the_other_actions_of_the_role_are_not_needed(azure: Azure) -> None:
     assert "GET /acmeastroxcom/xcom?restype=container 403" in azure.gate.requests  # asked for all the same
 
 
+def test_a_worker_with_an_identity_of_its_own_shares_xcoms_with_the_others(open_azure: OpenAzure) -> None:
+    with open_azure("azure-workers") as world:
+        others, finance = (world.pods[f"prod-worker-{name}"] for name in ("default-worker", "finance"))
+        world.pods = {"finance": finance, "others": others}
+        world.check()
+        world.pods["finance"] = replace(finance, service_account_annotations=others.service_account_annotations)
+        with pytest.raises(Broken, match="AADSTS700213"):
+            world.check()
+
+
 def test_without_compression_a_refused_upload_is_an_error(azure: Azure) -> None:
     azure.subscription.roles[ROLE].remove("containers/blobs/write")
     with pytest.raises(Broken, match=r"write of .*: RuntimeError: .*not authorized to perform containers/blobs/write"):
