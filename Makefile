@@ -111,7 +111,7 @@ e2e-aws e2e-azure e2e-gcp: $(AT).venv/.ready
 	@$(PYTEST) -m e2e tests/e2e/test_$(@:e2e-%=%).py
 
 test-cluster: $(AT).venv/.ready ##+ Run the tests with a real Kubernetes API server (builds it with Go, once: minutes; or KUBECONFIG)
-	@$(PYTEST) -m cluster -n 1 tests/cluster
+	@$(PYTEST) -m cluster -n 1 tests/cluster tests/e2e
 
 lint: $(AT).venv/.ready ##+ Check style and types
 	@pipenv run ruff format --check .

@@ -5,11 +5,13 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cdktf import Testing
 
+from cluster.control_plane import Cluster, ControlPlane, built, go
 from once import made_once
 from support import EXAMPLE, GOLDEN, PROJECT, TERRAFORM, Applied, synth_file
 
@@ -79,3 +81,25 @@ def readme_stacks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def applied(shared: Path, session_folder: Path) -> Applied:
     """Applies stacks with real Terraform core, each once per test session."""
     return Applied(shared, session_folder / "applied")
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A real API server with a controller manager, on this machine."""
+    if os.environ.get("KUBECONFIG"):
+        pytest.skip("needs a control plane of our own, to run pods as processes: without KUBECONFIG")
+    if go() is None:
+        missing("Go, to build a control plane, or a cluster by KUBECONFIG")
+    with ControlPlane(built(), tmp_path_factory.mktemp("cluster")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """The cluster: that of KUBECONFIG, or a control plane of our own."""
+    if given := os.environ.get("KUBECONFIG"):
+        if shutil.which("kubectl") is None:
+            missing("the kubectl command, for the cluster of KUBECONFIG")
+        return Cluster(Path(given), os.environ["PATH"])
+    own: ControlPlane = request.getfixturevalue("control_plane")
+    return own.cluster

@@ -2,8 +2,6 @@
 
 import json
 import shlex
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,6 @@ from test_probe import DEPLOYMENTS, probe_of
 pytestmark = pytest.mark.cluster
 
 WAIT_SECONDS = 60
-MAIN = "from astro_xcom.cli.app import main; main()"
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +42,6 @@ def prober(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cluster.as_account("astro", "prober", tmp_path_factory.mktemp("prober"))
 
 
-def make_accounts(cluster: Cluster, probe: Probe) -> None:
-    cluster.apply([
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": "astro"}}
-        for name in probe.accounts
-    ])  # fmt: skip
-
-
-def astro_xcom(cluster: Cluster, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-c", MAIN, *arguments]
-    return subprocess.run(command, env=cluster.environment(), capture_output=True, text=True, timeout=300)
-
-
 def pods(cluster: Cluster, probe: Probe) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = cluster.get("pods", "--namespace=astro", f"--selector=astro-xcom/probe={probe.name}")[
         "items"
@@ -69,7 +54,7 @@ def test_they_are_accepted_and_each_trusted_account_gets_one_pod(
     name: str, cluster: Cluster, prober: Path, stacks: dict[str, Path]
 ) -> None:
     probe = probe_of(name, stacks)
-    make_accounts(cluster, probe)
+    cluster.make_accounts(probe.subjects)
     text = to_yaml(manifests(probe))
     done = cluster.kubectl("apply", "--validate=strict", "--filename=-", given=text, kubeconfig=prober)
     assert done.returncode == 0, done.stderr
@@ -103,15 +88,15 @@ def test_who_applies_them_may_do_nothing_else(what: str, cluster: Cluster, probe
 
 def test_an_account_that_does_not_exist_is_named(cluster: Cluster, prober: Path) -> None:
     options = ["aws-example", "--file", str(EXAMPLE / "deployments.yaml"), "--minutes=0.1"]
-    made = astro_xcom(cluster, "probe", *options)
+    made = cluster.astro_xcom("probe", *options)
     assert made.returncode == 0, made.stderr
     for kind in ("worker-default-worker", "worker-heavy", "dag-processor", "triggerer", "sentinel"):
         cluster.kubectl("--namespace=astro", "delete", "serviceaccount", f"prod-aws-{kind}", "--ignore-not-found")
     assert cluster.kubectl("apply", "--filename=-", given=made.stdout, kubeconfig=prober).returncode == 0
-    told = astro_xcom(cluster, "probe", *options, "--kubectl", "--json")
+    told = cluster.astro_xcom("probe", *options, "--kubectl", "--json")
     assert told.returncode == 1
     problems = json.loads(told.stdout)["problems"]
     assert len(problems) == 5
     assert all("no report: the service account does not exist" in problem for problem in problems), problems
-    removed = astro_xcom(cluster, "probe", *options, "--delete")
+    removed = cluster.astro_xcom("probe", *options, "--delete")
     assert cluster.kubectl(*shlex.split(removed.stdout)[1:]).returncode == 0

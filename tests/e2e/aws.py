@@ -14,14 +14,16 @@ from urllib.request import Request as HttpRequest
 from urllib.request import urlopen
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
 from e2e import iam
 from e2e.agents import Airflow, Pod
 from e2e.certificates import Certificates
 from e2e.gate import Answer, Forward, Gate, Request
-from e2e.world import Deploy, World
+from e2e.tokens import Clock, Cluster, Invented, unverified, verified
+from e2e.world import Deploy, Given, World
 from support import Run
+
+TOKEN_FILE = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"
 
 
 @dataclass
@@ -39,8 +41,8 @@ class Account:
     bucket: str
     region: str
     role_arn: str
-    issuer: str
-    """Of the cluster that the pods run in. Tests put them into another one of the trusted."""
+    cluster: Cluster
+    """That the pods run in. Tests put them into another one of the trusted."""
     issuers: list[str]
     roles: dict[str, "Role"]
     """ARN -> role: that of `role_arn`, and those of workers that have their own."""
@@ -52,8 +54,7 @@ class Account:
     """The service through which the key is asked for."""
     audience: str = "sts.amazonaws.com"
     """Of the tokens that the webhook asks for."""
-    cluster_key: RSAPrivateKey = field(default_factory=lambda: generate_private_key(65537, 2048))
-    """Signs the tokens of the cluster's service accounts."""
+    clock: Clock = time.time
     sessions: dict[str, str] = field(default_factory=dict)
     """Access key -> role."""
 
@@ -71,7 +72,7 @@ class Account:
             bucket=run.one("aws_s3_bucket")["bucket"],
             region=region,
             role_arn=run.output("role_arn"),
-            issuer=issuers[0],
+            cluster=Invented(issuers[0]),
             issuers=issuers,
             roles={
                 role["arn"]: Role(iam.statements(role["assume_role_policy"]), of_roles[role["name"]])
@@ -102,26 +103,18 @@ class Account:
     def bucket_arn(self) -> str:
         return f"{self.role_arn.partition(':iam:')[0]}:s3:::{self.bucket}"
 
-    def webhook(self, pod: Pod, folder: Path) -> dict[str, str]:
+    def webhook(self, pod: Pod) -> Given:
         """What EKS puts into a pod whose service account names a role: the role, the region and a token file."""
         role = pod.service_account_annotations.get("eks.amazonaws.com/role-arn")
-        if role is None:
-            return {
-                "AWS_EC2_METADATA_DISABLED": "true"
-            }  # nothing is added; the rest spares a search for a metadata server
-        token = folder / f"{pod.service_account}.token"
-        token.write_text(self.token(pod.subject))
-        return {
+        if role is None:  # nothing is added; this spares a search for a metadata server
+            return Given({"AWS_EC2_METADATA_DISABLED": "true"})
+        env = {
             "AWS_ROLE_ARN": role,
-            "AWS_WEB_IDENTITY_TOKEN_FILE": str(token),
+            "AWS_WEB_IDENTITY_TOKEN_FILE": TOKEN_FILE,
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
         }
-
-    def token(self, subject: str) -> str:
-        """A service account's token, signed by the cluster."""
-        claims = {"iss": self.issuer, "aud": [self.audience], "sub": subject, "exp": int(time.time()) + 3600}
-        return jwt.encode(claims, self.cluster_key, algorithm="RS256")
+        return Given(env, self.audience, TOKEN_FILE)
 
     def decide(self, request: Request, forward: Forward) -> Answer:
         """What AWS would answer under this account's policies."""
@@ -131,18 +124,19 @@ class Account:
         return self._storage(request, forward)
 
     def _assume_role(self, request: Request, form: Mapping[str, str], forward: Forward) -> Answer:
+        token = form["WebIdentityToken"]
         try:
-            claims = jwt.decode(
-                form["WebIdentityToken"],
-                self.cluster_key.public_key(),
-                ["RS256"],
-                issuer=self.issuer,
-                options={"verify_aud": False},
-            )
+            issuer = unverified(token)["iss"]
+            if issuer != self.cluster.issuer:
+                missing = f"No OpenIDConnect provider found in your account for {issuer}"
+                return _refused(400, "InvalidIdentityToken", missing)
+            claims = verified(token, self.cluster, self.clock())
+        except jwt.ExpiredSignatureError as error:
+            return _refused(400, "ExpiredTokenException", str(error))
         except jwt.InvalidTokenError as error:
             return _refused(400, "InvalidIdentityToken", str(error))
         (audience,) = claims["aud"]
-        provider = f"{self.role_arn.partition(':role/')[0]}:oidc-provider/{self.issuer.removeprefix('https://')}"
+        provider = f"{self.role_arn.partition(':role/')[0]}:oidc-provider/{issuer.removeprefix('https://')}"
         role = self.roles.get(form["RoleArn"])
         token = {"aud": audience, "sub": claims["sub"]}
         if role is None or not iam.may_assume(role.trust, provider=provider, claims=token):
@@ -221,7 +215,7 @@ def _keys(body: bytes) -> list[str]:
 
 def _refused(status: int, code: str, message: str) -> Answer:
     text = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-    body = f"<ErrorResponse>{text}</ErrorResponse>" if code == "InvalidIdentityToken" or "sts:" in message else text
+    body = f"<ErrorResponse>{text}</ErrorResponse>" if status == 400 or "sts:" in message else text
     return Answer(status, body.encode(), {"Content-Type": "application/xml"})
 
 

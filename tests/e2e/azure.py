@@ -24,9 +24,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from e2e.agents import Airflow, Pod
 from e2e.certificates import Certificates
 from e2e.gate import Answer, Forward, Gate, Request
-from e2e.world import Deploy, World
+from e2e.tokens import Clock, Cluster, Invented, unverified, verified
+from e2e.world import Deploy, Given, World
 from support import Run
 
+TOKEN_FILE = "/var/run/secrets/azure/tokens/azure-identity-token"
 AUDIENCE = "api://AzureADTokenExchange"
 """Of the tokens that the webhook asks for, unless it was set up otherwise."""
 
@@ -82,14 +84,13 @@ class Subscription:
     """Client id -> principal: that identity, and those of workers that have their own."""
     credentials: list[Credential]
     assignments: list[Assignment]
-    issuer: str
-    """Of the cluster that the pods run in. Tests put them into another one of the trusted."""
+    cluster: Cluster
+    """That the pods run in. Tests put them into another one of the trusted."""
     issuers: list[str]
     audience: str = AUDIENCE
     """Of the tokens that the webhook of this cluster asks for."""
     roles: dict[str, set[str]] = field(default_factory=lambda: {name: {*actions} for name, actions in ROLES.items()})
-    cluster_key: RSAPrivateKey = field(default_factory=partial(generate_private_key, 65537, 2048))
-    """Signs the tokens of the cluster's service accounts."""
+    clock: Clock = time.time
     entra_key: RSAPrivateKey = field(default_factory=partial(generate_private_key, 65537, 2048))
     """Signs the tokens of the token endpoint."""
 
@@ -122,7 +123,7 @@ class Subscription:
                 Assignment(role=each["role_definition_name"], scope=each["scope"], principal=each["principal_id"])
                 for each in run.resources("azurerm_role_assignment")
             ],
-            issuer=issuers[0],
+            cluster=Invented(issuers[0]),
             issuers=issuers,
         )
 
@@ -135,24 +136,18 @@ class Subscription:
         """The roles of the agents' identity."""
         return [assignment for assignment in self.assignments if assignment.principal == self.principal]
 
-    def webhook(self, pod: Pod, folder: Path) -> dict[str, str]:
+    def webhook(self, pod: Pod) -> Given:
         """What workload identity puts into a pod that has its label and whose service account names an identity."""
         client_id = pod.service_account_annotations.get("azure.workload.identity/client-id")
         if pod.labels.get("azure.workload.identity/use") != "true" or client_id is None:
-            return {}
-        token = folder / f"{pod.service_account}.token"
-        token.write_text(self.token(pod.subject))
-        return {
+            return Given({})
+        env = {
             "AZURE_CLIENT_ID": client_id,
             "AZURE_TENANT_ID": self.tenant,
-            "AZURE_FEDERATED_TOKEN_FILE": str(token),
+            "AZURE_FEDERATED_TOKEN_FILE": TOKEN_FILE,
             "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/",
         }
-
-    def token(self, subject: str) -> str:
-        """A service account's token, signed by the cluster."""
-        claims = {"iss": self.issuer, "aud": [self.audience], "sub": subject, "exp": int(time.time()) + 3600}
-        return jwt.encode(claims, self.cluster_key, algorithm="RS256")
+        return Given(env, self.audience, TOKEN_FILE)
 
     def decide(self, request: Request, forward: Forward) -> Answer:
         """What Azure would answer: Entra's token endpoint, a node's metadata service, or Blob Storage."""
@@ -165,17 +160,16 @@ class Subscription:
 
     def _exchange(self, tenant: str, form: Mapping[str, str]) -> Answer:
         """A token of the identity for one of a service account."""
+        assertion, client = form["client_assertion"], form["client_id"]
         try:
-            claims = jwt.decode(
-                form["client_assertion"],
-                self.cluster_key.public_key(),
-                ["RS256"],
-                options={"verify_aud": False},
-            )
+            why = self._refusal(tenant, client, unverified(assertion))  # before it asks an issuer for its keys
+            if not why:
+                verified(assertion, self.cluster, self.clock())
+        except jwt.ExpiredSignatureError as error:
+            why = f"AADSTS700024: {error}"
         except jwt.InvalidTokenError as error:
-            return _json(401, error="invalid_client", error_description=f"AADSTS50027: {error}")
-        client = form["client_id"]
-        if why := self._refusal(tenant, client, claims):
+            why = f"AADSTS50027: {error}"
+        if why:
             return _json(401, error="invalid_client", error_description=why)
         now = int(time.time())
         token = {
@@ -303,12 +297,12 @@ class Azure(World):
     subscription: Subscription
     gate: Gate
 
-    def environment(self, pod: Pod) -> dict[str, str]:
+    def here(self, env: Mapping[str, str]) -> dict[str, str]:
         """As on other clouds, and with the address of the account that the Airflow connection names in the connection.
 
         The client for blobs takes it from nowhere else.
         """
-        environment = super().environment(pod)
+        environment = super().here(env)
         for name, value in environment.items():
             if name.startswith("AIRFLOW_CONN_"):
                 connection = json.loads(value)

@@ -7,6 +7,7 @@ and the metadata server of the nodes.
 import json
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,10 +16,13 @@ from urllib.parse import quote
 from urllib.request import Request as HttpRequest
 from urllib.request import urlopen
 
+import jwt
+
 from e2e.agents import Airflow, Pod
 from e2e.certificates import Certificates
 from e2e.gate import Answer, Forward, Gate, Request
-from e2e.world import Deploy, World
+from e2e.tokens import Clock, Cluster, Invented, verified
+from e2e.world import Deploy, Given, World
 from support import Body, Run
 
 ROLES = {
@@ -55,6 +59,8 @@ class Project:
     bucket: str
     pool: str
     """Of the cluster that the pods run in. Tests put them into another one."""
+    cluster: Cluster
+    """Of that pool: Google asks its issuer for the keys."""
     users: set[tuple[str, str]]
     """Service account and who may use it by workload identity."""
     members: list[Body]
@@ -65,6 +71,7 @@ class Project:
     key_users: set[tuple[str, str]]
     """Key and who may encrypt and decrypt with it."""
     storage_agent: str | None
+    clock: Clock = time.time
     node: str = ""
     """Host and port of the metadata server."""
     pods: dict[str, Pod] = field(default_factory=dict)
@@ -83,6 +90,7 @@ class Project:
         return cls(
             bucket=bucket["name"],
             pool=cluster["workload_identity_config"][0]["workload_pool"],
+            cluster=Invented(f"https://container.googleapis.com/v1/{cluster['id']}"),
             users={
                 (grant["service_account_id"].rpartition("/")[2], grant["member"])
                 for grant in run.resources("google_service_account_iam_member")
@@ -104,17 +112,16 @@ class Project:
         for allowed in self.roles.values():
             allowed.discard(permission)
 
-    def webhook(self, pod: Pod, folder: Path) -> dict[str, str]:
+    def webhook(self, pod: Pod) -> Given:
         """GKE puts nothing into a pod: the metadata server of its node knows who asks. Here it knows by the path."""
         self.pods[f"/{pod.namespace}/{pod.service_account}"] = pod
         host = f"{self.node}/{pod.namespace}/{pod.service_account}"
-        return {"GCE_METADATA_HOST": host, "GCE_METADATA_IP": host}
+        return Given({"GCE_METADATA_HOST": host, "GCE_METADATA_IP": host})
 
     def metadata(self, request: Request, forward: Forward) -> Answer:
         """What GKE's metadata server answers to a pod."""
         path, _, what = request.path.partition("/computeMetadata/v1/")
         pod = self.pods[path]
-        itself = f"serviceAccount:{self.pool}[{pod.namespace}/{pod.service_account}]"
         account = pod.service_account_annotations.get("iam.gke.io/gcp-service-account")
         match what.rstrip("/").replace(f"/{account or self.pool}", "/default"):  # it goes by both names
             case "":
@@ -125,6 +132,10 @@ class Project:
                 scopes = ["https://www.googleapis.com/auth/cloud-platform"]
                 return _told({"email": account or self.pool, "aliases": ["default"], "scopes": scopes})
             case "instance/service-accounts/default/token":
+                try:
+                    itself = self.federated(self.cluster.token(pod.subject, self.pool))
+                except jwt.InvalidTokenError as error:
+                    return _told(f"Unable to generate access token; invalid_grant: {error}", 403)
                 if account and (account, itself) not in self.users:
                     denied = "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist)."
                     return _told(f"Unable to generate access token; IAM returned 403 Forbidden: {denied}", 403)
@@ -132,6 +143,14 @@ class Project:
                 self.tokens[token] = f"serviceAccount:{account}" if account else itself
                 return _told({"access_token": token, "expires_in": 3600, "token_type": "Bearer"})
         return _told("Not Found", 404)
+
+    def federated(self, token: str) -> str:
+        """Whom Google's token service takes the token of a pod for. Raises jwt.InvalidTokenError if it refuses it."""
+        claims = verified(token, self.cluster, self.clock())
+        if claims["aud"] != [self.pool]:
+            raise jwt.InvalidAudienceError("the audience in ID Token does not match the expected audience")
+        _, _, namespace, account = claims["sub"].split(":")
+        return f"serviceAccount:{self.pool}[{namespace}/{account}]"
 
     def decide(self, request: Request, forward: Forward) -> Answer:
         """What Cloud Storage would answer under this project's policies."""

@@ -7,6 +7,7 @@ import pytest
 from e2e import iam
 from e2e.aws import Aws, OpenAws
 from e2e.chain import Broken
+from e2e.tokens import Invented
 
 pytestmark = pytest.mark.e2e
 
@@ -37,7 +38,7 @@ def test_a_value_written_by_one_agent_is_read_by_another(name: str, open_aws: Op
 
 def test_agents_of_the_standby_cluster_reach_the_bucket(open_aws: OpenAws) -> None:
     with open_aws("aws-maximal") as world:
-        _, world.account.issuer = world.account.issuers
+        world.account.cluster = Invented(world.account.issuers[1])
         world.check()
 
 

@@ -10,6 +10,7 @@ from e2e.agents import IMPATIENT
 from e2e.azure import Assignment, Azure, OpenAzure
 from e2e.chain import Broken
 from e2e.gate import Answer, Forward, Request
+from e2e.tokens import Invented
 
 pytestmark = pytest.mark.e2e
 
@@ -46,7 +47,7 @@ def test_a_value_written_by_one_agent_is_read_by_another(name: str, open_azure: 
 
 def test_agents_of_the_standby_cluster_reach_the_container(open_azure: OpenAzure) -> None:
     with open_azure("azure-maximal", **DEPLOYMENTS["azure-maximal"]) as world:
-        _, world.subscription.issuer = world.subscription.issuers
+        world.subscription.cluster = Invented(world.subscription.issuers[1])
         world.check()
 
 
@@ -182,7 +183,7 @@ def test_a_token_for_another_audience_is_not_exchanged(azure: Azure) -> None:
 def test_an_issuer_without_its_slash_is_another_one(azure: Azure) -> None:
     for credential in azure.subscription.credentials:
         credential.issuer = credential.issuer.removesuffix("/")
-    with pytest.raises(Broken, match=f"AADSTS700211: .* issuer: '{azure.subscription.issuer}'"):
+    with pytest.raises(Broken, match=f"AADSTS700211: .* issuer: '{azure.subscription.cluster.issuer}'"):
         azure.check(**IMPATIENT)
 
 

@@ -9,16 +9,30 @@ from typing import Protocol
 
 from e2e.agents import Agent, Airflow, Pod, pods
 from e2e.chain import Store, check
+from e2e.tokens import Cluster
 from support import Body, Run, render
 
 THRESHOLD = "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD"
 
 
+@dataclass(frozen=True)
+class Given:
+    """What a cloud's admission webhook adds to a pod."""
+
+    env: Mapping[str, str]
+    audience: str = ""
+    """Of the token that the pod gets in a file; empty where it gets none."""
+    token_file: str = ""
+
+
 class Identity(Protocol):
     """What gives a pod its cloud identity."""
 
-    def webhook(self, pod: Pod, folder: Path) -> dict[str, str]:
-        """The environment that the cloud's admission webhook adds to a pod, and the files it names."""
+    cluster: Cluster
+    """That the pods run in."""
+
+    def webhook(self, pod: Pod) -> Given:
+        """What the cloud adds to a pod."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +62,18 @@ class World:
 
     def environment(self, pod: Pod) -> dict[str, str]:
         """Of a pod that runs: from the chart, from the cloud's webhook, and what the emulator needs."""
+        given = self.identity.webhook(pod)
         home = self.folder / pod.service_account
         home.mkdir(parents=True, exist_ok=True)
-        return {**pod.env, **self.identity.webhook(pod, home), **self.emulator}
+        file = str(home / "token")
+        if given.token_file:
+            Path(file).write_text(self.identity.cluster.token(pod.subject, given.audience))
+        env = {name: file if value == given.token_file else value for name, value in given.env.items()}
+        return self.here({**pod.env, **env})
+
+    def here(self, env: Mapping[str, str]) -> dict[str, str]:
+        """An environment of the cloud, with what this machine needs instead."""
+        return {**env, **self.emulator}
 
     @contextmanager
     def agents(self, *running: Pod) -> Iterator[list[Agent]]:
