@@ -45,3 +45,9 @@ def test_what_nobody_knows_is_told_as_it_is() -> None:
 def test_each_way_to_an_identity_is_a_list_of_variables() -> None:
     ways = [way for each in IDENTITY.values() for way in each]
     assert {name.partition("_")[0] for way in ways for name in way} == {"AWS", "AZURE"}
+
+
+def test_where_grants_may_be_direct_nobody_looks_for_an_annotation() -> None:
+    of_google = [text for scheme, text, name in SAID if scheme == "gs" and name in ("pod itself", "no metadata")]
+    assert len(of_google) == 5
+    assert not [text for text in of_google if "annotation" in cause(text, "gs")]

@@ -2,7 +2,10 @@
 
 import importlib
 import json
+import os
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +21,7 @@ from astro_xcom.probe.report import summed_up, table
 from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.report.terraform import UNKNOWN, Known, planned
 from astro_xcom.yaml_files import parse
-from support import EXAMPLE, GOLDEN, Body
+from support import EXAMPLE, GOLDEN, PROJECT, Body
 
 
 def parts(text: str) -> list[str]:
@@ -329,3 +332,59 @@ def test_the_command_refuses_in_words(arguments: list[str], message: str, comman
     assert out == ""
     assert message in f"{status}{err}"
     assert "Traceback" not in err
+
+
+# ----- make probe -----
+
+PROGRAMS = {
+    "pipenv": 'shift; exec "$@"',
+    "astro-xcom": f'exec {sys.executable} -c "from astro_xcom.cli.app import main; main()" "$@"',
+    "terraform": "cat state.json",
+    "kubectl": f'exec {sys.executable} kubectl.py "$@"',
+}
+KUBECTL = """
+import json, pathlib, shutil, sys, yaml
+given = " ".join(sys.argv[1:])
+with open("calls", "a") as calls:
+    calls.write(given + "\\n")
+if " logs " in given:
+    jobs = yaml.safe_load_all(pathlib.Path("applied.yaml").read_text())
+    (job,) = [each for each in jobs if given.endswith(f" job/{each['metadata']['name']}")]
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    args = dict(each.split("=", 1) for each in container["args"])
+    report = json.loads(pathlib.Path("report.json").read_text())
+    print(json.dumps({**report, "run": args["--run"], "account": args["--account"]}))
+elif " get " in given:
+    print(json.dumps({"status": {"conditions": [{"type": "Complete", "status": "True"}]}}))
+elif "apply" in given:
+    shutil.copy(sys.argv[-1], "applied.yaml")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("problems", "verdict"), [((), "XComs work"), (("nested: refused",), "XComs do not work")])
+def test_make_probe_applies_tells_and_removes(
+    problems: tuple[str, ...], verdict: str, stacks: dict[str, Path], tmp_path: Path
+) -> None:
+    body = json.loads((stacks["aws-example"] / "cdk.tf.json").read_text())
+    applied = planned(body, importlib.import_module("astro_xcom.report.aws").computed(body), Known())
+    outputs = {**applied.outputs, "agent_values": yaml.safe_dump(applied.agent_values)}
+    (tmp_path / "state.json").write_text(json.dumps({name: {"value": value} for name, value in outputs.items()}))
+    (tmp_path / "report.json").write_text(line("", *problems))
+    (tmp_path / "kubectl.py").write_text(KUBECTL)
+    (tmp_path / "bin").mkdir()
+    for name, script in PROGRAMS.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    shutil.copytree(EXAMPLE, tmp_path, dirs_exist_ok=True)
+    ready = [f"--old-file={each}" for each in (".venv/.ready", ".pipenv/bin/pipenv")]
+    command = ["make", f"--makefile={PROJECT / 'Makefile'}", *ready, "probe", "STACK=aws-example"]
+    env = {**os.environ, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert verdict in done.stdout, done.stdout + done.stderr
+    assert (done.returncode != 0) == bool(problems)
+    calls = [
+        each.replace("--namespace astro ", "").split()[0] for each in (tmp_path / "calls").read_text().splitlines()
+    ]
+    assert [calls[0], calls[1], calls[-1]] == ["delete", "apply", "delete"], "one of a run before this, first"
+    assert set(calls[2:-1]) == {"get", "logs"}

@@ -2,25 +2,30 @@
 
 A green task proves nothing about XComs: with compression on, Airflow reports a refused upload to nobody, and the next
 task receives the value's path as its value. So a second task, which may run on another worker, compares the values.
+It also reads what the run before this one pushed, uses the state store where there is one, and lets a branch skip a
+mapped task.
 
-Needs nothing but Airflow 3.2 or later. It leaves a few objects (about 10 MB) under the XCom path, which expire like
-all others.
+Needs nothing but Airflow 3.2 or later. It leaves a few objects (about 10 MB for each queue) under the XCom path, which
+expire like all others.
 """
 
 import gc
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from airflow.sdk import dag, get_current_context, task
+from airflow.sdk import TaskGroup, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
-PUSH_QUEUE = PULL_QUEUE = "default"
-"""The `queues` of the workers to check. Give a second worker's queue to one of them to check both."""
+QUEUES = os.environ.get("XCOM_CHECK_QUEUES", "default").split(",")
+"""The `queues` of all workers to check, each of which reads what every other one wrote. Name them here, or in this
+variable of the dag processor and of the workers: default,heavy."""
 
 LONGEST = timedelta(minutes=15)
 """Of one task. Some clients try for minutes, and an anonymous one on Azure for ever."""
@@ -45,7 +50,7 @@ MARKS = {
     "s3": "annotation eks.amazonaws.com/role-arn, or the EKS Pod Identity association, of its service account",
     "abfs": "label azure.workload.identity/use of the pod, or the annotation azure.workload.identity/client-id of its "
     "service account,",
-    "gs": "annotation iam.gke.io/gcp-service-account of its service account",
+    "gs": "metadata server of its node",
 }
 """What makes the cloud give a pod its identity."""
 CAUSES = {
@@ -62,7 +67,7 @@ CAUSES = {
     "package": Cause(
         "the agents' image lacks a package",
         "build it with requirements-<cloud>.txt, and with what your values need, such as pandas",
-        ("No module named", "not installed", "Install ", "object could not be loaded"),
+        ("No module named", "ImportError: ", "not installed", "Install ", "object could not be loaded"),
     ),
     "connection": Cause(
         "the XCom path names an Airflow connection that this worker does not know",
@@ -78,7 +83,21 @@ CAUSES = {
     "no token": Cause(
         "the pod has no identity: the {mark} is missing, or the pod is older than it",
         "keep `labels` and `annotations` as the output agent_values has them, then restart the agents",
-        ("NoCredentials", "token_file_path", "svc.id.goog[", "default credentials were not found"),
+        ("NoCredentials", "token_file_path"),
+    ),
+    "no metadata": Cause(
+        "the pod has no identity: no metadata server gives it one",
+        "switch workload identity on for the cluster and for the agents' node pool, let network policies lead to "
+        "169.254.169.254 and 169.254.169.252, and leave `anon` out of a connection; then restart the agents",
+        ("default credentials were not found", "nonymous"),
+        "gs",
+    ),
+    "pod itself": Cause(
+        "Google sees the pod as its Kubernetes service account, which may not do this itself",
+        "make that service account as *Service accounts* of `astro-xcom check` tells, then restart the agents; with "
+        "`identity.mechanism: direct` it must be among the trusted, and the deployment applied",
+        ("svc.id.goog[", "svc.id.goog/subject/", "svc.id.goog does not have"),
+        "gs",
     ),
     "proxy": Cause(
         "a proxy refuses the connection, or does not answer",
@@ -369,6 +388,12 @@ CAUSES = {
         "than the writer's, or missing",
         "give all agents of the deployment, in every cluster, the same image",
     ),
+    "branch": Cause(
+        "a mapped task ran though a branch had not chosen it: before Airflow 3.4 the scheduler cannot read what a "
+        "branch or a short circuit decided when that is in the storage",
+        "`xcom.threshold: 1000`, or `xcom.backend: branch_safe_xcom.BranchSafeXComObjectStorageBackend`; if none of "
+        "your DAGs has a mapped task there, nothing else is wrong",
+    ),
     "no suffix": Cause(
         "its object is compressed but its name has no compression suffix, so it is read as it is",
         "leave names and objects below the path to Airflow",
@@ -428,6 +453,9 @@ IDENTITY: dict[str, tuple[tuple[str, ...], ...]] = {
 """What the cloud's webhook puts into a pod, one of these (the second on AWS is EKS Pod Identity's); on GKE the metadata
 server is asked instead."""
 LARGEST = "0123456789" * 500_000
+STATE_PATH = f"{SECTION}.state_store_objectstorage_path"
+STATE = {"cursor": 7, "unicode": "grüße"}
+"""What is kept in the state store, where there is one."""
 
 
 def values() -> dict[str, Any]:
@@ -462,6 +490,19 @@ def scheme() -> str:
     return base_path().partition(":")[0]
 
 
+def asked() -> str:
+    """The storage that this worker's client asks, which an Airflow connection may choose."""
+    from airflow.sdk import ObjectStoragePath
+
+    account = getattr(ObjectStoragePath(base_path()).fs, "account_name", None)
+    return f"{base_path()} of the storage account {account}" if account else base_path()
+
+
+def keeps_state() -> bool:
+    """Whether this worker has a state store: there is none before Airflow 3.3."""
+    return bool(setting(STATE_PATH)) and find_spec("airflow.sdk.state") is not None
+
+
 def wrong_settings() -> list[str]:
     """What in this worker's environment keeps values out of the storage, or makes each write fail."""
     from airflow.sdk.execution_time.xcom import resolve_xcom_backend
@@ -480,6 +521,9 @@ def wrong_settings() -> list[str]:
     compression = setting(f"{SECTION}.xcom_objectstorage_compression")
     if compression not in COMPRESSIONS:
         found.append(f"XCOM_OBJECTSTORAGE_COMPRESSION is {compression!r}: must be one of {', '.join(COMPRESSIONS[1:])}")
+    if keeps_state() and not setting("workers.state_store_backend"):
+        found.append("AIRFLOW__WORKERS__STATE_STORE_BACKEND is not set: state stays in Airflow's database; set "
+                     "stateStoreBackend")  # fmt: skip
     missing = [[name for name in way if not os.environ.get(name)] for way in IDENTITY.get(scheme(), ())]
     if missing and all(missing):
         fewest = min(missing, key=len)
@@ -580,6 +624,53 @@ def collected() -> Iterator[list[str]]:
         raise AirflowFailException("XComs do not work here:\n" + "\n".join(f"- {line}" for line in problems))
 
 
+def old_problems(ti: Any) -> Iterator[str]:
+    """What is wrong with the values that this task pushed in the run before this one, if there was one."""
+    for name, value in values().items():
+        try:
+            got = ti.xcom_pull(task_ids=ti.task_id, key=name, map_indexes=-1, include_prior_dates=True)
+        except Exception as error:
+            yield f"{name} of an earlier run: cannot be pulled: {cause(reason(error), scheme())}"
+            continue
+        wrong = None if got is None else problem(f"{name} of an earlier run", got, value, seen=True)
+        if wrong and CAUSES["expired"].says in wrong:
+            print(wrong)  # noqa: T201 - as it should, when that run was long ago
+        elif wrong:
+            yield wrong
+
+
+def new_problems(ti: Any) -> Iterator[str]:
+    """What is wrong with values that are pushed now, and read back by the same task."""
+    for name, value in values().items():
+        with unreported() as errors:
+            try:
+                ti.xcom_push(key=name, value=value)
+                got = ti.xcom_pull(task_ids=ti.task_id, key=name)
+            except Exception as error:
+                yield f"{name}: cannot be pushed: {cause(reason(error), scheme())}"
+                continue
+        if is_path(got) and errors:
+            yield f"{name}: its upload failed, and Airflow said nothing: {cause(errors[0], scheme())}"
+        elif wrong := problem(name, got, value, seen=False):
+            yield wrong
+
+
+def state_problems(store: Any) -> Iterator[str]:
+    """What is wrong with the state store of this task."""
+    try:
+        with unreported() as errors:
+            store.set("xcom_check", STATE)
+            got = store.get("xcom_check")
+            store.delete("xcom_check")
+    except Exception as error:
+        yield f"state store: cannot be used: {cause(reason(error), scheme())}"
+        return
+    if errors:
+        yield f"state store: its upload failed, and Airflow said nothing: {cause(errors[0], scheme())}"
+    elif got != STATE:
+        yield f"state store: another value came back: {str(got)[:80]!r}"
+
+
 @dag(
     schedule=None,
     catchup=False,
@@ -588,56 +679,71 @@ def collected() -> Iterator[list[str]]:
     default_args={"retries": 0, "execution_timeout": LONGEST},
 )
 def xcom_check() -> None:
-    """Settings, then push and return, then pull and compare."""
+    """On each queue settings, then push and return; then pull and compare; at last a branch."""
+    groups = {queue: f"queue_{re.sub(r'[^a-zA-Z0-9-]', '_', queue)}" for queue in QUEUES}
 
-    @task(queue=PUSH_QUEUE)
+    @task
     def settings() -> None:
         with collected() as problems:
             problems += wrong_settings()
-        print(f"XComs go to {base_path()}")  # noqa: T201
+        print(f"XComs go to {asked()}")  # noqa: T201
 
-    @task(queue=PUSH_QUEUE)
+    @task
     def push() -> None:
-        ti = get_current_context()["ti"]
+        context = get_current_context()
         with collected() as problems:
-            for name, value in values().items():
-                with unreported() as errors:
-                    try:
-                        ti.xcom_push(key=name, value=value)
-                        got = ti.xcom_pull(task_ids=ti.task_id, key=name)
-                    except Exception as error:
-                        problems.append(f"{name}: cannot be pushed: {cause(reason(error), scheme())}")
-                        continue
-                if is_path(got) and errors:
-                    problems.append(
-                        f"{name}: its upload failed, and Airflow said nothing: {cause(errors[0], scheme())}"
-                    )
-                elif wrong := problem(name, got, value, seen=False):
-                    problems.append(wrong)
+            problems += old_problems(context["ti"])
+            problems += new_problems(context["ti"])
+            if keeps_state():
+                problems += state_problems(context["task_state_store"])
 
-    @task(queue=PUSH_QUEUE, show_return_value_in_logs=False)
+    @task(show_return_value_in_logs=False)
     def hand_over() -> str:
         return LARGEST  # and ends at once: only this shows whether an upload outlives its task
 
-    @task(queue=PULL_QUEUE)
+    @task
     def pull() -> None:
         ti = get_current_context()["ti"]
         with collected() as problems:
             problems += wrong_settings()
-            for task_id, name, expected in (
-                ("hand_over", "return_value", LARGEST),
-                *(("push", name, value) for name, value in values().items()),
-            ):
-                try:
-                    got = ti.xcom_pull(task_ids=task_id, key=name)
-                except Exception as error:
-                    problems.append(f"{name}: cannot be pulled: {cause(reason(error), scheme())}")
-                    continue
-                if wrong := problem(name, got, expected, seen=task_id == "push"):
-                    problems.append(wrong)
-        print(f"{len(values()) + 1} values came back as they were pushed")  # noqa: T201
+            pushed = [("hand_over", "return_value", LARGEST), *(("push", *each) for each in values().items())]
+            for queue, group in groups.items():
+                for task_id, name, expected in pushed:
+                    what = f"{name} from {queue}"
+                    try:
+                        got = ti.xcom_pull(task_ids=f"{group}.{task_id}", key=name)
+                    except Exception as error:
+                        problems.append(f"{what}: cannot be pulled: {cause(reason(error), scheme())}")
+                        continue
+                    if wrong := problem(what, got, expected, seen=task_id == "push"):
+                        problems.append(wrong)
+        print(f"{len(groups) * (len(values()) + 1)} values came back as they were pushed")  # noqa: T201
 
-    settings() >> push() >> hand_over() >> pull()
+    @task.branch
+    def choose() -> str:
+        return "branch.chosen"
+
+    @task
+    def chosen() -> None:
+        pass
+
+    @task
+    def not_chosen(number: int) -> None:
+        with collected() as problems:
+            problems.append(said(CAUSES["branch"], scheme()))
+
+    written, read = [], []
+    for queue, group in groups.items():
+        with TaskGroup(group, default_args={"queue": queue}):
+            last = hand_over()
+            settings() >> push() >> last
+            written.append(last)
+            read.append(pull())
+    for each in read:
+        written >> each
+    with TaskGroup("branch", default_args={"queue": QUEUES[0]}):
+        branch = choose()
+        read >> branch >> [chosen(), not_chosen.expand(number=[1])]
 
 
 xcom_check()

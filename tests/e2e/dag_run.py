@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.version import Version
+
 from e2e.agents import INSIDE
 from e2e.ports import free_port, wait_for
 from support import PROJECT
@@ -33,6 +35,13 @@ class DagRun:
         """What it says is wrong."""
         lines = [line for line in self.log.splitlines() if line.startswith("- ")]
         return "\n".join(dict.fromkeys(lines))
+
+
+def airflow_version(python: Path) -> Version:
+    """Of an image."""
+    command = [str(python), "-c", "import airflow; print(airflow.__version__)"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return Version(done.stdout.splitlines()[-1])
 
 
 def airflow_settings(home: Path) -> dict[str, str]:
@@ -71,7 +80,8 @@ def run_dag(
     `before_pull` is called between its last two tasks and may return another environment. `longest_seconds` replaces
     the time that a task may take.
     """
-    shutil.copytree(database, home, dirs_exist_ok=True)
+    if not (home / "airflow.db").exists():  # else there was a run before this one
+        shutil.copytree(database, home, dirs_exist_ok=True)
     waits, goes_on = home / "waits", home / "goes-on"
     if before_pull:
         (home / "plugins").mkdir()

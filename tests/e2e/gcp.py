@@ -175,11 +175,18 @@ class Project:
 
     def _allowed(self, caller: str, permission: str, bucket: str | None) -> bool:
         return any(
-            member["member"] == caller
+            _is(member["member"], caller)
             and member["bucket"].removeprefix("b/") == bucket  # the provider's own writes its id of the bucket
             and permission in self.roles[member["role"]]
             for member in self.members
         )
+
+
+def _is(member: str, caller: str) -> bool:
+    """Whether a grant is the caller's. A pod that acts as itself has a second name, for direct grants."""
+    pod = re.fullmatch(r"serviceAccount:(.+)\[(.+)/(.+)\]", caller)
+    direct = f"/workloadIdentityPools/{pod[1]}/subject/ns/{pod[2]}/sa/{pod[3]}" if pod else caller
+    return member == caller or (member.startswith("principal://") and member.endswith(direct))
 
 
 def _needed(request: Request) -> tuple[str, str | None]:

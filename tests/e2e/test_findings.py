@@ -16,7 +16,7 @@ from astro_xcom.xcom import BRANCH_SAFE, XCOM_BACKEND
 from e2e.agents import INSIDE, AgentError
 from e2e.aws import Aws
 from e2e.chain import Broken
-from e2e.dag_run import airflow_settings, make_database
+from e2e.dag_run import airflow_settings, airflow_version, make_database
 from once import made_once
 from support import PROJECT
 
@@ -109,10 +109,7 @@ def test_mapped_tasks_that_a_branch_or_a_short_circuit_skips(
     settings: dict[str, str], ran: set[str], agents_python: Callable[[str], Path], session_folder: Path, tmp_path: Path
 ) -> None:
     python = agents_python("aws")
-    release = subprocess.run(
-        [python, "-c", "import airflow; print(airflow.__version__)"], capture_output=True, text=True
-    )
-    mended = Version(release.stdout.splitlines()[-1]) >= Version("3.4.0a0")
+    mended = airflow_version(python) >= Version("3.4.0a0")
     home = tmp_path / "home"
     shutil.copytree(made_once(session_folder / "database", partial(make_database, python)), home)
     env = {

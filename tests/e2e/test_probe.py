@@ -37,14 +37,20 @@ def probed(world: World, *, spoil: Spoil | None = None, only: int | None = None,
     return found
 
 
-@pytest.mark.parametrize("name", ["aws-example", "aws-maximal", "azure-example", "gcp-example", "gcp-maximal"])
+KEEP_STATE = ("aws-example", "aws-maximal", "azure-example", "gcp-example", "gcp-maximal")
+
+
+@pytest.mark.parametrize(
+    "name", ["aws-example", "aws-maximal", "azure-example", "gcp-example", "gcp-maximal", "gcp-direct"]
+)
 def test_all_is_well_and_nothing_is_left(name: str, request: pytest.FixtureRequest) -> None:
     with request.getfixturevalue(f"open_{name.partition('-')[0]}")(name) as world:
         found = probed(world)
         assert found.ok, table(found)
         assert len(found.pods) >= 4
         assert {pod.read for pod in found.pods} == {9 * (len(found.pods) - 1)}
-        assert all(pod.wrote and pod.state_store for pod in found.pods)
+        assert all(pod.wrote for pod in found.pods)
+        assert {bool(pod.state_store) for pod in found.pods} == {name in KEEP_STATE}
         assert world.store.keys() == set()
 
 
@@ -120,6 +126,7 @@ AWS_FAULTS: dict[str, tuple[Spoil, str]] = {
     "no name": (sets(AWS_ENDPOINT_URL="https://nowhere.invalid", AWS_MAX_ATTEMPTS="1"), "dns"),
     "proxy": (sets(HTTPS_PROXY="http://127.0.0.1:9", AWS_MAX_ATTEMPTS="1"), "proxy"),
     "certificate": (sets(AWS_CA_BUNDLE="/etc/ssl/certs/ca-certificates.crt", AWS_MAX_ATTEMPTS="1"), "tls"),
+    "another cloud's image": (sets(**{f"{OBJECT_STORAGE}PATH": "gs://acme-astro-xcom/xcom"}), "package"),
     "threshold": (sets(**{THRESHOLD: "10000000"}), "XCOM_OBJECTSTORAGE_THRESHOLD is '10000000'"),
     "no backend": (
         sets(AIRFLOW__CORE__XCOM_BACKEND="airflow.sdk.bases.xcom.BaseXCom"),
@@ -149,7 +156,7 @@ FAULTS = [
     (f"{cloud}-example", fault, *planted)
     for cloud, faults in (("aws", AWS_FAULTS), ("azure", AZURE_FAULTS), ("gcp", GCP_FAULTS))
     for fault, planted in faults.items()
-]
+] + [("gcp-direct", "no grant", lambda world, running: world.project.members.clear(), "pod itself")]
 
 
 @pytest.mark.parametrize(("name", "fault", "spoil", "cause"), FAULTS, ids=[f"{each[0]}: {each[1]}" for each in FAULTS])

@@ -63,7 +63,7 @@ def _ended(run: Run, job: str) -> bool:
 
 def _log(run: Run, job: str) -> str:
     try:
-        return run(["logs", f"job/{job}"])
+        return run(["logs", "--pod-running-timeout=1s", f"job/{job}"])  # else kubectl waits for one that never comes
     except Refused:
         return ""
 

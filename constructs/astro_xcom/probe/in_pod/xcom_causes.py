@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 # ----- what agent/dags/xcom_check.py has too -----
@@ -33,7 +34,7 @@ MARKS = {
     "s3": "annotation eks.amazonaws.com/role-arn, or the EKS Pod Identity association, of its service account",
     "abfs": "label azure.workload.identity/use of the pod, or the annotation azure.workload.identity/client-id of its "
     "service account,",
-    "gs": "annotation iam.gke.io/gcp-service-account of its service account",
+    "gs": "metadata server of its node",
 }
 """What makes the cloud give a pod its identity."""
 CAUSES = {
@@ -50,7 +51,7 @@ CAUSES = {
     "package": Cause(
         "the agents' image lacks a package",
         "build it with requirements-<cloud>.txt, and with what your values need, such as pandas",
-        ("No module named", "not installed", "Install ", "object could not be loaded"),
+        ("No module named", "ImportError: ", "not installed", "Install ", "object could not be loaded"),
     ),
     "connection": Cause(
         "the XCom path names an Airflow connection that this worker does not know",
@@ -66,7 +67,21 @@ CAUSES = {
     "no token": Cause(
         "the pod has no identity: the {mark} is missing, or the pod is older than it",
         "keep `labels` and `annotations` as the output agent_values has them, then restart the agents",
-        ("NoCredentials", "token_file_path", "svc.id.goog[", "default credentials were not found"),
+        ("NoCredentials", "token_file_path"),
+    ),
+    "no metadata": Cause(
+        "the pod has no identity: no metadata server gives it one",
+        "switch workload identity on for the cluster and for the agents' node pool, let network policies lead to "
+        "169.254.169.254 and 169.254.169.252, and leave `anon` out of a connection; then restart the agents",
+        ("default credentials were not found", "nonymous"),
+        "gs",
+    ),
+    "pod itself": Cause(
+        "Google sees the pod as its Kubernetes service account, which may not do this itself",
+        "make that service account as *Service accounts* of `astro-xcom check` tells, then restart the agents; with "
+        "`identity.mechanism: direct` it must be among the trusted, and the deployment applied",
+        ("svc.id.goog[", "svc.id.goog/subject/", "svc.id.goog does not have"),
+        "gs",
     ),
     "proxy": Cause(
         "a proxy refuses the connection, or does not answer",
@@ -357,6 +372,12 @@ CAUSES = {
         "than the writer's, or missing",
         "give all agents of the deployment, in every cluster, the same image",
     ),
+    "branch": Cause(
+        "a mapped task ran though a branch had not chosen it: before Airflow 3.4 the scheduler cannot read what a "
+        "branch or a short circuit decided when that is in the storage",
+        "`xcom.threshold: 1000`, or `xcom.backend: branch_safe_xcom.BranchSafeXComObjectStorageBackend`; if none of "
+        "your DAGs has a mapped task there, nothing else is wrong",
+    ),
     "no suffix": Cause(
         "its object is compressed but its name has no compression suffix, so it is read as it is",
         "leave names and objects below the path to Airflow",
@@ -416,6 +437,9 @@ IDENTITY: dict[str, tuple[tuple[str, ...], ...]] = {
 """What the cloud's webhook puts into a pod, one of these (the second on AWS is EKS Pod Identity's); on GKE the metadata
 server is asked instead."""
 LARGEST = "0123456789" * 500_000
+STATE_PATH = f"{SECTION}.state_store_objectstorage_path"
+STATE = {"cursor": 7, "unicode": "grüße"}
+"""What is kept in the state store, where there is one."""
 
 
 def values() -> dict[str, Any]:
@@ -450,6 +474,19 @@ def scheme() -> str:
     return base_path().partition(":")[0]
 
 
+def asked() -> str:
+    """The storage that this worker's client asks, which an Airflow connection may choose."""
+    from airflow.sdk import ObjectStoragePath
+
+    account = getattr(ObjectStoragePath(base_path()).fs, "account_name", None)
+    return f"{base_path()} of the storage account {account}" if account else base_path()
+
+
+def keeps_state() -> bool:
+    """Whether this worker has a state store: there is none before Airflow 3.3."""
+    return bool(setting(STATE_PATH)) and find_spec("airflow.sdk.state") is not None
+
+
 def wrong_settings() -> list[str]:
     """What in this worker's environment keeps values out of the storage, or makes each write fail."""
     from airflow.sdk.execution_time.xcom import resolve_xcom_backend
@@ -468,6 +505,9 @@ def wrong_settings() -> list[str]:
     compression = setting(f"{SECTION}.xcom_objectstorage_compression")
     if compression not in COMPRESSIONS:
         found.append(f"XCOM_OBJECTSTORAGE_COMPRESSION is {compression!r}: must be one of {', '.join(COMPRESSIONS[1:])}")
+    if keeps_state() and not setting("workers.state_store_backend"):
+        found.append("AIRFLOW__WORKERS__STATE_STORE_BACKEND is not set: state stays in Airflow's database; set "
+                     "stateStoreBackend")  # fmt: skip
     missing = [[name for name in way if not os.environ.get(name)] for way in IDENTITY.get(scheme(), ())]
     if missing and all(missing):
         fewest = min(missing, key=len)

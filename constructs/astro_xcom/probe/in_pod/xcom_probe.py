@@ -21,9 +21,13 @@ from xcom_causes import (
     CAUSES,
     LARGEST,
     SECTION,
+    STATE,
+    STATE_PATH,
+    asked,
     base_path,
     cause,
     is_path,
+    keeps_state,
     problem,
     reason,
     said,
@@ -38,8 +42,6 @@ from xcom_causes import (
 DAG_ID = "xcom_probe"
 HAND_OVER = "return_value"
 """The value of a process that ends at once, as a task's does: only that shows whether an upload outlives it."""
-STATE_PATH = f"{SECTION}.state_store_objectstorage_path"
-STATE = {"cursor": 7, "unicode": "grüße"}
 
 
 class TimeUp(BaseException):
@@ -53,6 +55,7 @@ class Probe:
         self.me, self.others = options.account, [each for each in options.accounts if each != options.account]
         self.run, self.old, self.pause = options.run, options.old, options.pause
         self.minutes, self.until = options.minutes, 0.0
+        self.where = base_path()
         self.stored: dict[str, Any] = {}
         self.state: Any = None
         self.problems: dict[str, list[str]] = {}
@@ -108,6 +111,8 @@ class Probe:
             return  # nothing would be stored, and nobody could be met
         self.limit()
         self.push()
+        with suppress(Exception):  # why not, the writes said; and before them, no client may be made: they fork
+            self.where = asked()
         self.keep_state()
         if self.old:
             with self.problems_of("the old object", "read"):
@@ -175,7 +180,7 @@ class Probe:
 
     def keep_state(self) -> None:
         """The same with the state store, if there is one."""
-        if not setting(STATE_PATH):
+        if not (keeps_state() and setting("workers.state_store_backend")):
             return
         with self.problems_of("state store", "written"):
             with unreported() as errors:
@@ -192,10 +197,7 @@ class Probe:
         """The state store's class, made."""
         from airflow.sdk.configuration import conf
 
-        made = conf.getimport("workers", "state_store_backend")
-        if made is None:
-            raise RuntimeError("AIRFLOW__WORKERS__STATE_STORE_BACKEND is not set: set stateStoreBackend")
-        return made()
+        return conf.getimport("workers", "state_store_backend")()
 
     def scope(self, account: str) -> Any:
         """Of a pod's state."""
@@ -231,7 +233,7 @@ class Probe:
                         self.add(f"{name} from {account}", wrong.partition(": ")[2])
                     else:
                         self.read += 1
-            if told["what"]["state"] is not None and setting(STATE_PATH):
+            if told["what"]["state"] is not None and keeps_state():
                 got = self.store().deserialize_task_state_store_from_ref(told["what"]["state"])
                 if got != STATE:
                     self.add(f"state store from {account}", f"another value came back: {str(got)[:80]!r}")
@@ -309,8 +311,8 @@ class Probe:
             "run": self.run,
             "account": self.me,
             "airflow": __version__,
-            "path": base_path(),
-            "state_store": setting(STATE_PATH) or None,
+            "path": self.where,
+            "state_store": setting(STATE_PATH) if keeps_state() else None,
             "wrote": sum(map(is_path, self.stored.values())),
             "read": self.read,
             "purged": self.purged,
