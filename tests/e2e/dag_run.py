@@ -19,6 +19,8 @@ from support import PROJECT
 
 DAG = PROJECT / "agent" / "dags" / "xcom_check.py"
 LIMIT_SECONDS = 300
+STATE_SINCE = Version("3.3.0a0")
+"""Airflow before this has no state store."""
 DAG_BUNDLE = {"name": "dags-folder", "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": {}}
 """Airflow's default, instead of the pod's: with an executor, `airflow dags test` knows no other."""
 

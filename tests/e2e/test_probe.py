@@ -12,7 +12,7 @@ from astro_xcom.probe.manifests import manifests
 from astro_xcom.probe.report import Found, summed_up, table
 from e2e.agents import IMPATIENT, INSIDE
 from e2e.aws import Aws, OpenAws
-from e2e.dag_run import DAG
+from e2e.dag_run import DAG, STATE_SINCE, airflow_version
 from e2e.gate import Answer, Forward, Request
 from e2e.probe import Job, accounts_of, jobs, probe_of, run_jobs
 from e2e.world import THRESHOLD, World
@@ -50,7 +50,8 @@ def test_all_is_well_and_nothing_is_left(name: str, request: pytest.FixtureReque
         assert len(found.pods) >= 4
         assert {pod.read for pod in found.pods} == {9 * (len(found.pods) - 1)}
         assert all(pod.wrote for pod in found.pods)
-        assert {bool(pod.state_store) for pod in found.pods} == {name in KEEP_STATE}
+        keeps = name in KEEP_STATE and airflow_version(world.airflow.python) >= STATE_SINCE
+        assert {bool(pod.state_store) for pod in found.pods} == {keeps}
         assert world.store.keys() == set()
 
 
