@@ -337,6 +337,7 @@ def test_the_command_refuses_in_words(arguments: list[str], message: str, comman
 # ----- make probe -----
 
 PROGRAMS = {
+    "python": f'exec {sys.executable} "$@"',
     "pipenv": 'shift; exec "$@"',
     "astro-xcom": f'exec {sys.executable} -c "from astro_xcom.cli.app import main; main()" "$@"',
     "terraform": "cat state.json",
@@ -377,6 +378,7 @@ def test_make_probe_applies_tells_and_removes(
         (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / "bin" / name).chmod(0o755)
     shutil.copytree(EXAMPLE, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "tools").symlink_to(PROJECT / "tools")
     ready = [f"--old-file={each}" for each in (".venv/.ready", ".pipenv/bin/pipenv")]
     command = ["make", f"--makefile={PROJECT / 'Makefile'}", *ready, "probe", "STACK=aws-example"]
     env = {**os.environ, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
