@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from urllib.parse import parse_qs, quote
 from urllib.request import Request as HttpRequest
 from urllib.request import urlopen
@@ -57,6 +58,8 @@ class Account:
     clock: Clock = time.time
     sessions: dict[str, str] = field(default_factory=dict)
     """Access key -> role."""
+    one: Lock = field(default_factory=Lock)
+    """A call at a time: while moto computes the ETag of an object, it sends it to others as empty."""
 
     @classmethod
     def of(cls, run: Run) -> "Account":
@@ -160,7 +163,8 @@ class Account:
             return (
                 _keys_refused(request, denied) if "delete" in request.query else _refused(403, "AccessDenied", denied)
             )
-        answer = forward(request)
+        with self.one:
+            answer = forward(request)
         if answer.status == 404 and key and not self._allowed("s3:ListBucket", self.bucket_arn, request, role):
             return _refused(403, "AccessDenied", "who may not list may not know that a key is missing")
         if self.kms_key and answer.status < 400 and request.method == "GET" and key:

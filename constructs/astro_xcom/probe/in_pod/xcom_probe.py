@@ -92,9 +92,7 @@ class Probe:
         folder = self.folder() / name if name else self.folder()
         folder.fs.invalidate_cache()
         inside = len(folder.path.rstrip("/")) + 1
-        found = sorted(folder.fs.find(folder.path))
-        folder.fs.invalidate_cache()  # it keeps sizes, and an object may still be growing
-        return [f"{str(folder).rstrip('/')}/{each[inside:]}" for each in found]
+        return [f"{str(folder).rstrip('/')}/{each[inside:]}" for each in sorted(folder.fs.find(folder.path))]
 
     def folder(self) -> Any:
         """Where the objects of this run are."""
