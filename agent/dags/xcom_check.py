@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from airflow.sdk import TaskGroup, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
-QUEUES = os.environ.get("XCOM_CHECK_QUEUES", "default").split(",")
+QUEUES = re.split(r"\s*,\s*", os.environ.get("XCOM_CHECK_QUEUES", "default"))
 """The `queues` of all workers to check, each of which reads what every other one wrote. Name them here, or in this
 variable of the dag processor and of the workers: default,heavy."""
 
@@ -686,7 +686,10 @@ def xcom_check() -> None:
     def settings() -> None:
         with collected() as problems:
             problems += wrong_settings()
-        print(f"XComs go to {asked()}")  # noqa: T201
+            try:
+                print(f"XComs go to {asked()}")  # noqa: T201
+            except Exception as error:
+                problems.append(f"the storage: cannot be asked: {cause(error, scheme())}")
 
     @task
     def push() -> None:

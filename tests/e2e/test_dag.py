@@ -128,7 +128,7 @@ def test_it_uses_the_state_store(check: Check, aws: Aws) -> None:
 
 
 def test_each_queue_reads_what_every_other_one_wrote(check: Check, aws: Aws) -> None:
-    env = {"XCOM_CHECK_QUEUES": "default,heavy work"}
+    env = {"XCOM_CHECK_QUEUES": "default, heavy work"}
     pod = next(iter(aws.pods.values()))
     with aws.agents(replace(pod, env={**pod.env, **env})) as (agent,):
         queues = agent.call(INSIDE / "dag_task.py", "queues", str(DAG))
