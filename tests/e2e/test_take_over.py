@@ -16,6 +16,7 @@ from e2e.aws import Aws
 from e2e.azure import Azure
 from e2e.chain import VALUES
 from e2e.gcp import CONNECTION
+from e2e.tokens import Invented
 from e2e.world import World, deployer
 from support import Run, render
 from test_vendor_values import PATH, page
@@ -71,9 +72,9 @@ def taken(
     opened = request.getfixturevalue(f"open_{cloud}")
     with opened("hand", deploy=deployer({"hand": out}, lambda _: run, helm, tmp_path)) as world:
         if isinstance(world, Aws):
-            world.account.issuer = f"https://{PROVIDER.partition('/')[2]}"
+            world.account.cluster = Invented(f"https://{PROVIDER.partition('/')[2]}")
         elif isinstance(world, Azure):
-            world.subscription.issuer = ISSUER
+            world.subscription.cluster = Invented(ISSUER)
         else:
             own = f"AIRFLOW_CONN_{OWN.upper()}"
             # The emulator has no API for the layout of buckets, which the page's environment asks.
