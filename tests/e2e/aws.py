@@ -141,8 +141,8 @@ class Account:
         (audience,) = claims["aud"]
         provider = f"{self.role_arn.partition(':role/')[0]}:oidc-provider/{issuer.removeprefix('https://')}"
         role = self.roles.get(form["RoleArn"])
-        token = {"aud": audience, "sub": claims["sub"]}
-        if role is None or not iam.may_assume(role.trust, provider=provider, claims=token):
+        said = {"aud": audience, "sub": claims["sub"]}
+        if role is None or not iam.may_assume(role.trust, provider=provider, claims=said):
             return _refused(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
         answer = forward(request)
         found = re.search(rb"<AccessKeyId>(\w+)</AccessKeyId>", answer.body)
