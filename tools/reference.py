@@ -102,7 +102,7 @@ deployments:
 CHANGES = """\
 # What a change does
 
-This page says what an edit of an applied deployment does, and what `astro-xcom check NAME --plan FILE` reports about it.
+This page says what an edit of an applied deployment does, and what `astro-xcom check NAME --plan FILE` reports of it.
 To get FILE, save a plan with `terraform plan -out PLAN` in the stack's folder, and print it with
 `terraform show -json PLAN`. The worst effect decides the exit code:
 
@@ -129,8 +129,8 @@ While `storage.protect_from_destroy` is on, as it is by default:
 
 Three gaps remain:
 
-- On Google Cloud, Terraform deletes the two members of a bucket before it creates their successors, because a
-  replacement in the other order would extend to the bucket. The same holds for the members of an existing service
+- On Google Cloud, Terraform deletes the two members of a bucket before it creates their successors, because the
+  other order would also apply to the bucket itself. The same holds for the members of an existing service
   account.
 - On Azure, an account closes before a private endpoint of the same edit exists: apply twice.
 - When SSE-KMS is switched off, the role loses the key's permission to encrypt seconds before S3 stops asking for it.
@@ -170,8 +170,8 @@ away.
 CHANGES_END = """
 `make test-transitions` runs each of these edits from one state to the next, with real Terraform core, with the
 providers' schemas and rules of replacement, and with providers that echo. It applies an edit that deletes or forgets
-something or that requires an order, and plans the others. It also applies pairs of edits, and edits whose Helm upgrade
-fails or whose cluster is out of reach while they are planned. CI runs the edits that forget something, each on one
+something or that requires an order, and plans the others. It also applies pairs of edits, and each edit after a Helm
+upgrade that fails and a plan while the cluster is out of reach. CI runs the edits that forget something, each on one
 cloud. No cloud was asked.
 """
 
