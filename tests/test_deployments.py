@@ -578,7 +578,7 @@ def test_main_refuses_before_it_starts_cdktf(refusal: Refusal) -> None:
 
 def test_a_bucket_is_made_by_one_deployment(tmp_path: Path) -> None:
     (line,) = refused({"deployments": {"a": GOOD, "b": changed(agent__namespace="other")}}, tmp_path)
-    assert line.startswith("deployments.yaml: b.storage.bucket: is made by a too; ")
+    assert line.startswith("deployments.yaml: b.storage.bucket: is created by a too; ")
     shared = {"deployments": {"a": GOOD, "b": changed(storage__existing=True, agent__namespace="other")}}
     assert set(read(shared, tmp_path)) == {"a", "b"}
 
@@ -684,7 +684,7 @@ def test_a_release_has_a_name_of_its_own_in_its_namespace(tmp_path: Path) -> Non
 def test_a_role_is_made_by_one_deployment(tmp_path: Path) -> None:
     role = {"role_name": "shared"}
     (line,) = refused({"deployments": {"a": changed(identity=role), "b": another(identity=role)}}, tmp_path)
-    assert line.startswith("deployments.yaml: b.identity.role_name: is made by a too")
+    assert line.startswith("deployments.yaml: b.identity.role_name: is created by a too")
 
 
 FIVE: dict[str, dict[str, object]] = {

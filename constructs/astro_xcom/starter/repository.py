@@ -39,7 +39,7 @@ VARIABLES = {
 }
 MADE_UP = f"""
 
-The values in `{VALUES}` are invented: replace them with those from Astro's page for registering an agent, and with your image."""
+The values in `{VALUES}` are invented: use those from Astro's page for registering an agent, and your own image."""
 
 
 def repository(cloud: str, answers: Mapping[str, str], *, values: str | None) -> dict[str, bytes]:
