@@ -76,7 +76,7 @@ def test_several_deployments_are_a_table_and_one_has_its_details(run: Run, tmp_p
         *("aws-example", "aws", "acme-astro-xcom", "s3://acme-astro-xcom/xcom", "5 accounts", "30 days"),
     ]
     assert [row[2] for row in table[2:]] == ["acmeastroxcom/xcom", "acme-astro-xcom-gcp"]
-    assert out.endswith("\nDetails of one: astro-xcom check aws-example\n")
+    assert out.endswith("\nTo see all of one deployment: astro-xcom check aws-example\n")
     assert "Service accounts" not in out
     assert "Service accounts" in run("aws-example")[1]
     _, out, _ = run("--file", GOLDEN / "gcp" / "deployments.yaml")
@@ -564,7 +564,7 @@ def test_every_section_is_there(run: Run) -> None:
         "Agents",
         "Service accounts",
         "Identity",
-        "Beside XComs",
+        "Other permissions",
         "XComs",
         "State store",
         "Storage",
@@ -645,7 +645,7 @@ def test_unknown_names_are_refused_with_the_near_match(run: Run) -> None:
 def test_a_state_is_of_one_deployment(run: Run) -> None:
     code, out, err = run("--state", "state.json")
     assert (code, out) == (1, "")
-    assert "name it" in err
+    assert "needs the name of one deployment" in err
 
 
 @pytest.mark.parametrize(
@@ -1302,9 +1302,9 @@ def test_findings_go_to_stderr_and_end_with_1(run: Run, tmp_path: Path) -> None:
         "- Compared with the state that Terraform recorded, not with the cloud: 1 difference in storage and identity "
         "by name, clusters, trust, permissions, lifecycle, encryption and its key, privacy, network and versioning of "
         "the storage, release and values. Nothing else is compared: `terraform plan` shows the rest, and `check "
-        "--plan` what the next apply does. What others granted is in no state. "
-        "- A state says only after a refresh (`terraform apply -refresh-only`) that an upgrade of the release failed, "
-        "or that somebody changed something by hand."
+        "--plan` what the next apply does. No state shows what others granted. "
+        "- The state shows a failed upgrade of the release, and changes by hand, only after a refresh (`terraform apply "
+        "-refresh-only`)."
     )
     assert err.splitlines() == [
         "deployments.yaml: aws-example: value",

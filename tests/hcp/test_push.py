@@ -698,7 +698,7 @@ def test_a_token_that_the_server_repeats_stays_out_of_sight(command: Command, se
 
 
 @pytest.mark.parametrize(
-    ("step", "text"), [("read run", "interrupted; the run goes on: https://"), ("upload", "interrupted: ")]
+    ("step", "text"), [("read run", "interrupted; the run continues: https://"), ("upload", "interrupted: ")]
 )
 def test_an_interrupted_push_names_the_run(step: str, text: str, service: Service, exported: Path) -> None:
     service.story = [{"status": "planning"}]

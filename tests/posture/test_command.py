@@ -94,7 +94,7 @@ def test_the_files_say_what_they_are_for(tmp_path: Path) -> None:
         lines = (tmp_path / file).read_text().splitlines()
         assert max(map(len, lines)) <= 100
         heading = " ".join(line.removeprefix("# ") for line in lines[:3])
-        assert "checks that aws-hardened, gcp-hardened may fail, with the current settings." in heading
+        assert "checks that aws-hardened, gcp-hardened may fail with the current settings." in heading
         assert heading.endswith("write it anew when you change such a setting on purpose.")
 
 
