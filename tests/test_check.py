@@ -1303,8 +1303,8 @@ def test_findings_go_to_stderr_and_end_with_1(run: Run, tmp_path: Path) -> None:
         "by name, clusters, trust, permissions, lifecycle, encryption and its key, privacy, network and versioning of "
         "the storage, release and values. Nothing else is compared: `terraform plan` shows the rest, and `check "
         "--plan` what the next apply does. No state shows what others granted. "
-        "- The state shows a failed upgrade of the release, and changes by hand, only after a refresh (`terraform apply "
-        "-refresh-only`)."
+        "- The state shows a failed upgrade of the release, and changes by hand, only after a refresh (`terraform "
+        "apply -refresh-only`)."
     )
     assert err.splitlines() == [
         "deployments.yaml: aws-example: value",
