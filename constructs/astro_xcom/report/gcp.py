@@ -1,4 +1,4 @@
-"""What a Google Cloud stack comes to."""
+"""The facts of a Google Cloud stack."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ ALWAYS = (
     "The clusters of a project have one workload identity pool: the same namespace and account name in any of them is "
     "trusted.",
     "A new service account or member takes minutes until it works everywhere.",
-    "The roles are granted on the whole bucket, not on the path alone.",
+    "The roles are granted on the whole bucket, not only on the path.",
 )
 
 
@@ -35,41 +35,44 @@ def facts(stack: Stack) -> CloudFacts:
     for_others = []
     if not members and email:
         for_others.append(
-            f"The owner of the service account {email} gives roles/iam.workloadIdentityUser on it to "
+            f"The owner of the service account {email} must grant roles/iam.workloadIdentityUser on it to "
             f"{', '.join(outputs['workload_identity_members'])}."
         )
     if not bucket:
-        for_others.append(f"The owner of the bucket {outputs['bucket']} keeps it private, and sets when values expire.")
+        for_others.append(
+            f"The owner of the bucket {outputs['bucket']} must keep it private and set when values expire."
+        )
     if not granted:
         for_others.append(
-            f"The owner of the bucket {outputs['bucket']} grants {' and '.join(ROLES)} on it to "
+            f"The owner of the bucket {outputs['bucket']} must grant {' and '.join(ROLES)} on it to "
             f"{', '.join(holders)}, unless another deployment of the same account does."
         )
     if not bucket and not email:
         for_others.append(
-            f"The owner of the bucket {outputs['bucket']} keeps uniform bucket-level access on: principals need it."
+            f"The owner of the bucket {outputs['bucket']} must keep uniform bucket-level access on: principals need it."
         )
     if key and not stack.all("google_kms_crypto_key_iam_member"):
         for_others.append(
-            f"The owner of the key {key} grants it to the project's Cloud Storage service agent, before the bucket."
+            f"The owner of the key {key} must grant it to the project's Cloud Storage service agent before the bucket "
+            "is created."
         )
     own = stack.providers.get("google", {}).get("project", "")
     for grant in stack.all("google_kms_crypto_key_iam_member"):
         of = grant["crypto_key_id"].split("/")
         if of[0] == "projects" and own not in ("", of[1]):
             for_others.append(
-                f"The owner of the key {grant['crypto_key_id']} lets whoever applies this grant it, or grants it, with "
-                "storage.grant_kms_key: false."
+                f"The owner of the key {grant['crypto_key_id']} must let the identity that runs the apply grant it, or "
+                "grant it themselves, with storage.grant_kms_key: false."
             )
     if members and own and email and not email.endswith(f"@{own}.iam.gserviceaccount.com"):
         for_others.append(
-            f"The owner of the service account {email} lets whoever applies this add members to it, or adds them, with "
-            "identity.federate: false."
+            f"The owner of the service account {email} must let the identity that runs the apply add members to it, or "
+            "add them themselves, with identity.federate: false."
         )
     if logging := block(bucket.get("logging")):
         for_others.append(
-            f"The owner of the bucket {logging['log_bucket']} lets cloud-storage-analytics@google.com create objects "
-            "there."
+            f"The owner of the bucket {logging['log_bucket']} must let cloud-storage-analytics@google.com create "
+            "objects there."
         )
     return CloudFacts(
         place={
