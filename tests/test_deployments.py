@@ -600,7 +600,7 @@ def test_a_state_store_where_another_deployments_xcoms_expire(
 ) -> None:
     other = changed(storage__path="mine", state_store__path=state, **SHARING)
     shared = ["mine"] if xcoms else []
-    rule = f'must not contain storage.path of a ("{xcoms}"), in the same storage, nor lie in it'
+    rule = f'must not contain storage.path of a ("{xcoms}"), in the same storage, or be inside it'
     line = f'b.state_store.path: {rule}: XComs expire, state must not; got "{state}"; try {hint}'
     content = {"a": changed(storage__path=xcoms, storage__shared_paths=shared), "b": other}
     assert refused({"deployments": content}, tmp_path) == [f"deployments.yaml: {line}"]
@@ -643,7 +643,7 @@ def test_on_azure_a_container_is_shared_and_not_an_account(tmp_path: Path) -> No
     (line,) = refused({"deployments": {"a": one, "b": other()}}, tmp_path)
     assert line.startswith('deployments.yaml: b.state_store.path: must not contain storage.path of a ("xcom")')
     (line,) = refused({"deployments": {"a": one, "b": other(container="theirs")}}, tmp_path)
-    assert line.startswith("deployments.yaml: b.storage.container: is in the account that a makes")
+    assert line.startswith("deployments.yaml: b.storage.container: is in the account that a creates")
     assert read({"deployments": {"a": one, "b": other(account="acmeother")}}, tmp_path)
 
 

@@ -274,7 +274,7 @@ FAULTS = (
             line=line,
         )
         for name, value, proxy, line in (
-            ("TFE_VERIFY_TLS", "false", {}, "TFE_VERIFY_TLS would send the token to whoever answers; .*"),
+            ("TFE_VERIFY_TLS", "false", {}, "TFE_VERIFY_TLS would send the token to any server that answers; .*"),
             ("SSL_CERT_FILE", "/nowhere", {}, "SSL_CERT_FILE: /nowhere: holds no certificates .*"),
             ("SSL_CERT_FILE", "@/main.py", {}, "SSL_CERT_FILE: .*: holds no certificates .*"),
             ("HTTPS_PROXY", "socks5://localhost:1", {"NO_PROXY": ""}, "HTTPS_PROXY: cannot be used: .*"),
