@@ -60,7 +60,11 @@ class XComStack(TerraformStack):
         dependencies: Sequence[ITerraformDependable],
         kubernetes: Callable[[], HelmProviderKubernetes],
     ) -> None:
-        """The agents' values and, unless switched off, their Helm release with its provider."""
+        """The agents' values and, unless switched off, their Helm release with its provider.
+
+        `location` is where XComs go, `pod_identity` what pods and service accounts carry. The release waits for the
+        `dependencies`, and its provider reaches the cluster with what `kubernetes` returns.
+        """
         agent = self.deployment.agent
         values = AgentValues(
             self,

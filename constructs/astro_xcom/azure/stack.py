@@ -35,11 +35,11 @@ AKS_SERVER_ID = "6dae42f8-4368-4678-94ff-3960e28e3630"  # what kubelogin asks a 
 
 
 class AzureXComStack(XComStack):
-    """Everything one deployment on Azure needs: container, identity, federation, agents, provider, backend and outputs.
+    """Everything that one deployment on Azure needs: container, identity, trust, agents, provider, backend and outputs.
 
     Outputs: `account`, `container`, `client_id`, `principal_id`, `tenant_id`, `xcom_path`, `annotations`, `labels`,
-    `trusted_subjects`, `agent_values`; `access` when the identity is used as it is; `state_store_path` when there is a
-    state store.
+    `trusted_subjects` and `agent_values`; `access` if the owner of existing resources assigns the role on the storage;
+    `state_store_path` if there is a state store.
     """
 
     def __init__(self, scope: Construct, id_: str, deployment: AzureDeployment) -> None:

@@ -27,10 +27,11 @@ from astro_xcom.terraform_text import literal
 
 
 class GcpXComStack(XComStack):
-    """Everything one deployment on Google Cloud needs: bucket, service account, members, agents, backend and outputs.
+    """Everything that one deployment on Google Cloud needs: bucket, identity, agents, provider, backend and outputs.
 
     Outputs: `bucket`, `service_account_email`, `workload_identity_members`, `xcom_path`, `annotations`,
-    `trusted_subjects`, `agent_values`; `state_store_path` when there is a state store. With direct grants there is no
+    `trusted_subjects`
+    and `agent_values`; `state_store_path` if there is a state store. With direct grants there is no
     `service_account_email`.
     """
 

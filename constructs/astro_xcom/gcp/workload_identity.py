@@ -35,7 +35,7 @@ class Principals(Construct):
         """Their members of buckets, by bucket: the same ones again would be one and the same."""
 
     def grant_roles(self, roles: Sequence[RoleOn]) -> list[ITerraformDependable]:
-        """Let them do more than XComs, by members of roles. Adds members only."""
+        """Grant further roles, in addition to those on XComs. Only adds members."""
         check_roles(roles)
         made = grant(self, roles, self.principals, depends_on=[self.resource] if self.resource else ())
         self.dependencies += made
@@ -48,10 +48,19 @@ class Principals(Construct):
 
 
 class DirectPrincipals(Principals):
-    """The Kubernetes service accounts themselves, without a service account of Google Cloud, and without annotation.
+    """The Kubernetes service accounts themselves, without a service account of Google Cloud and without an annotation.
 
-    Grants are for each Kubernetes service account and pool. A bucket needs uniform access, and pods on the host's
-    network get nothing. Makes no resource, but looks up the numbers of the pools' projects that are not given.
+    ```python
+    pool = GkeWorkloadPool(stack, "cluster", pool="acme-data.svc.id.goog", project_number="123456789012")
+    agents = ["system:serviceaccount:astro:prod-worker-default-worker"]
+    principals = DirectPrincipals(stack, "agents", pools=[pool], subjects=agents)
+    ```
+
+    Each Kubernetes service account of each pool gets its own grants. The bucket needs uniform access, and pods on the
+    host's network get nothing. Creates no resource, but looks up the numbers of the pools' projects that are not given.
+
+    - `pools`: the workload identity pools to trust.
+    - `subjects`: the service accounts, as `system:serviceaccount:<namespace>:<name>`.
     """
 
     def __init__(
@@ -70,7 +79,10 @@ class DirectPrincipals(Principals):
 
 
 class WorkloadIdentityRef(Principals):
-    """A service account the agents use, whoever made it."""
+    """A new or existing service account that the agents use.
+
+    - `email`: the service account's e-mail.
+    """
 
     managed = False
     """Whether its members are ours to add."""
@@ -87,13 +99,31 @@ class WorkloadIdentityRef(Principals):
 
 
 class WorkloadIdentity(WorkloadIdentityRef):
-    """A service account that exactly the given Kubernetes service accounts of the given pools can use.
+    """A service account that only the given Kubernetes service accounts of the given pools can use.
 
-    Makes a service account `account_id` in `project`, or uses the one with `email`; adds a member of
-    roles/iam.workloadIdentityUser for each Kubernetes service account and pool, and removes no other. `roles` are what
-    it gets beside its roles on XComs. Raises Refused for ids IAM refuses. Changing the id or project replaces the
-    account; a new account of an old name has none of the
-    old one's grants.
+    ```python
+    identity = WorkloadIdentity(
+        stack,
+        "agents",
+        account_id="astro-agents",
+        project="acme-data",
+        pools=[GkeWorkloadPool(stack, "cluster", pool="acme-data.svc.id.goog")],
+        subjects=["system:serviceaccount:astro:prod-worker-default-worker"],
+    )
+    ```
+
+    Adds a member of roles/iam.workloadIdentityUser for each Kubernetes service account and pool, and removes no other.
+
+    - `pools`: the workload identity pools to trust.
+    - `subjects`: the service accounts to trust, as `system:serviceaccount:<namespace>:<name>`.
+    - `account_id`, `project`: create a service account of this id in this project. A change of either replaces the
+      account,
+      and the new account has none of the old account's grants, even under an old name.
+    - `email`: use an existing service account instead.
+    - `display_name`: the display name of a new account.
+    - `roles`: roles that the account gets in addition to its roles on XComs.
+
+    Raises Refused for ids that IAM refuses.
     """
 
     managed = True
@@ -153,7 +183,7 @@ class WorkloadIdentity(WorkloadIdentityRef):
 
     @staticmethod
     def from_email(scope: Construct, id_: str, email: str) -> WorkloadIdentityRef:
-        """Use a service account that already exists, with the members it has. Makes no resource."""
+        """Use an existing service account with its members. Creates no resource."""
         check(rules.service_account_email, email)
         return WorkloadIdentityRef(scope, id_, email=email)
 
