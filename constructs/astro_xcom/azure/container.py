@@ -229,7 +229,7 @@ class XComContainer(XComContainerRef):
         if is_known([*former_paths, path, state_store_path]):
             names.former_paths([names.object_path(each) for each in former_paths], path, state_store_path)
         if account.node.try_find_child("lifecycle") is not None:
-            raise Refused("an account has one lifecycle: make an account for each container")
+            raise Refused("an account has one lifecycle: create an account for each container")
         super().__init__(
             scope,
             id_,

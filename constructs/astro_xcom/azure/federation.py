@@ -36,7 +36,7 @@ class FederatedIdentityRef(Construct):
     """
 
     managed = False
-    """Whether its federated credentials are ours to make."""
+    """Whether this app creates its federated credentials."""
 
     def __init__(
         self,

@@ -60,7 +60,7 @@ class AzureXComStack(XComStack):
         )
         self.tags = literal(deployment.tags) or None
         self.resource_group: ResourceGroup | None = None
-        """The group, when it is made here."""
+        """The group, if it is created here."""
         if not deployment.resource_group.existing:
             self.resource_group = ResourceGroup(
                 self,
@@ -72,7 +72,7 @@ class AzureXComStack(XComStack):
             )
         self.group: str = self.resource_group.name if self.resource_group else deployment.resource_group.name
         self.oidc_issuers: list[AksOidcIssuer] = []
-        """Of every trusted cluster, where credentials are made."""
+        """The issuers of all trusted clusters, if credentials are created."""
         self.identity = self._identity(deployment)
         self.identity.assign_roles([RoleOn(role=each.role, scope=each.scope) for each in deployment.identity.roles])
         self.account = self._account(deployment)

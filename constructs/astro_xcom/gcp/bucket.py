@@ -236,7 +236,7 @@ class XComBucket(XComBucketRef):
         if len(set(former_kms_key_names)) < len(former_kms_key_names):
             raise Refused("former_kms_key_names names a key twice")
         if customer_managed_key and kms_key_name is None and not is_known(location):
-            raise Refused("location must be known to make a key for it; give a kms_key_name")
+            raise Refused("location must be known to create a key for it; give a kms_key_name")
         if is_known(retention_days) and retention_days < 1:
             raise Refused("retention_days must be at least 1", got=retention_days)
         own_key = customer_managed_key and kms_key_name is None
@@ -322,7 +322,7 @@ class XComBucket(XComBucketRef):
         )
 
     def _key_grant(self, kms_key_name: str, project: str | None) -> KmsCryptoKeyIamMember:
-        """Cloud Storage encrypts as the project's service agent, and makes no bucket whose key that cannot use."""
+        """Cloud Storage encrypts as the project's service agent, and creates no bucket whose key that agent cannot use."""
         # Two ids: a grant on a key that was created here stays with that key, so that old values can be read.
         id_ = "key-grant" if self.key else "given-key-grant"
         return KmsCryptoKeyIamMember(

@@ -28,7 +28,7 @@ class Principals(Construct):
         self.principals = dict(principals)
         """Key of an address -> member of a role."""
         self.resource: ServiceAccount | None = None
-        """The service account, when it is made here."""
+        """The service account, if it is created here."""
         self.dependencies: list[ITerraformDependable] = []
         """What has to exist before an agent starts."""
         self.grants: dict[str, Sequence[StorageBucketIamMember]] = {}
@@ -156,7 +156,7 @@ class WorkloadIdentity(WorkloadIdentityRef):
         elif email is not None and account_id is None and project is None:
             super().__init__(scope, id_, email=email)
         else:
-            raise Refused("give either account_id and project, to make a service account, or email")
+            raise Refused("give either account_id and project, to create a service account, or email")
         self.subjects = tuple(subjects)
         self.members = tuple(given.values())
         account = f"projects/-/serviceAccounts/{self.email}"
