@@ -39,7 +39,7 @@ class Need(Model):
     named: str
     """The class, or where the logs go."""
     permissions: tuple[Permission, ...]
-    """The least permissions that are enough. Empty if the cloud is not asked, or this project does not know the class."""
+    """The least permissions. Empty if the cloud is not asked, or if this project does not know the class."""
     granted: Literal["here", "here in part", "not here", "not known here", "not needed"]
     by: tuple[str, ...] = ()
     """What grants it here, or might."""
