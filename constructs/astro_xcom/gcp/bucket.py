@@ -322,7 +322,7 @@ class XComBucket(XComBucketRef):
         )
 
     def _key_grant(self, kms_key_name: str, project: str | None) -> KmsCryptoKeyIamMember:
-        """Cloud Storage encrypts as the project's service agent, and refuses a bucket if the agent may not use the key."""
+        """Cloud Storage encrypts as the project's service agent, which must hold the key before the bucket exists."""
         # Two ids: a grant on a key that was created here stays with that key, so that old values can be read.
         id_ = "key-grant" if self.key else "given-key-grant"
         return KmsCryptoKeyIamMember(
