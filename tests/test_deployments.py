@@ -466,7 +466,7 @@ def test_a_backend_of_ones_own_is_a_setting(tmp_path: Path) -> None:
     ((name, deployment),) = read({"deployments": {"a": given}}, tmp_path).items()
     report = check(deployment, synthesized({name: deployment}, file="deployments.yaml")[name])
     assert report.xcom.backend == own
-    assert f"The agents' image has the class {own}: no agent starts without it." in report.for_others
+    assert f"The agents' image must have the class {own}: no agent starts without it." in report.for_others
     for wrong in ("Backend", "a b.C", "a.b-c", "a..b", ""):
         with pytest.raises(Refusals, match=r"xcom\.backend: must be a Python class with its module"):
             read({"deployments": {"a": changed(xcom__backend=wrong)}}, tmp_path)

@@ -132,7 +132,7 @@ def test_former_service_accounts_stay_trusted_and_the_chart_does_not_make_them(t
         ({"storage": {"former_paths": ["xcom"]}}, "storage.former_paths: is the path of today: remove it"),
         (
             {"storage": {"former_paths": ["old"]}, "state_store": {"path": "old/state"}},
-            'storage.former_paths: must not contain state_store.path ("old/state") nor lie in it',
+            'storage.former_paths: must not contain state_store.path ("old/state") or be inside it',
         ),
         ({"storage": {"former_paths": ["/old"]}}, "storage.former_paths[0]: must be folders joined by"),
     ],

@@ -155,7 +155,7 @@ CAUSES = {
     ),
     "organization policy": Cause(
         "a constraint of the organization refuses it",
-        "its owner excepts the bucket's project, or the setting it asks for is made",
+        "its owner excepts the bucket's project, or you set what it asks for",
         ("constraints/", "orgPolicyConstraint"),
         "gs",
     ),
@@ -167,7 +167,7 @@ CAUSES = {
     ),
     "no provider": Cause(
         "the AWS account has no OIDC provider for this cluster",
-        "make it (IAM, identity providers), for the issuer of the cluster that the agents really run in",
+        "create it (IAM, identity providers), for the issuer of the cluster that the agents really run in",
         ("No OpenIDConnect provider found",),
         "s3",
     ),
