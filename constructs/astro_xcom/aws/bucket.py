@@ -141,7 +141,7 @@ class XComBucketRef(Construct):
         return folder
 
     def access_policy(self, id_: str) -> DataAwsIamPolicyDocument:
-        """The policy that an identity needs: read, write and delete under the paths, list the bucket, use its key by S3.
+        """The policy that an identity needs: read, write and delete under the paths, list the bucket, use its key.
 
         Former keys may only decrypt. ListBucket has no prefix condition: the client asks for the bucket itself before
         each write.

@@ -50,8 +50,8 @@ class AwsStorage(Storage):
     existing: Flag = False
     """true: use an existing bucket; it is not modified, including its lifecycle."""
     account_id: Annotated[str, AfterValidator(rules.aws_account_id)] | None = None
-    """The account of an existing bucket: agents use no bucket of this name that another account has, or takes once its
-    owner gave it up. A bucket made here is that of the deployment's account, and they use no other."""
+    """The account of an existing bucket: agents use no bucket of this name that another account has, or creates
+    after the owner deleted it. A new bucket is in the deployment's account, and agents use no other."""
     encryption: Literal["SSE-S3", "SSE-KMS"] = "SSE-S3"
     """SSE-S3: S3's own keys, free; SSE-KMS: a KMS key, which costs money."""
     kms_key_arn: Annotated[str, AfterValidator(rules.kms_key_arn)] | None = None
