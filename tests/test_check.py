@@ -194,7 +194,7 @@ def test_components_without_an_identity_are_trusted_nowhere(of: str, tmp_path: P
     )
     assert (sentinel.subject, sentinel.made_by_chart) == ("system:serviceaccount:astro:watcher", False)
     assert (processor.trusted_through, sentinel.trusted_through) == ((), ())
-    assert "The service account watcher is made in astro by its owner." in report.for_others
+    assert "The owner of the service account watcher must create it in astro." in report.for_others
     cloud = json.dumps({type_: made for type_, made in body["resource"].items() if type_ != "helm_release"})
     cloud += json.dumps([body["data"], body["output"]["trusted_subjects"]])
     assert [name in cloud for name in ("prod-triggerer", "prod-dag-processor", "watcher")] == [True, False, False]
