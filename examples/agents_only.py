@@ -1,4 +1,4 @@
-"""Agents only: storage and identity are there already, and only their names go into the release (any cloud)."""
+"""Agents only: storage and identity exist already, and only their names go into the release (any cloud)."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The Python form of deployments.yaml: whole deployments, one stack each, made in a loop (AWS)."""
+"""The Python form of deployments.yaml: a loop creates whole deployments, one stack each (AWS)."""
 
 from pathlib import Path
 

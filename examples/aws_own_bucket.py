@@ -1,4 +1,4 @@
-"""Their bucket, our role: XComs go into a bucket that the app makes for itself (AWS)."""
+"""Your app's bucket, a new role: XComs go into a bucket that the app creates itself (AWS)."""
 
 from astro_xcom.aws import EksOidcProvider, IrsaRole, XComBucket
 from astro_xcom.service_accounts import subjects
@@ -11,7 +11,7 @@ app = App()
 stack = TerraformStack(app, "data-lake")
 AwsProvider(stack, "aws", region="us-east-1")
 
-lake = S3Bucket(stack, "lake", bucket="acme-data-lake")  # whose lifecycle should let airflow/xcom/ expire
+lake = S3Bucket(stack, "lake", bucket="acme-data-lake")  # its lifecycle should expire airflow/xcom/
 
 agent = AgentSettings(namespace="astro", resource_name_prefix="prod")  # as in the values the agents are installed with
 storage = XComBucket.from_name(stack, "xcom", lake.bucket, path="airflow/xcom")

@@ -1,4 +1,4 @@
-"""Our bucket, their role: agents that have a role already get the policy to put on it (AWS)."""
+"""A new bucket, an existing role: the policy that the role needs to reach the bucket (AWS)."""
 
 from astro_xcom.aws import IrsaRole, XComBucket
 from cdktf import App, TerraformOutput, TerraformStack
@@ -10,7 +10,7 @@ app = App()
 stack = TerraformStack(app, "xcom-bucket")
 AwsProvider(stack, "aws", region="us-east-1")
 
-airflow = DataAwsIamRole(stack, "airflow", name="airflow-agents")  # or an IamRole that the app makes
+airflow = DataAwsIamRole(stack, "airflow", name="airflow-agents")  # or an IamRole that the app creates
 
 storage = XComBucket(stack, "storage", name="acme-astro-xcom", sse_kms=True)
 access = storage.grant_read_write(IrsaRole.from_arn(stack, "agents", airflow.arn))  # changes nothing about the role

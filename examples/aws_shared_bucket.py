@@ -1,4 +1,4 @@
-"""One bucket for the agents of several teams: each has a folder, and a role that opens no other (AWS)."""
+"""One bucket for the agents of several teams: each team has a folder, and a role that opens no other folder (AWS)."""
 
 from pathlib import Path
 

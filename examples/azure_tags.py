@@ -1,4 +1,4 @@
-"""Tags on everything: an Aspect reaches what the constructs make, as it does your own resources (Azure)."""
+"""Tags on everything: an Aspect reaches what the constructs create, and your own resources too (Azure)."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Our bucket, their service account: agents that have an identity already get storage (Google Cloud)."""
+"""An existing service account: agents that already have an identity get storage (Google Cloud)."""
 
 from astro_xcom.gcp import WorkloadIdentity, XComBucket
 from cdktf import App, TerraformOutput, TerraformStack
@@ -9,7 +9,7 @@ app = App()
 stack = TerraformStack(app, "xcom-storage")
 GoogleProvider(stack, "google", project="acme-data")
 
-airflow = ServiceAccount(stack, "airflow", account_id="airflow-agents")  # who may use it stays yours to say
+airflow = ServiceAccount(stack, "airflow", account_id="airflow-agents")  # you decide who may use it
 
 storage = XComBucket(stack, "storage", name="acme-astro-xcom", location="us-central1", retention_days=60)
 storage.grant_read_write(WorkloadIdentity.from_email(stack, "agents", airflow.email))

@@ -1,4 +1,4 @@
-"""Values only: storage and identity from here, and a values document to install the chart with yourself (Google Cloud).
+"""Values only: storage and identity, and a values document to install the chart with yourself (Google Cloud).
 
 terraform output -raw agent_values > values.yaml
 helm upgrade --install astro-agent astro-remote-execution-agent --values values.yaml ...

@@ -78,7 +78,7 @@ def test_several_deployments_are_a_table_and_one_has_its_details(run: Run, tmp_p
         *("aws-example", "aws", "acme-astro-xcom", "s3://acme-astro-xcom/xcom", "5 accounts", "30 days"),
     ]
     assert [row[2] for row in table[2:]] == ["acmeastroxcom/xcom", "acme-astro-xcom-gcp"]
-    assert out.endswith("\nDetails of one: astro-xcom check aws-example\n")
+    assert out.endswith("\nTo see all of one deployment: astro-xcom check aws-example\n")
     assert "Service accounts" not in out
     assert "Service accounts" in run("aws-example")[1]
     _, out, _ = run("--file", GOLDEN / "gcp" / "deployments.yaml")
@@ -197,7 +197,7 @@ def test_components_without_an_identity_are_trusted_nowhere(of: str, tmp_path: P
     )
     assert (sentinel.subject, sentinel.made_by_chart) == ("system:serviceaccount:astro:watcher", False)
     assert (processor.trusted_through, sentinel.trusted_through) == ((), ())
-    assert "The service account watcher is made in astro by its owner." in report.for_others
+    assert "The owner of the service account watcher must create it in astro." in report.for_others
     cloud = json.dumps({type_: made for type_, made in body["resource"].items() if type_ != "helm_release"})
     cloud += json.dumps([body["data"], body["output"]["trusted_subjects"]])
     assert [name in cloud for name in ("prod-triggerer", "prod-dag-processor", "watcher")] == [True, False, False]
@@ -344,17 +344,17 @@ def test_the_state_backend_is_named_as_in_the_file(reports: dict[str, Report]) -
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("aws-example", ["the bucket acme-access-logs lets logging.s3.amazonaws.com put objects there"]),
-        ("azure-example", ["privatelink.blob.core.windows.net links it to the network of the agents"]),
-        ("gcp-example", ["the bucket acme-access-logs-gcp lets cloud-storage-analytics@google.com create objects"]),
+        ("aws-example", ["the bucket acme-access-logs must let logging.s3.amazonaws.com put objects there"]),
+        ("azure-example", ["privatelink.blob.core.windows.net must link it to the agents' network"]),
+        ("gcp-example", ["the bucket acme-access-logs-gcp must let cloud-storage-analytics@google.com create objects"]),
         ("aws-existing-role", ["access_policy", "trusted_subjects", "agent_values"]),
         ("aws-pod-identity", ["add-on eks-pod-identity-agent", "iam:PassRole"]),
         (
             "aws-pod-identity-role",
             ["pods.eks.amazonaws.com", "sts:TagSession", "kubernetes-service-account", "access_policy"],
         ),
-        ("aws-existing", ["owner of the bucket acme.shared", "namespace astro exists", "astro-pull-secret"]),
-        ("aws-maximal", ["shared-triggerer is made in astro"]),
+        ("aws-existing", ["owner of the bucket acme.shared", "namespace astro must exist", "astro-pull-secret"]),
+        ("aws-maximal", ["shared-triggerer must create it in astro"]),
         ("azure-existing-identity", ["federated credential", "api://AzureADTokenExchange", "account acmeshared"]),
         ("gcp-existing-account", ["workloadIdentityUser", "[astro/prod-triggerer]", "keyRings/data/cryptoKeys/xcom"]),
         ("gcp-existing", ["owner of the bucket shared.acme.example"]),
@@ -376,22 +376,26 @@ ROLES = "roles/storage.objectAdmin and roles/storage.legacyBucketReader"
         (
             "aws",
             {"storage.encryption": "SSE-KMS", "storage.former_kms_key_arns": [GIVEN_KEY]},
-            f"the key {GIVEN_KEY} lets",
+            f"the key {GIVEN_KEY} must let",
         ),
         ("aws", {"storage.encryption": "SSE-KMS", "storage.kms_key_arn": GIVEN_KEY}, "the key policy must also allow"),
         ("aws", {"storage.existing": True}, "its bucket policy must also allow the role"),
         (
             "aws",
             {"cluster.oidc_provider_arn": "arn:aws:iam::111122223333:oidc-provider/oidc.example.com"},
-            "The OIDC provider arn:aws:iam::111122223333:oidc-provider/oidc.example.com is registered in IAM",
+            "The OIDC provider arn:aws:iam::111122223333:oidc-provider/oidc.example.com must be registered in IAM",
         ),
-        ("azure", {"storage.customer_managed_key": CUSTOMER_KEY}, "has purge protection and Azure RBAC on"),
+        ("azure", {"storage.customer_managed_key": CUSTOMER_KEY}, "must switch purge protection and Azure RBAC on"),
         (
             "azure",
             {"cluster.issuer": "https://oidc.example.com/a/"},
-            "https://oidc.example.com/a/ has the workload identity",
+            "https://oidc.example.com/a/ must have the workload identity",
         ),
-        ("gcp", {"storage.encryption": "customer-managed", "storage.kms_key_name": GOOGLES_KEY}, f"{GOOGLES_KEY} lets"),
+        (
+            "gcp",
+            {"storage.encryption": "customer-managed", "storage.kms_key_name": GOOGLES_KEY},
+            f"{GOOGLES_KEY} must let",
+        ),
         (
             "gcp",
             {"identity": {"existing_service_account": "agents@acme-x.iam.gserviceaccount.com"}},
@@ -402,9 +406,9 @@ ROLES = "roles/storage.objectAdmin and roles/storage.legacyBucketReader"
             {"trusted_clusters": [{"workload_pool": "acme-x.svc.id.goog"}]},
             "the pool acme-x.svc.id.goog, and their",
         ),
-        ("azure", {"storage.network": {"subnets": [SUBNET]}}, f"the subnet {SUBNET} gives it the service endpoint"),
-        ("azure", {**THEIR_IDENTITY, "identity.grant_storage": False}, "assigns the output access to the identity"),
-        ("azure", {**THEIR_IDENTITY, "identity.federate": False}, "makes a federated credential for each"),
+        ("azure", {"storage.network": {"subnets": [SUBNET]}}, f"the subnet {SUBNET} must give it the service endpoint"),
+        ("azure", {**THEIR_IDENTITY, "identity.grant_storage": False}, "must assign the output access to the identity"),
+        ("azure", {**THEIR_IDENTITY, "identity.federate": False}, "must create a federated credential for each"),
         (
             "gcp",
             {
@@ -413,7 +417,7 @@ ROLES = "roles/storage.objectAdmin and roles/storage.legacyBucketReader"
                     "grant_storage": False,
                 }
             },
-            f"grants {ROLES} on it to serviceAccount:agents@acme-data.iam.gserviceaccount.com",
+            f"must grant {ROLES} on it to serviceAccount:agents@acme-data.iam.gserviceaccount.com",
         ),
     ],
 )
@@ -452,7 +456,7 @@ def test_without_a_zone_somebody_names_the_private_endpoint(tmp_path: Path, run:
     (tmp_path / "deployments.yaml").write_text("\n".join(lines))
     document = json.loads(run("azure-example", "-f", tmp_path / "deployments.yaml", "--json")[1])
     text = "\n".join(document["deployments"]["azure-example"]["for_others"])
-    assert "has the account acmeastroxcom resolve to the private endpoint acmeastroxcom-blob" in text
+    assert "must let the account acmeastroxcom resolve to the private endpoint acmeastroxcom-blob" in text
 
 
 def test_what_is_granted_here_and_what_is_not(reports: dict[str, Report]) -> None:
@@ -569,7 +573,7 @@ def test_every_section_is_there(run: Run) -> None:
         "Agents",
         "Service accounts",
         "Identity",
-        "Beside XComs",
+        "Other permissions",
         "XComs",
         "State store",
         "Storage",
@@ -650,7 +654,7 @@ def test_unknown_names_are_refused_with_the_near_match(run: Run) -> None:
 def test_a_state_is_of_one_deployment(run: Run) -> None:
     code, out, err = run("--state", "state.json")
     assert (code, out) == (1, "")
-    assert "name it" in err
+    assert "needs the name of one deployment" in err
 
 
 @pytest.mark.parametrize(
@@ -664,7 +668,7 @@ def test_a_state_is_of_one_deployment(run: Run) -> None:
         ('{"format_version": "1.0"}', "it has none: is the deployment applied?"),
         ('{"format_version": "1.0", "values": {"root_module": 3}}', "not in that shape"),
         ('{"format_version": "1.2", "planned_values": {}}', "is a plan"),
-        ('{"version": 4, "serial": 2, "lineage": "x"}', "is a state file"),
+        ('{"version": 4, "serial": 2, "lineage": "x"}', "is Terraform's own state file"),
         ('{"aws-example": {"bucket": "x"}}', "try `terraform output -json`"),
         ('{"vpc_id": {"value": "vpc-1"}}', "it has vpc_id"),
         ('{"xcom_path": {"value": "s3://x"}}', "must have the output trusted_subjects"),
@@ -891,7 +895,7 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
         first_rule("aws_s3_bucket_lifecycle_configuration", "rule",
                    transition=[{"days": 1, "storage_class": "GLACIER"}]),
         [],
-        "The file has no such rule",
+        "The file does not have this rule",
     ),
     (
         "aws-example",
@@ -920,7 +924,7 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
         "aws-example",
         attribute("aws_s3_bucket_public_access_block", "block_public_policy", False),
         [("privacy", "block_public_policy", "true", "false")],
-        "Who reaches the storage, and how, is as it is applied. The next apply sets",
+        "The applied setting decides who reaches the storage, and how. The next apply sets",
     ),
     (
         "aws-example",
@@ -938,7 +942,7 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
         "aws-example",
         attribute("aws_s3_bucket_versioning", "versioning_configuration", [{"status": "Suspended"}]),
         [("versioning", "versioning_configuration.status", "Enabled", "Suspended")],
-        "can be restored or not",
+        "decides whether a deleted or overwritten value can be restored",
     ),
     (
         "aws-example",
@@ -952,13 +956,13 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
         first_rule("aws_s3_bucket_server_side_encryption_configuration", "rule",
                    apply_server_side_encryption_by_default=[{"sse_algorithm": "AES256", "kms_master_key_id": ""}]),
         [],
-        "those that exist stay as they were written",
+        "existing values stay as they were written",
     ),
     (
         "azure-example",
         attribute("azurerm_storage_account", "shared_access_key_enabled", True),
         [("privacy", "shared_access_key_enabled", "false", "true")],
-        "Who reaches the storage",
+        "who reaches the storage",
     ),
     (
         "azure-example",
@@ -970,13 +974,13 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
         "azure-example",
         attribute("azurerm_storage_account", "customer_managed_key", [{"key_vault_key_id": "https://v/keys/k"}]),
         [("key", "customer_managed_key.key_vault_key_id", None, "https://v/keys/k")],
-        "Values of a key that the agents may not use cannot be read",
+        "Agents cannot read values of a key that they may not use",
     ),
     (
         "gcp-example",
         attribute("google_storage_bucket", "public_access_prevention", "inherited"),
         [("privacy", "public_access_prevention", "enforced", "inherited")],
-        "Who reaches the storage",
+        "who reaches the storage",
     ),
     (
         "gcp-example",
@@ -988,30 +992,30 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
         "aws-example",
         attribute("helm_release", "status", "failed"),
         [("release", "status", "deployed", "failed")],
-        "The last installation or upgrade did not end well",
+        "The last installation or upgrade failed",
     ),
     (
         "gcp-example",
         lambda state: resource(state, "google_storage_bucket_iam_member").update(tainted=True),
         [],
-        "The next apply deletes it and creates another one",
+        "The next apply deletes it and creates it again",
     ),
     (
         "gcp-example",
         output("bucket", "acme-old"),
         [],
-        "read none of them",
+        "can read none of these values",
     ),
     (
         "aws-example",
         output("role_arn", "arn:aws:iam::111122223333:role/old"),
         [("identity", "role", "arn:aws:iam::111122223333:role/aws-example-xcom", "arn:aws:iam::111122223333:role/old")],
-        "The next apply gives them the other one",
+        "The next apply gives them the identity from the file",
     ),
     ("aws-example", attribute("helm_release", "version", "2.3.0"), [("release", "version", "2.3.3", "2.3.0")],
      "in place"),
     ("aws-example", attribute("helm_release", "namespace", "old"), [("release", "namespace", "astro", "old")],
-     "uninstalls them, and then installs others"),
+     "uninstalls them and then installs new agents"),
     (
         "aws-example",
         without("helm_release"),
@@ -1021,13 +1025,13 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
             ("release", "namespace", "astro", None),
             ("release", "version", "2.3.3", None),
         ],
-        "The next apply installs them, or takes up a release of that name",
+        "The next apply installs them, or upgrades an existing release of that name",
     ),
     (
         "aws-example",
         environment(f"{XCOM}PATH", "s3://acme-astro-xcom/old"),
         [("value", f"commonEnv[{XCOM}PATH].value", "s3://acme-astro-xcom/xcom", "s3://acme-astro-xcom/old")],
-        "read values below the old one as their paths",
+        "read values under the applied path as their paths",
     ),
     (
         "aws-example",
@@ -1040,23 +1044,28 @@ DIFFERENCES: list[tuple[str, Callable[[Body], None], list[tuple[str, str | None,
         "aws-example",
         environment(f"{XCOM}THRESHOLD", "1"),
         [("value", f"commonEnv[{XCOM}THRESHOLD].value", "0", "1")],
-        "run now",
+        "The running agents use the applied value",
     ),
     (
         "aws-example",
         changed_values("annotations", {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/other"}),
         [("value", "annotations.eks.amazonaws.com/role-arn", "arn:aws:iam::111122223333:role/aws-example-xcom",
           "arn:aws:iam::111122223333:role/other")],
-        "another cloud identity",
+        "a cloud identity without access",
     ),
     (
         "azure-example",
         changed_values("labels", {}),
         [("value", "labels.azure.workload.identity/use", "true", None)],
-        "or as none",
+        "or as no identity",
     ),
     ("gcp-example", changed_values("namespace", "old"), [("value", "namespace", "astro", "old")], "subjects"),
-    ("gcp-example", changed_values("logLevel", "DEBUG"), [("value", "logLevel", None, "DEBUG")], "run now"),
+    (
+        "gcp-example",
+        changed_values("logLevel", "DEBUG"),
+        [("value", "logLevel", None, "DEBUG")],
+        "The running agents use the applied value",
+    ),
     ("gcp-example", changed_values("createNamespace", "false"),
      [("value", "createNamespace", "false", '"false"')], "run"),
 ]  # fmt: skip
@@ -1307,14 +1316,14 @@ def test_findings_go_to_stderr_and_end_with_1(run: Run, tmp_path: Path) -> None:
         "- Compared with the state that Terraform recorded, not with the cloud: 1 difference in storage and identity "
         "by name, clusters, trust, permissions, lifecycle, encryption and its key, privacy, network and versioning of "
         "the storage, release and values. Nothing else is compared: `terraform plan` shows the rest, and `check "
-        "--plan` what the next apply does. What others granted is in no state. "
-        "- A state says only after a refresh (`terraform apply -refresh-only`) that an upgrade of the release failed, "
-        "or that somebody changed something by hand."
+        "--plan` what the next apply does. No state shows what others granted. "
+        "- The state shows a failed upgrade of the release, and changes by hand, only after a refresh (`terraform "
+        "apply -refresh-only`)."
     )
     assert err.splitlines() == [
         "deployments.yaml: aws-example: value",
-        "  Agents use the applied path. After the next apply they use the other one, and",
-        "  read values below the old one as their paths.",
+        "  Agents use the applied path. After the next apply they use the path from the",
+        "  file, and read values under the applied path as their paths.",
         f"    commonEnv[{XCOM}PATH].value",
         "    - s3://acme-astro-xcom/old",
         "    + s3://acme-astro-xcom/xcom",

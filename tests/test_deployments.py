@@ -466,7 +466,7 @@ def test_a_backend_of_ones_own_is_a_setting(tmp_path: Path) -> None:
     ((name, deployment),) = read({"deployments": {"a": given}}, tmp_path).items()
     report = check(deployment, synthesized({name: deployment}, file="deployments.yaml")[name])
     assert report.xcom.backend == own
-    assert f"The agents' image has the class {own}: no agent starts without it." in report.for_others
+    assert f"The agents' image must have the class {own}: no agent starts without it." in report.for_others
     for wrong in ("Backend", "a b.C", "a.b-c", "a..b", ""):
         with pytest.raises(Refusals, match=r"xcom\.backend: must be a Python class with its module"):
             read({"deployments": {"a": changed(xcom__backend=wrong)}}, tmp_path)
@@ -578,7 +578,7 @@ def test_main_refuses_before_it_starts_cdktf(refusal: Refusal) -> None:
 
 def test_a_bucket_is_made_by_one_deployment(tmp_path: Path) -> None:
     (line,) = refused({"deployments": {"a": GOOD, "b": changed(agent__namespace="other")}}, tmp_path)
-    assert line.startswith("deployments.yaml: b.storage.bucket: is made by a too; ")
+    assert line.startswith("deployments.yaml: b.storage.bucket: is created by a too; ")
     shared = {"deployments": {"a": GOOD, "b": changed(storage__existing=True, agent__namespace="other")}}
     assert set(read(shared, tmp_path)) == {"a", "b"}
 
@@ -600,7 +600,7 @@ def test_a_state_store_where_another_deployments_xcoms_expire(
 ) -> None:
     other = changed(storage__path="mine", state_store__path=state, **SHARING)
     shared = ["mine"] if xcoms else []
-    rule = f'must not contain storage.path of a ("{xcoms}"), in the same storage, nor lie in it'
+    rule = f'must not contain storage.path of a ("{xcoms}"), in the same storage, or be inside it'
     line = f'b.state_store.path: {rule}: XComs expire, state must not; got "{state}"; try {hint}'
     content = {"a": changed(storage__path=xcoms, storage__shared_paths=shared), "b": other}
     assert refused({"deployments": content}, tmp_path) == [f"deployments.yaml: {line}"]
@@ -643,7 +643,7 @@ def test_on_azure_a_container_is_shared_and_not_an_account(tmp_path: Path) -> No
     (line,) = refused({"deployments": {"a": one, "b": other()}}, tmp_path)
     assert line.startswith('deployments.yaml: b.state_store.path: must not contain storage.path of a ("xcom")')
     (line,) = refused({"deployments": {"a": one, "b": other(container="theirs")}}, tmp_path)
-    assert line.startswith("deployments.yaml: b.storage.container: is in the account that a makes")
+    assert line.startswith("deployments.yaml: b.storage.container: is in the account that a creates")
     assert read({"deployments": {"a": one, "b": other(account="acmeother")}}, tmp_path)
 
 
@@ -684,7 +684,7 @@ def test_a_release_has_a_name_of_its_own_in_its_namespace(tmp_path: Path) -> Non
 def test_a_role_is_made_by_one_deployment(tmp_path: Path) -> None:
     role = {"role_name": "shared"}
     (line,) = refused({"deployments": {"a": changed(identity=role), "b": another(identity=role)}}, tmp_path)
-    assert line.startswith("deployments.yaml: b.identity.role_name: is made by a too")
+    assert line.startswith("deployments.yaml: b.identity.role_name: is created by a too")
 
 
 FIVE: dict[str, dict[str, object]] = {

@@ -279,32 +279,32 @@ ABSENT = {
     "a release that is pending": Absence(
         CLOUDS,
         {"helm history astro-agent": says([{"revision": 1, "status": "pending-install"}])},
-        "release astro-agent: is there already: revision 1, pending-install",
+        "release astro-agent: exists already: revision 1, pending-install",
         "kubectl -n astro delete secret -l owner=helm,name=astro-agent,status=pending-install",
     ),
     "a release that was uninstalled": Absence(
         CLOUDS,
         {"helm history astro-agent": says([{"revision": 1, "status": "uninstalled"}])},
-        "release astro-agent: is there already: revision 1, uninstalled",
+        "release astro-agent: exists already: revision 1, uninstalled",
         "helm -n astro uninstall astro-agent",
     ),
     "a release that goes": Absence(
         CLOUDS,
         {"helm history astro-agent": says([{"revision": 1, "status": "uninstalling"}])},
-        "release astro-agent: is there already: revision 1, uninstalling",
+        "release astro-agent: exists already: revision 1, uninstalling",
         "helm -n astro history astro-agent",
     ),
     "a release that failed": Absence(
         CLOUDS,
         {"helm history astro-agent": says([{"revision": 1, "status": "failed"}])},
-        "release astro-agent: is there already: revision 1, failed",
+        "release astro-agent: exists already: revision 1, failed",
         "agent.upgrade_install: true",
         settings={"agent": {"upgrade_install": False}},
     ),
     "values of init": Absence(
         CLOUDS,
         {},
-        "values: made up by astro-xcom init: image",
+        "values: invented by astro-xcom init: image",
         "your own in",
         values={"image": "images.example.com/data/agent:1.8.2"},
     ),
@@ -661,8 +661,8 @@ def test_a_kubeconfig_of_the_settings_is_used(cloud: str, doctor: Doctor) -> Non
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ("deployed", "ok         release astro-agent: is there already: revision 3, deployed: the apply upgrades it"),
-        ("failed", "ok         release astro-agent: is there already: revision 3, failed: the apply upgrades it"),
+        ("deployed", "ok         release astro-agent: exists already: revision 3, deployed: the apply upgrades it"),
+        ("failed", "ok         release astro-agent: exists already: revision 3, failed: the apply upgrades it"),
         ("superseded\x1b[2J", r"revision 3, superseded\x1b[2J"),
     ],
 )

@@ -222,11 +222,16 @@ def test_the_credentials_of_another_cloud_are_for_tasks_to_use(cloud: Cloud, nam
             "aws",
             {"xcom": {"connection_id": "aws_default"}},
             {"name": "AIRFLOW_CONN_AWS_DEFAULT", "value": "aws://"},
-            "is the connection of the XCom path",
+            "is the XCom path's connection",
         ),
-        ("aws", {}, {"name": "LOGS", "value": "s3://aws_default@acme-xcom/xcom/logs"}, "is where XComs are kept"),
-        ("gcp", {}, {"name": "LOGS", "value": "gs://acme-xcom/xcom"}, "is where XComs are kept"),
-        ("azure", {}, {"name": "LOGS", "value": "abfs://xcom@acmexcom.dfs.core.windows.net/xcom/a"}, "is where XComs"),
+        ("aws", {}, {"name": "LOGS", "value": "s3://aws_default@acme-xcom/xcom/logs"}, "is in the XComs' folder"),
+        ("gcp", {}, {"name": "LOGS", "value": "gs://acme-xcom/xcom"}, "is in the XComs' folder"),
+        (
+            "azure",
+            {},
+            {"name": "LOGS", "value": "abfs://xcom@acmexcom.dfs.core.windows.net/xcom/a"},
+            "is in the XComs' folder",
+        ),
     ],
 )
 def test_what_may_undo_the_settings_is_warned_of(
@@ -257,7 +262,9 @@ def test_check_says_what_it_cannot_read(cloud: Cloud, tmp_path: Path) -> None:
 
 def test_pods_of_the_account_default_are_warned_of(tmp_path: Path) -> None:
     values = {"serviceAccount": {"triggerer": {"create": False, "name": "default"}}}
-    assert any("every pod that names none" in line for line in deployment("gcp", values, tmp_path).warnings())
+    assert any(
+        "every pod that names no service account" in line for line in deployment("gcp", values, tmp_path).warnings()
+    )
 
 
 # ---- constructs

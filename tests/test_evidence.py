@@ -51,7 +51,7 @@ def test_what_is_applied_says_so(name: str) -> None:
             assert fact.source == ("applied" if told else "planned"), fact
     if name != "aws-maximal":  # of whose clusters the made-up state tells no region
         assert found.differences == ()
-        assert "what is applied: 0." in markdown(found)
+        assert "the applied state: 0." in markdown(found)
 
 
 @pytest.mark.parametrize("name", [f"{cloud}-example" for cloud in CLOUDS])
@@ -117,9 +117,9 @@ def test_where_an_identity_is_says_nothing_of_existing_storage(tmp_path: Path) -
         ("azure-maximal", "Encryption and key", "customer_managed_key.key_vault_key_id", CUSTOMER_KEY["key_id"]),
         ("azure-maximal", "Residency and copies", "account_replication_type", "RAGZRS"),
         ("gcp-maximal", "Residency and copies", "custom_placement_config.data_locations", "EUROPE-WEST1, EUROPE-WEST4"),
-        ("azure-maximal", "Retention", "values below abfs://team_2_xcom@shared-xcom/team/xcom", "expire after 3 days"),
+        ("azure-maximal", "Retention", "values under abfs://team_2_xcom@shared-xcom/team/xcom", "expire after 3 days"),
         ("aws-maximal", "Audit logs", "access logs: target_bucket", "acme.access-logs"),
-        ("gcp-maximal", "Retention", "rule of team/xcom/", "action.type Delete, condition.age 90, "
+        ("gcp-maximal", "Retention", "rule for team/xcom/", "action.type Delete, condition.age 90, "
          "condition.matches_prefix team/xcom/, condition.with_state LIVE"),
     ],
 )  # fmt: skip

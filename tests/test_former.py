@@ -132,7 +132,7 @@ def test_former_service_accounts_stay_trusted_and_the_chart_does_not_make_them(t
         ({"storage": {"former_paths": ["xcom"]}}, "storage.former_paths: is the path of today: remove it"),
         (
             {"storage": {"former_paths": ["old"]}, "state_store": {"path": "old/state"}},
-            'storage.former_paths: must not contain state_store.path ("old/state") nor lie in it',
+            'storage.former_paths: must not contain state_store.path ("old/state") or be inside it',
         ),
         ({"storage": {"former_paths": ["/old"]}}, "storage.former_paths[0]: must be folders joined by"),
     ],
@@ -154,9 +154,9 @@ def test_the_owner_of_existing_storage_says_what_expires_below_former_paths(clou
 
 def test_the_key_of_today_is_no_former_key(tmp_path: Path) -> None:
     key = {"encryption": "SSE-KMS", "kms_key_arn": f"{KEY}1", "former_kms_key_arns": [f"{KEY}1"]}
-    assert "storage.former_kms_key_arns: is the key of today" in refused(tmp_path, "aws", storage=key)
+    assert "storage.former_kms_key_arns: is the current key" in refused(tmp_path, "aws", storage=key)
     key = {"encryption": "customer-managed", "kms_key_name": CRYPTO_KEY, "former_kms_key_names": [CRYPTO_KEY]}
-    assert "storage.former_kms_key_names: is the key of today" in refused(tmp_path, "gcp", storage=key)
+    assert "storage.former_kms_key_names: is the current key" in refused(tmp_path, "gcp", storage=key)
 
 
 def test_no_state_lies_where_a_former_path_expires(tmp_path: Path) -> None:

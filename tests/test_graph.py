@@ -262,7 +262,7 @@ def test_all_that_is_wrong_is_refused_at_once_and_nothing_written(
     assert refused.splitlines() == [
         "deployments.yaml: a deployment must be one of aws-example, azure-example, gcp-example; "
         'got "aws-exmple"; try aws-example',
-        f"{tmp_path / 'some.svg'}: is one file, for one picture: name one deployment, or give a folder",
+        f"{tmp_path / 'some.svg'}: is a file for one picture: name one deployment, or give a folder",
         "graph needs the package pygraphviz; try the extra `graph` of this package",
     ]
     assert not [*tmp_path.iterdir()]

@@ -129,7 +129,7 @@ def test_the_owner_of_an_adopted_role_is_told_the_least(tmp_path: Path) -> None:
     found = report("aws", tmp_path, {"existing_role": "agents"}, {"secretBackend": SECRETS_MANAGER})
     (line,) = [line for line in found.for_others if SECRETS_MANAGER in line]
     assert f"secretsmanager:GetSecretValue on {SECRETS}airflow/connections/*, {SECRETS}airflow/variables/*" in line
-    assert "Its owner grants that to the role arn:aws:iam::111122223333:role/agents." in line
+    assert "The owner of the role arn:aws:iam::111122223333:role/agents must grant it." in line
 
 
 @pytest.mark.parametrize(

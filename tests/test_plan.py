@@ -124,8 +124,8 @@ def test_the_lines_to_paste_keep_old_values_readable(run: Run) -> None:
         "          former_kms_key_arns:\n"
         f'            - "{KEY}"\n'
         "  QUIET encryption-gap\n"
-        "    Agents lose the right to encrypt with the old key some seconds before the\n"
-        "    bucket encrypts otherwise: what they write meanwhile is refused.\n"
+        "    Agents lose the permission to encrypt with the old key some seconds before\n"
+        "    the bucket stops using it: their writes are refused in between.\n"
         "    Apply while no task runs.\n"
     )
 
@@ -167,7 +167,7 @@ def test_json_has_the_same(run: Run) -> None:
             plan(output_changes={**OUTPUTS, "trusted_subjects": {"after": ["system:serviceaccount:b:c"]}}),
             "plan.json: is the plan of another deployment, or of other settings",
         ),
-        ({**plan(), "errored": True}, "plan.json: is not whole: Terraform could not finish it"),
+        ({**plan(), "errored": True}, "plan.json: is incomplete: Terraform could not finish it"),
         (
             plan(resource("aws_iam_role_policy", "update", before={"policy": "no json"}, after={})),
             "plan.json: has resources in another shape",

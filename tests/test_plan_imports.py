@@ -90,7 +90,7 @@ STAR = trust("StringLike", "system:serviceaccount:astro:*")
         ([BUCKET], "fine imported", "aws_s3_bucket.it is imported from it; nothing about it changes."),
         ([TAGGED], "fine imported", "these change: tags."),
         ([lifecycle(90, 30)], "SOON expires-earlier", "after 30 days instead of 90"),
-        ([BUCKET, FROM_NOW], "SOON expires-from-now", "Rules that the storage has by hand are replaced"),
+        ([BUCKET, FROM_NOW], "SOON expires-from-now", "Rules that were created by hand are replaced"),
         ([role(STAR, EXACT)], "QUIET trust-exact", f"no longer system:serviceaccount:astro:* of {PROVIDER}."),
         ([role(trust("StringEquals", *SUBJECTS, also=[PERSON]), EXACT)], "QUIET trust-exact", "user/kim."),
         ([role(EXACT, EXACT)], "fine stays-behind", "policies attached to it"),

@@ -122,11 +122,11 @@ def test_a_shared_account_is_trusted_once_and_in_order() -> None:
         ),
         (
             {"serviceAccount": {"dagProcessor": {"create": False}}},
-            "serviceAccount.dagProcessor.name: is required where create is false: name the account you made",
+            "serviceAccount.dagProcessor.name: is required where create is false: name your own account",
         ),
         (
             {"workers": [{"name": "a", "serviceAccount": {"create": False}}]},
-            "workers[a].serviceAccount.name: is required where create is false: name the account you made",
+            "workers[a].serviceAccount.name: is required where create is false: name your own account",
         ),
         (
             {"serviceAccount": {"sentinel": {"create": "false"}}},
@@ -134,13 +134,14 @@ def test_a_shared_account_is_trusted_once_and_in_order() -> None:
         ),
         (
             {"serviceAccount": {"triggerer": {"name": "prod-sentinel"}}},
-            "sentinel: would make the service account prod-sentinel a second time, after triggerer; try a name of its "
-            "own, or create: false with an account you made",
+            "sentinel: would create the service account prod-sentinel a second time, after triggerer; try a name of "
+            "its "
+            "own, or create: false with your own account",
         ),
         (
             {"serviceAccount": {"workers": {"name": "shared"}}, "workers": [{"name": "a"}, {"name": "b"}]},
-            "workers[b]: would make the service account shared a second time, after workers[a]; try a name of its "
-            "own, or create: false with an account you made",
+            "workers[b]: would create the service account shared a second time, after workers[a]; try a name of its "
+            "own, or create: false with your own account",
         ),
     ],
 )

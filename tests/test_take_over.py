@@ -168,7 +168,7 @@ def test_the_file_keeps_its_text_and_a_copy(run: Run, tmp_path: Path) -> None:
 def test_without_a_yes_nothing_is_written(run: Run, tmp_path: Path) -> None:
     code, out, err = run("aws")
     assert (code, "  hand:\n" in out) == (0, True)
-    assert "Nothing is written" in err
+    assert "Nothing was written" in err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -177,7 +177,7 @@ def test_on_a_terminal_it_asks(run: Run, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("astro_xcom.cli.take_over.on_a_terminal", lambda: True)
     monkeypatch.setattr("typer.prompt", lambda question, **_: answers[question])
     monkeypatch.setattr("typer.confirm", lambda *_, **__: False)
-    assert "Nothing is written" in run("aws", settings=False)[2]
+    assert "Nothing was written" in run("aws", settings=False)[2]
     monkeypatch.setattr("typer.confirm", lambda *_, **__: True)
     assert run("aws", settings=False)[0] == 0
     assert (written(tmp_path)["region"], written(tmp_path)["cluster"]) == ("eu-west-1", {"name": "data"})
@@ -240,7 +240,7 @@ def test_a_deployment_that_is_there_is_not_written_over(run: Run, tmp_path: Path
     assert run("aws", "--yes")[0] == 0
     code, _, err = run("aws", "--yes")
     assert code == 1
-    assert "deployments.yaml: hand: is there already" in err
+    assert "deployments.yaml: hand: exists already" in err
 
 
 def test_everything_that_no_values_say_is_asked_for_at_once(run: Run) -> None:

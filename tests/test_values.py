@@ -73,7 +73,8 @@ def test_without_a_state_it_is_refused_by_name(run: Run) -> None:
     code, out, err = run("values", "azure-example")
     assert (code, out) == (1, "")
     assert (
-        "azure-example: annotations.azure.workload.identity/client-id needs what only Terraform knows: client_id" in err
+        "azure-example: annotations.azure.workload.identity/client-id needs a value that only Terraform knows: "
+        "client_id" in err
     )
     assert err.count("try --state") == 3
 

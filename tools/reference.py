@@ -38,16 +38,16 @@ TYPES = {"string": "text", "integer": "whole number", "boolean": "`true` or `fal
 SETTINGS = """\
 # Settings
 
-Every key of `deployments.yaml`. An unknown key, a wrong type and an impossible name are errors, all of them reported at
-once. [deployments.schema.json](deployments.schema.json) tells the same to editors.
+This page lists every key of `deployments.yaml`. An unknown key, a wrong type and an impossible name are errors, and all
+errors are reported at once. Editors can read the same rules from [deployments.schema.json](deployments.schema.json).
 
 ```yaml
-defaults: {}      # lies under every deployment: mappings merge, anything else replaces
+defaults: {}      # apply to every deployment; a deployment's mappings are merged into them, other values replace them
 deployments:
   aws-example: {} # the stack's name, and part of default names; 1-48 lower-case letters, digits and hyphens
 ```
 
-A key at the top that starts with `x-` is yours: nothing reads it, and a YAML anchor has a place there.
+Top-level keys that start with `x-` are yours: nothing reads them, so you can use them for YAML anchors.
 
 ```yaml
 x-tags: &tags {team: data-platform}
@@ -55,36 +55,37 @@ deployments:
   aws-example: {tags: *tags}
 ```
 
-Below a mapping that may be left out, "required" means: when that mapping is given. Text that looks like a number, such
+Inside an optional mapping, "required" means: required if you write that mapping. Text that looks like a number, such
 as an account id, needs quotes. The classes behind the keys are in `astro_xcom.settings`
 ([constructs](constructs.md#settings)).
 """
 COMMANDS = """\
 # Commands
 
-`make setup` installs `astro-xcom` in `.venv/bin`; so does installing the package. Errors go to stderr, all at once, and
-end with exit code 1 (130 for Ctrl-C); nothing is written then. `--debug` adds where an error
-comes from; `astro-xcom --version` shows the version. More of `check` and `evidence` is under [Check](check.md), of
-`export`, `bundle` and `push` under [HCP Terraform](hcp-terraform.md), of `values` under
-[GitOps and other runners](gitops.md), of `posture` under [Security posture](posture.md), of `init` and
-`doctor` under [A repository of your own](init.md).
+`make setup` installs `astro-xcom` in `.venv/bin`. Installing the package installs the command too. All errors are
+printed to stderr at once, with exit code 1 (130 for Ctrl-C), and nothing is written then. `--debug` adds where an error
+comes from. `astro-xcom --version` shows the version. These pages say more: [Check](check.md) about `check` and
+`evidence`, [HCP Terraform](hcp-terraform.md) about `export`, `bundle` and `push`,
+[GitOps and other runners](gitops.md) about `values`, [Security posture](posture.md) about `posture`, and
+[A repository of your own](init.md) about `init` and `doctor`.
 """
 VARIABLES = """\
 # Environment variables
 
-The agents get their environment from this project and from your chart values: `commonEnv`, the `env` of workers, dag
-processor, triggerer and sentinel, and that of their init and extra containers and of the logging sidecar. Of two
-entries with one name the later wins without a word, and client libraries read variables before they ask for the pod's
-identity. So these are refused in each of those lists, as a value and as `valueFrom`, where XComs are in that cloud;
-"warning" is allowed. Tasks that need another identity get it from an Airflow connection of their own.
+The agents get their environment from this project and from your chart values: from `commonEnv`, from the `env` of
+workers, dag processor, triggerer and sentinel, and from the `env` of their init and extra containers and of the logging
+sidecar. If two entries have the same name, the later one silently wins, and client libraries read variables before they
+ask for the pod's identity. So the variables below are refused in each of those lists, as a value and as `valueFrom`, if
+the XComs are in the cloud of that row. Variables marked "warning" are allowed. Tasks that need another identity get it
+from an Airflow connection of their own.
 
-The exception: in `commonEnv`, the variables of Astronomer's page may say
-[the same as the settings](take-over.md#your-values).
+There is one exception: in `commonEnv`, the variables from Astronomer's page may have
+[the same values as the settings](take-over.md#your-values).
 
-What `envFrom` brings in cannot be read here; `astro-xcom check` says where it stands.
+This project cannot read the variables that `envFrom` brings in; `astro-xcom check` says where your values use it.
 
 A literal under a name such as `DB_PASSWORD`, a URL with a password, a private key and JSON with a password are refused
-everywhere in the values: they would stand in Terraform's state in clear. Name a Kubernetes secret instead:
+everywhere in the values, because Terraform's state would hold them as plain text. Name a Kubernetes secret instead:
 
 ```yaml
 deployments:
@@ -101,47 +102,51 @@ deployments:
 CHANGES = """\
 # What a change does
 
-What an edit of an applied deployment does, and what `astro-xcom check NAME --plan FILE` says of it. FILE is what
-`terraform show -json PLAN` prints of a plan that `terraform plan -out PLAN` saved in the stack's folder. The exit
-code is that of the worst effect:
+This page says what an edit of an applied deployment does, and what `astro-xcom check NAME --plan FILE` reports of it.
+To get FILE, save a plan with `terraform plan -out PLAN` in the stack's folder, and print it with
+`terraform show -json PLAN`. The worst effect decides the exit code:
 
 {kinds}
 
-1 means that the file is not a plan of this deployment, or that the settings are refused. `--allow CODE` accepts a
-STOP. Each effect comes with the way to avoid it, often as lines to paste.
+Exit code 1 means that the file is not a plan of this deployment, or that the settings are refused. `--allow CODE`
+accepts a STOP. The report says how to avoid each effect, often with lines to paste.
 
 ## What holds for every edit
 
 While `storage.protect_from_destroy` is on, as it is by default:
 
-- A bucket, account, container, resource group, key, role, identity or release that the settings no longer create is
-  forgotten: Terraform no longer knows it, and it stays as it is. That needs Terraform or OpenTofu 1.10, which the
-  JSON asks for. The first plan says "will no longer be managed".
-- A role, its policy, a federated credential, a member of a service account or the grant of a key is created before
-  the one that it replaces is deleted, and the old one goes after the agents have been upgraded. The order holds once
-  a state was applied with this version.
+- If the settings no longer create a bucket, account, container, resource group, key, role, identity or release,
+  Terraform forgets it: Terraform no longer manages it, and it stays as it is. This needs Terraform or OpenTofu 1.10,
+  which the JSON requires. The first plan says "will no longer be managed".
+- When a role, its policy, a federated credential, a member of a service account or the grant of a key is replaced,
+  Terraform creates the new one first. It deletes the old one only after the agents have been upgraded. The order holds
+  once a state was applied with this version.
 - Values that a former key encrypted stay readable with `storage.former_kms_key_arns` (AWS) or
-  `storage.former_kms_key_names` (Google Cloud). Azure encrypts the account's own key anew, and needs neither.
-- What is below a former path expires with `storage.former_paths`. Airflow does not read it: a value of the old path
+  `storage.former_kms_key_names` (Google Cloud). Azure needs neither: it encrypts the account's own key again.
+- Objects under a former path expire with `storage.former_paths`. Airflow does not read them: a value from the old path
   is read as its path.
 - Pods of a renamed worker, prefix or namespace stay trusted with `agent.former_service_accounts`.
 
-Three gaps remain. On Google Cloud the two members of a bucket are deleted before their successors come, since their
-replacement would carry over to the bucket; the same holds for the members of an existing service account. An Azure
-account closes before a private endpoint of the same edit exists: apply twice. When SSE-KMS is switched off, the role
-loses the key's permission to encrypt seconds before S3 stops asking for it.
+Three gaps remain:
 
-Before they apply it, `make deploy` and `astro-xcom push` read the plan in this way. They apply a STOP only if you name
-it; a person may confirm any run on its page in HCP Terraform.
+- On Google Cloud, Terraform deletes the two members of a bucket before it creates their successors, because the
+  other order would also apply to the bucket itself. The same holds for the members of an existing service
+  account.
+- On Azure, an account closes before a private endpoint of the same edit exists: apply twice.
+- When SSE-KMS is switched off, the role loses the key's permission to encrypt seconds before S3 stops asking for it.
 
-Constructs that you use in stacks of your own have the second rule, not the first: write `removed` blocks yourself,
-with `add_override`.
+`make deploy` and `astro-xcom push` read the plan in the same way before they apply it. They apply a STOP only if you
+accept it by its code. In HCP Terraform a person may confirm any run on its page.
+
+Constructs in your own stacks follow the second rule, but not the first: write `removed` blocks yourself, with
+`add_override`.
 
 ## A deployment that is renamed, or taken out of the file
 
 The state, the role (AWS), the identity and the storage account (Azure) and the service account (Google Cloud) are
-named after the deployment unless you name them. Under another name Terraform starts with an empty state, and the old
-one belongs to nobody. Give the new name the old state and the old names, and an apply changes nothing:
+named after the deployment unless you name them. If you rename the deployment, Terraform starts with an empty state, and
+no deployment uses the old state. Set the old state and the old names for the new deployment, and an apply changes
+nothing:
 
 ```yaml
 deployments:
@@ -152,21 +157,22 @@ deployments:
 
 The settings are `state.local.path`, `state.s3.key`, `state.azurerm.key`, `state.gcs.prefix` or `state.hcp.workspace`;
 `identity.role_name` (AWS), `identity.name` and `storage.account` (Azure), `identity.service_account_id` (Google Cloud).
-`make synth` and `astro-xcom check` look for local states beside the file that belong to no deployment of it, and
+`make synth` and `astro-xcom check` look beside the file for local states that belong to none of its deployments, and
 print these lines. They do not see states in buckets and workspaces.
 
-To take a deployment out, set `storage.protect_from_destroy: false`, deploy and destroy it before you remove its
-lines. `make destroy` reads the plan, too: a cluster out of reach stops it, since Terraform would call everything
-destroyed while the agents run on. To keep what a deployment created, remove the lines and move the state away.
+To remove a deployment, set `storage.protect_from_destroy: false`, deploy it, and destroy it before you delete its
+lines. `make destroy` reads the plan, too. It stops if the cluster is out of reach, because Terraform would report
+everything as destroyed while the agents run on. To keep what a deployment created, delete its lines and move the state
+away.
 
 ## The edits
 """
 CHANGES_END = """
-`make test-transitions` walks each of these edits from one state to the next: real Terraform core, with the providers'
-schemas and rules of replacement, and providers that echo. Where something is deleted or forgotten, or an order is
-required, the edit is applied; the others are planned. It applies pairs of edits, too, and each edit whose Helm upgrade
-fails or whose cluster is out of reach while it is planned. CI runs the edits that forget
-something, each on one cloud. No cloud was asked.
+`make test-transitions` runs each of these edits from one state to the next, with real Terraform core, with the
+providers' schemas and rules of replacement, and with providers that echo. It applies an edit that deletes or forgets
+something or that requires an order, and plans the others. It also applies pairs of edits, and each edit after a Helm
+upgrade that fails and a plan while the cluster is out of reach. CI runs the edits that forget something, each on one
+cloud. No cloud was asked.
 """
 
 

@@ -28,7 +28,7 @@ QUEUES = re.split(r"\s*,\s*", os.environ.get("XCOM_CHECK_QUEUES", "default"))
 variable of the dag processor and of the workers: default,heavy."""
 
 LONGEST = timedelta(minutes=15)
-"""Of one task. Some clients try for minutes, and an anonymous one on Azure for ever."""
+"""Of one task. Some clients try for minutes, and an anonymous client on Azure endlessly."""
 
 # ----- from here on the same as in astro-xcom's probe: do not change it here -----
 
@@ -71,7 +71,7 @@ CAUSES = {
     ),
     "connection": Cause(
         "the XCom path names an Airflow connection that this worker does not know",
-        "make the connection, or leave `xcom.connection_id` out",
+        "create the connection, or leave `xcom.connection_id` out",
         ("isn't defined",),
     ),
     "azure connection": Cause(
@@ -138,13 +138,13 @@ CAUSES = {
     ),
     "scp": Cause(
         "a service control policy of the AWS organization refuses it",
-        "ask whoever owns the organization's policies to except the agents' role",
+        "ask the owner of the organization's policies to except the agents' role",
         ("service control policy",),
         "s3",
     ),
     "rcp": Cause(
         "a resource control policy of the AWS organization refuses it",
-        "ask whoever owns the organization's policies to let the agents' role use this bucket and key",
+        "ask the owner of the organization's policies to let the agents' role use this bucket and key",
         ("resource control policy",),
         "s3",
     ),
@@ -174,7 +174,7 @@ CAUSES = {
     ),
     "organization policy": Cause(
         "a constraint of the organization refuses it",
-        "its owner excepts the bucket's project, or the setting it asks for is made",
+        "its owner excepts the bucket's project, or you set what it asks for",
         ("constraints/", "orgPolicyConstraint"),
         "gs",
     ),
@@ -186,7 +186,7 @@ CAUSES = {
     ),
     "no provider": Cause(
         "the AWS account has no OIDC provider for this cluster",
-        "make it (IAM, identity providers), for the issuer of the cluster that the agents really run in",
+        "create it (IAM, identity providers), for the issuer of the cluster that the agents really run in",
         ("No OpenIDConnect provider found",),
         "s3",
     ),
@@ -367,7 +367,7 @@ CAUSES = {
         ("Forbidden", "ermission", "not authorized", "enied"),
     ),
     "no answer": Cause(
-        "the network does not lead to the storage, or the client is anonymous and asks for ever (no {mark})",
+        "the network does not lead to the storage, or the client is anonymous and asks endlessly (no {mark})",
         "see whether a pod of that network reaches storage and token service; restart the agents",
     ),
     "other path": Cause(

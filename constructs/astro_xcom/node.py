@@ -39,7 +39,7 @@ REMEDIES = (
         "with at least 2 GB of memory",
     ),
     (r"EMFILE|ENFILE|[Tt]oo many open files|epoll|uv_|DelayedTaskScheduler", "with more open files: ulimit -n 1024"),
-    (r"ENOSPC|[Nn]o space left|EFBIG|EDQUOT|File too large", "to make room, or TMPDIR and HOME on another disk"),
+    (r"ENOSPC|[Nn]o space left|EFBIG|EDQUOT|File too large", "to free space, or TMPDIR and HOME on another disk"),
     (r"EACCES|EROFS|EPERM", "TMPDIR and HOME with folders that you may write to"),
 )
 
@@ -121,7 +121,7 @@ def _check_cache() -> None:
     if not _writable(Path(home, below, "package-cache")):
         os.environ[CACHE] = "disabled"
         warnings.warn(
-            f"HOME ({printable(home, longest=200)}) cannot be written to, so that CDKTF unpacks its providers anew "
+            f"HOME ({printable(home, longest=200)}) cannot be written to, so CDKTF unpacks its providers again "
             f"each time: set {CACHE_ROOT} to a folder that can",
             stacklevel=2,
         )

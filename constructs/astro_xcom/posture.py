@@ -42,7 +42,7 @@ def _aws(fails: Callable[[AwsDeployment], bool]) -> Fails:
 
 
 def _s3(fails: Callable[[AwsStorage], bool] = lambda storage: True) -> Fails:
-    """Nothing is found of a bucket that is not made here; the same below."""
+    """Scanners find nothing in a bucket that is not created here; the same holds for the helpers below."""
     return _aws(lambda one: not one.storage.existing and fails(one.storage))
 
 
@@ -72,7 +72,7 @@ ACCEPTED = (
         id="CKV_AWS_18",
         scanner="checkov",
         cloud="aws",
-        reason="Access logs need a bucket of yours to go to.",
+        reason="Access logs need an existing bucket of yours.",
         setting="storage.access_log_bucket",
         fails=_s3(lambda storage: storage.access_log_bucket is None),
     ),
@@ -80,7 +80,7 @@ ACCEPTED = (
         id="CKV_AWS_144",
         scanner="checkov",
         cloud="aws",
-        reason="XComs live for days and are made again by running a task again: no copy in another region.",
+        reason="XComs live for days, and running a task again writes them again: they need no copy in another region.",
         fails=_s3(),
     ),
     Accepted(
@@ -95,7 +95,7 @@ ACCEPTED = (
         id="CKV2_AWS_62",
         scanner="checkov",
         cloud="aws",
-        reason="Nobody waits for events of XComs, and each costs money.",
+        reason="Nothing here uses events about XComs, and every event costs money.",
         setting="storage.eventbridge_notifications: true",
         fails=_s3(lambda storage: not storage.eventbridge_notifications),
     ),
@@ -103,22 +103,24 @@ ACCEPTED = (
         id="CKV_AZURE_33",
         scanner="checkov",
         cloud="azure",
-        reason="Asks for logs of queues. The account holds none, and azurerm 5 has no block to switch them on.",
+        reason="Asks for logs of queues. The account holds no queues, and azurerm 5 has no block to switch these "
+        "logs on.",
         fails=_account(),
     ),
     Accepted(
         id="CKV_AZURE_36",
         scanner="checkov",
         cloud="azure",
-        reason="Asks that network rules let services of Azure in. Agents do not come through them; you left them out.",
-        setting="storage.network.bypass with AzureServices, as by default",
+        reason="Asks that network rules let Azure services in. Agents do not come through these services, "
+        "and your settings leave them out.",
+        setting="storage.network.bypass with AzureServices (the default)",
         fails=_account(_shuts_azure_out),
     ),
     Accepted(
         id="CKV_AZURE_59",
         scanner="checkov",
         cloud="azure",
-        reason="Agents may come from any network; without a token of their identity they get nothing.",
+        reason="Agents may come from any network, but they can read nothing without a token of their identity.",
         setting="storage.public_network_access: false, with storage.private_endpoint",
         fails=_account(lambda storage: storage.public_network_access),
     ),
@@ -126,7 +128,7 @@ ACCEPTED = (
         id="CKV_AZURE_206",
         scanner="checkov",
         cloud="azure",
-        reason="XComs live for days and are made again by running a task again: no copy in another region.",
+        reason="XComs live for days, and running a task again writes them again: they need no copy in another region.",
         setting="storage.replication: GRS",
         fails=_account(lambda storage: storage.replication in ("LRS", "ZRS")),
     ),
@@ -134,7 +136,7 @@ ACCEPTED = (
         id="CKV2_AZURE_1",
         scanner="checkov",
         cloud="azure",
-        reason="Blobs are encrypted with keys of Microsoft; a key of yours needs a vault.",
+        reason="Blobs are encrypted with Microsoft's keys; your own key needs a vault.",
         setting="storage.customer_managed_key",
         fails=_account(lambda storage: storage.customer_managed_key is None),
     ),
@@ -142,15 +144,16 @@ ACCEPTED = (
         id="CKV2_AZURE_21",
         scanner="checkov",
         cloud="azure",
-        reason="Asks for Log Analytics storage insights, which read with an account key, and those are off. "
-        "storage.access_log_storage_account_id logs who reads, writes and deletes; checkov does not look there.",
+        reason="Asks for Log Analytics storage insights. They read with an account key, and account keys are off. "
+        "storage.access_log_storage_account_id logs who reads, writes and deletes; checkov does not check "
+        "that setting.",
         fails=_azure(lambda one: one.storage.existing != "container"),
     ),
     Accepted(
         id="CKV2_AZURE_33",
         scanner="checkov",
         cloud="azure",
-        reason="A private endpoint needs a subnet of yours and costs money.",
+        reason="A private endpoint needs one of your subnets and costs money.",
         setting="storage.private_endpoint",
         fails=_account(lambda storage: storage.private_endpoint is None),
     ),
@@ -158,7 +161,7 @@ ACCEPTED = (
         id="CKV_GCP_62",
         scanner="checkov",
         cloud="gcp",
-        reason="Access logs need a bucket of yours to go to.",
+        reason="Access logs need an existing bucket of yours.",
         setting="storage.access_log_bucket",
         fails=_gcs(lambda storage: storage.access_log_bucket is None),
     ),
@@ -166,7 +169,7 @@ ACCEPTED = (
         id="CKV_GCP_63",
         scanner="checkov",
         cloud="gcp",
-        reason="Found in plans only, where no access logs look like logs into the bucket itself.",
+        reason="Found in plans only: checkov mistakes missing access logs for logs that go into the bucket itself.",
         setting="storage.access_log_bucket",
         fails=_gcs(lambda storage: storage.access_log_bucket is None),
     ),
@@ -174,8 +177,8 @@ ACCEPTED = (
         id="CKV_GCP_82",
         scanner="checkov",
         cloud="gcp",
-        reason="Asks that a key of Cloud KMS is protected from destroy. You gave that up, to destroy the deployment.",
-        setting="storage.protect_from_destroy: true, as by default",
+        reason="Asks that a Cloud KMS key is protected from destroy. You switched that off, to destroy the deployment.",
+        setting="storage.protect_from_destroy: true (the default)",
         fails=_gcs(
             lambda storage: (
                 storage.encryption == "customer-managed"
@@ -189,14 +192,14 @@ ACCEPTED = (
         id="AVD-AWS-0088",
         scanner="trivy",
         cloud="aws",
-        reason="Found in JSON only, where trivy reads no nested blocks, the encryption among them. A plan passes.",
+        reason="Found in JSON only: there trivy reads no nested blocks and so misses the encryption. A plan passes.",
         fails=_s3(),
     ),
     Accepted(
         id="AVD-AWS-0089",
         scanner="trivy",
         cloud="aws",
-        reason="Access logs need a bucket of yours to go to.",
+        reason="Access logs need an existing bucket of yours.",
         setting="storage.access_log_bucket",
         fails=_s3(lambda storage: storage.access_log_bucket is None),
     ),
@@ -204,15 +207,15 @@ ACCEPTED = (
         id="AVD-AWS-0090",
         scanner="trivy",
         cloud="aws",
-        reason="Found in JSON only, where trivy reads no nested blocks, the versioning among them. A plan passes.",
+        reason="Found in JSON only: there trivy reads no nested blocks and so misses the versioning. A plan passes.",
         fails=_s3(),
     ),
     Accepted(
         id="AVD-AWS-0132",
         scanner="trivy",
         cloud="aws",
-        reason="Asks for a KMS key by its ARN. A key costs money, the ARN of one made here is not known before, and in "
-        "JSON trivy reads no nested blocks.",
+        reason="Asks for the ARN of a KMS key. A key costs money, the ARN of a key created here is not known "
+        "before the apply, and in JSON trivy reads no nested blocks.",
         setting="storage.encryption: SSE-KMS, with storage.kms_key_arn, in a plan",
         fails=_s3(),
     ),
@@ -220,24 +223,24 @@ ACCEPTED = (
         id="AVD-AZU-0010",
         scanner="trivy",
         cloud="azure",
-        reason="As CKV_AZURE_36, in plans only. It is all that trivy finds on Azure.",
-        setting="storage.network.bypass with AzureServices, as by default",
+        reason="Same reason as CKV_AZURE_36; found in plans only. trivy finds nothing else on Azure.",
+        setting="storage.network.bypass with AzureServices (the default)",
         fails=_account(_shuts_azure_out),
     ),
     Accepted(
         id="AVD-GCP-0007",
         scanner="trivy",
         cloud="gcp",
-        reason="roles/storage.objectAdmin is an administrator's by its name only: agents hold it for the objects of "
-        "this one bucket, as Astronomer documents.",
+        reason="roles/storage.objectAdmin is an administrator's role by name only: agents hold it for the objects "
+        "of this one bucket, as Astronomer documents.",
         fails=_gcp(lambda one: True),
     ),
     Accepted(
         id="AVD-GCP-0066",
         scanner="trivy",
         cloud="gcp",
-        reason="Asks for a key of Cloud KMS by its name. A key costs money, the name of one made here is not known "
-        "before, and in JSON trivy reads no nested blocks.",
+        reason="Asks for the name of a Cloud KMS key. A key costs money, the name of a key created here is not "
+        "known before the apply, and in JSON trivy reads no nested blocks.",
         setting="storage.encryption: customer-managed, with storage.kms_key_name, in a plan",
         fails=_gcs(),
     ),
@@ -246,7 +249,7 @@ ACCEPTED = (
         id="MALFORMED",
         scanner="parliament",
         cloud="aws",
-        reason="Trust policy: it has no Resource, as no trust policy has; parliament asks for one.",
+        reason="Trust policy: parliament asks for a Resource, but a trust policy never has one.",
         fails=_aws(lambda one: one.makes_roles),
     ),
     Accepted(
@@ -260,21 +263,22 @@ ACCEPTED = (
         id="MISMATCHED_TYPE",
         scanner="parliament",
         cloud="aws",
-        reason="Bucket policy: s3:TlsVersion is compared with 1.2, and parliament takes whole numbers only.",
+        reason="Bucket policy: s3:TlsVersion is compared with 1.2, and parliament accepts whole numbers only.",
         fails=_s3(),
     ),
     Accepted(
         id="UNKNOWN_CONDITION_FOR_ACTION",
         scanner="parliament",
         cloud="aws",
-        reason="Bucket policy: the denial of old TLS covers every action, also two that never carry s3:TlsVersion.",
+        reason="Bucket policy: the denial of old TLS covers every action, including two that never carry "
+        "s3:TlsVersion.",
         fails=_s3(),
     ),
     Accepted(
         id="RESOURCE_STAR",
         scanner="parliament",
         cloud="aws",
-        reason="Key policy: the star of a key's own policy is that key.",
+        reason="Key policy: in a key's own policy the star means that key.",
         fails=_s3(lambda storage: storage.encryption == "SSE-KMS" and storage.kms_key_arn is None),
     ),
 )

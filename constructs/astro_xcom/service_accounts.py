@@ -26,7 +26,7 @@ class ServiceAccount:
     name: str
     namespace: str
     create: bool = True
-    """Whether the chart makes it. If not, annotate your own."""
+    """Whether the chart creates it. If not, annotate your own."""
     worker: str | None = None
     """The entry of `workers` it belongs to; None for the chart's own default worker."""
 
@@ -65,7 +65,7 @@ def service_accounts(values: Mapping[str, Any], *, prefix: str, namespace: str) 
         elif name is not None and not isinstance(name, str):
             problems.append(f"{where}.name: {Refused('must be text (in quotes)', got=name)}")
         elif not name:
-            problems.append(f"{where}.name: is required where create is false: name the account you made")
+            problems.append(f"{where}.name: is required where create is false: name your own account")
         else:
             try:
                 found.append(
@@ -108,8 +108,8 @@ def service_accounts(values: Mapping[str, Any], *, prefix: str, namespace: str) 
         owner = account.component if account.worker is None else f"workers[{account.worker}]"
         if account.create and account.name in made:
             problems.append(
-                f"{owner}: would make the service account {account.name} a second time, after {made[account.name]}; "
-                "try a name of its own, or create: false with an account you made"
+                f"{owner}: would create the service account {account.name} a second time, after {made[account.name]}; "
+                "try a name of its own, or create: false with your own account"
             )
         elif account.create:
             made[account.name] = owner

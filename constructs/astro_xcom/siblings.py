@@ -1,4 +1,7 @@
-"""The deployments of one file beside one another: what two of them must not both make, grant or expire. Pure."""
+"""The deployments of one file together: what two of them must not both create, grant or expire.
+
+No side effects, no cdktf import.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -13,7 +16,7 @@ Deployments = Mapping[str, Deployment]
 
 
 def claimed_twice(deployments: Deployments) -> Iterator[str]:
-    """Two deployments that make or grant the same: the second apply would fail, or take it over."""
+    """Two deployments that create or grant the same: the second apply would fail, or take it over."""
     owners: dict[tuple[str, tuple[str, ...]], list[tuple[str, str, Identity]]] = {}
     for name, deployment in deployments.items():
         told: set[tuple[str, str]] = set()
@@ -41,7 +44,7 @@ def _refusal(claim: Claim, first: str) -> Refused:
 
 
 def too_many_credentials(deployments: Deployments) -> Iterator[str]:
-    """An identity holds so many federated credentials, whichever deployment makes them."""
+    """An identity holds only so many federated credentials, from all deployments together."""
     held: dict[Identity, dict[str, int]] = {}
     for name, deployment in deployments.items():
         if isinstance(deployment, AzureDeployment):
@@ -57,7 +60,7 @@ def _too_many(
     if len(credentials) and len(numbers) > 1 and sum(numbers.values()) > limits.AZURE_CREDENTIALS.most:
         rule = (
             f"an identity holds at most {limits.AZURE_CREDENTIALS.most} federated credentials, and "
-            f"{' and '.join(numbers)} make {' + '.join(map(str, numbers.values()))} on {identity.name[-1]}"
+            f"{' and '.join(numbers)} create {' + '.join(map(str, numbers.values()))} on {identity.name[-1]}"
         )
         yield f"{place}: {Refused(rule, hint='an identity of its own, or workers that share a service account')}"
 
@@ -75,15 +78,15 @@ def expiring_state_stores(deployments: Deployments) -> Iterator[str]:
                 if not (names.contains(xcoms, state) or names.contains(state, xcoms)):
                     continue
                 rule = (
-                    f'must not contain storage.path of {other} ("{xcoms}"), in the same storage, nor lie in it: XComs '
-                    "expire, state must not"
+                    f'must not contain storage.path of {other} ("{xcoms}"), in the same storage, or be inside it: '
+                    "XComs expire, state must not"
                 )
                 hint = f'"state-{name}"' if xcoms else "a bucket or container of its own"
                 yield f"{name}.state_store.path: {Refused(rule, got=state, hint=hint)}"
 
 
 def adopted_from_another(deployments: Deployments) -> Iterator[str]:
-    """Storage that one deployment makes and another adopts: the maker's lifecycle is the only one, and its key too."""
+    """Storage that one deployment creates and another uses as existing: only the creator sets lifecycle and key."""
     for name, deployment in deployments.items():
         for maker, owner in deployments.items() if deployment.adopted else ():
             if owner.adopted:
@@ -99,7 +102,7 @@ def adopted_from_another(deployments: Deployments) -> Iterator[str]:
                 and _account(name, deployment) == _account(maker, owner) is not None
             ):
                 rule = (
-                    f"is in the account that {maker} makes, whose lifecycle reaches only its own container: values "
+                    f"is in the account that {maker} creates, whose lifecycle covers only its own container: values "
                     "would never expire"
                 )
                 hint = (
@@ -111,12 +114,12 @@ def adopted_from_another(deployments: Deployments) -> Iterator[str]:
 def _not_covered(name: str, deployment: Deployment, maker: str, owner: Deployment) -> Iterator[str]:
     path, storage = deployment.storage.path, owner.storage
     if not any(names.contains(each, path) for each in (storage.path, *storage.former_paths, *storage.shared_paths)):
-        rule = f"is in storage that {maker} makes, and its lifecycle does not reach it: values would never expire"
+        rule = f"is in storage that {maker} creates, and its lifecycle does not cover it: values would never expire"
         hint = f"storage.shared_paths: {shown([*storage.shared_paths, path])} of {maker}"
         yield f"{name}.storage.path: {Refused(rule, got=path, hint=hint)}"
     days, most = deployment.xcom.retention_days, owner.xcom.retention_days
     if days > most:
-        rule = f"must be at most {most}: {maker} makes the storage, and what is in it expires after so many days"
+        rule = f"must be at most {most}: {maker} creates the storage, and everything in it expires after {most} days"
         hint = f"{most}, or xcom.retention_days: {days} of {maker}"
         yield f"{name}.xcom.retention_days: {Refused(rule, got=days, hint=hint)}"
 
@@ -127,8 +130,8 @@ def _without_the_key(name: str, deployment: Deployment, maker: str, owner: Deplo
         return
     key, needed = deployment.storage.kms_key_arn, owner.storage.kms_key_arn
     if owner.storage.encryption == "SSE-KMS" and (key is None or needed not in (None, key)):
-        rule = f"must be the key of the bucket, which {maker} makes with SSE-KMS: the agents could write nothing"
-        hint = f'"{needed}"' if needed else f"the ARN of the key that {maker} makes"
+        rule = f"must be the key of the bucket, which {maker} creates with SSE-KMS: else the agents can write nothing"
+        hint = f'"{needed}"' if needed else f"the ARN of the key that {maker} creates"
         yield f"{name}.storage.kms_key_arn: {Refused(rule, got=key, hint=hint)}"
 
 
@@ -148,11 +151,11 @@ def _in_another_group(name: str, deployment: AzureDeployment, maker: str, owner:
         return
     group, made_in = deployment.storage.resource_group or deployment.resource_group.name, owner.resource_group.name
     if deployment.subscription_id.lower() != owner.subscription_id.lower():
-        rule = f"must be that of {maker}, which makes the account {owner.account(maker)}"
+        rule = f"must be that of {maker}, which creates the account {owner.account(maker)}"
         refused = Refused(rule, got=deployment.subscription_id, hint=f'"{owner.subscription_id}"')
         yield f"{name}.subscription_id: {refused}"
     elif group.lower() != made_in.lower():
-        rule = f"must be that of the account {owner.account(maker)}, which {maker} makes"
+        rule = f"must be that of the account {owner.account(maker)}, which {maker} creates"
         yield f"{name}.storage.resource_group: {Refused(rule, got=group, hint=shown(made_in))}"
 
 

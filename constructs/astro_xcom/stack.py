@@ -76,7 +76,9 @@ class XComStack(TerraformStack):
     ) -> None:
         """The agents' values and, unless switched off, their Helm release with its provider.
 
-        `workers` have an identity of their own.
+        `location` is where XComs go, `pod_identity` what pods and service accounts carry; `workers` have an identity of
+        their own. The release waits for the `dependencies`, and its provider reaches the cluster with what `kubernetes`
+        returns.
         """
         agent = self.deployment.agent
         values = AgentValues(

@@ -1,4 +1,4 @@
-"""What was made by hand, as a deployment: chart values in, settings out. Pure."""
+"""A deployment for what was created by hand: chart values in, settings out. No side effects, no cdktf import."""
 
 import json
 import re
@@ -56,7 +56,7 @@ ASKED = {
 
 @dataclass(kw_only=True)
 class Proposal:
-    """A deployment that goes on with what was made by hand."""
+    """A deployment for agents, storage and identity that were created by hand."""
 
     settings: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -108,7 +108,7 @@ def propose(
         agent["release_name"] = release
     if "release" in adopt:
         agent["release"] = False
-        proposal.notes.append("The release stays yours: install the chart with the output agent_values from now on.")
+        proposal.notes.append("You keep the release: install the chart with the output agent_values from now on.")
     proposal.settings = {"cloud": cloud, "agent": agent, **_xcom(cloud, values, proposal.notes)}
     _of_cloud = {"aws": _aws, "azure": _azure, "gcp": _gcp}[cloud]
     _of_cloud(proposal, values, adopt)
@@ -275,7 +275,7 @@ def _azure(proposal: Proposal, values: Mapping[str, Any], adopt: Collection[str]
     if "identity" in adopt:
         settings["identity"] = {"existing": True, "federate": False}
         notes.append(
-            "The identity stays its owner's: who federates the service accounts that `check` lists is its owner."
+            "The identity is not managed here: its owner must federate the service accounts that `check` lists."
         )
 
 
@@ -333,16 +333,16 @@ def _imports(proposal: Proposal, cloud: str, adopt: Collection[str], *, by_relea
         if "storage" not in adopt:
             found |= dict.fromkeys(("account", "container"), True)
             notes.append(
-                "The account's keys are switched off: who uses them is refused. If the account has a lifecycle policy, "
-                "add imports.lifecycle: true, or it is replaced without being shown."
+                "The account's keys are switched off: callers that use them are refused. If the account has a "
+                "lifecycle policy, add imports.lifecycle: true, or it is replaced without being shown in the plan."
             )
         if "identity" not in adopt:
             found["identity"] = True
             notes.append(
                 "Azure refuses a second credential of one service account, and a second assignment of one role. Import "
-                "what is there: its names with --set identity.credential_names.NAMESPACE/ACCOUNT=CREDENTIAL "
-                "(az identity federated-credential list), its id with --set imports.role-assignment=ID "
-                "(az role assignment list)."
+                "existing credentials by name, with --set identity.credential_names.NAMESPACE/ACCOUNT=CREDENTIAL "
+                "(az identity federated-credential list), and the existing assignment by id, with "
+                "--set imports.role-assignment=ID (az role assignment list)."
             )
             found |= {f"credential {account}": True for account in identity.get("credential_names", {})}
         scope = str(settings.get("imports", {}).get("role-assignment", "")).partition("/providers/Microsoft.Authoriz")[
@@ -355,7 +355,7 @@ def _imports(proposal: Proposal, cloud: str, adopt: Collection[str], *, by_relea
         found |= {"service-account": True} if identity.get("service_account_id") else {}
         workers = identity.get("workers", {}).items()
         found |= {f"worker {worker} service-account": True for worker, own in workers if own.get("service_account_id")}
-        notes.append("Members that exist are added once more, which changes nothing; others that you added stay.")
+        notes.append("Existing members are added once more, which changes nothing; other members that you added stay.")
     if by_release and "release" not in adopt:
         found["release"] = True
     settings["imports"] = {**found, **settings.get("imports", {})}

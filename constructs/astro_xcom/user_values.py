@@ -144,7 +144,7 @@ def _secrets(values: Mapping[str, Any]) -> Iterator[str]:
     clear = "would stand in Terraform's state in clear"
     for path, instead in SECRETS.items():
         if at(values, path) not in (None, ""):
-            yield f"{'.'.join(path)}: {clear}; try {instead} with a secret you made"
+            yield f"{'.'.join(path)}: {clear}; try {instead} with a secret that you create"
     said = {".".join(path) for path in SECRETS}
     entries = set()
     for where, name, entry in variables(values):
@@ -152,10 +152,10 @@ def _secrets(values: Mapping[str, Any]) -> Iterator[str]:
         if not _is_secret(name, entry):
             continue
         if name in AGENT_TOKEN_VARIABLES:
-            yield f"{where}: {clear}; try agentTokenSecretName with a secret you made"
+            yield f"{where}: {clear}; try agentTokenSecretName with a secret that you create"
         else:
             front = "".join(f"remove it on {NAMES[cloud]}, elsewhere " for cloud in clouds_of(name))
-            yield f"{where}: {clear}; {front}try valueFrom with secretKeyRef, of a secret you made"
+            yield f"{where}: {clear}; {front}try valueFrom with secretKeyRef, of a secret that you create"
     for where, key, value in walk(values, free=True):
         if where in said or where in entries:
             continue
@@ -165,7 +165,7 @@ def _secrets(values: Mapping[str, Any]) -> Iterator[str]:
                 or (key in SECRET_KEYS and is_secret(key, text))
                 or (key in (*FREE, *TEXT_LISTS) and assigns_secret(text))
             ):
-                yield f"{where}: {clear}; try a variable with valueFrom, or a volume, of a secret you made"
+                yield f"{where}: {clear}; try a variable with valueFrom, or a volume, of a secret that you create"
                 break
 
 

@@ -93,7 +93,7 @@ def test_an_account_that_nobody_reaches_is_warned_of(tmp_path: Path) -> None:
         line for line in deployment(tmp_path, storage__public_network_access=False).warnings() if "storage." in line
     ]
     assert len(said) == 1
-    assert said[0].startswith("storage.public_network_access: without a private endpoint")
+    assert said[0].startswith("storage.public_network_access: nobody reaches the account without a private endpoint")
     changes = {"storage__public_network_access": False, "storage__private_endpoint": endpoint}
     assert not [line for line in deployment(tmp_path, **changes).warnings() if "storage." in line]
     changes["storage__network"] = {"ip_rules": ["198.51.100.7"]}

@@ -80,6 +80,6 @@ def test_what_works_is_not_refused(changes: Yaml, tmp_path: Path) -> None:
 def test_two_deployments_that_make_one_bucket_are_refused(tmp_path: Path) -> None:
     other = {**GOOD, "agent": {**GOOD["agent"], "namespace": "other"}}
     (line,) = refused({"deployments": {"a": GOOD, "b": other}}, tmp_path)
-    assert line.startswith("deployments.yaml: b.storage.bucket: is made by a too")
+    assert line.startswith("deployments.yaml: b.storage.bucket: is created by a too")
     existing = {**other, "storage": {"bucket": "acme-xcom", "existing": True}}
     assert read({"deployments": {"a": GOOD, "b": existing}}, tmp_path)

@@ -36,7 +36,8 @@ def test_a_state_beside_the_deployments_is_refused(command: Command, service: Se
     assert said.code == 1
     assert said.err == (
         f"deployments.yaml: gcp-example.state: {file.parent / GCP} is a state of this deployment; HCP Terraform does "
-        'not see it, and would make everything again; try to move it first ("Move a state" in docs/hcp-terraform.md), '
+        "not see it, and would create everything again; try to move it first "
+        '("Move a state" in docs/hcp-terraform.md), '
         "or to rename the file if that was done\n"
     )
     assert not service.asked

@@ -123,7 +123,7 @@ def test_a_run_that_takes_too_long_is_left_to_itself(command: Command, service: 
     service.story = [{"status": "planning"}]
     said = push(command, exported, "--timeout", "0.001")
     assert said.code == 1
-    assert "not done after 0.06 seconds; the run goes on: https://" in said.err
+    assert "not done after 0.06 seconds; the run continues: https://" in said.err
 
 
 def test_json_is_all_that_is_on_stdout(command: Command, service: Service, exported: Path) -> None:
@@ -477,7 +477,7 @@ def test_a_fault_that_stays_ends_in_one_message(
     last = said.err.splitlines()[-1]
     assert f"{service.hostname} did not do it in 4 attempts" in last
     assert last.rpartition(" ")[2].startswith(f"https://{service.hostname}/app/acme/workspaces/aws-example")
-    assert ("the run goes on: https://" in last) == (step == "read run")
+    assert ("the run continues: https://" in last) == (step == "read run")
     assert len(service.runs) == (step == "read run")
 
 
@@ -594,7 +594,7 @@ def test_an_odd_answer_ends_in_one_sentence_and_a_document(
     assert re.match(r"(GET|POST) [a-z][\w/.-]+: ", report["result"]), report["result"]
     assert "was not understood: " in report["result"] or "something else than JSON:API" in report["result"]
     assert report["result"] in said.err.splitlines()[-1]
-    assert ("the run goes on" in report["result"]) == (step == "read run")
+    assert ("the run continues" in report["result"]) == (step == "read run")
     assert ("whether there is a run nevertheless" in report["result"]) == (step == "make run")
 
 
@@ -603,7 +603,7 @@ def test_a_missing_attribute_is_named(command: Command, service: Service, export
     said = push(command, exported, "--json")
     (run,) = service.runs
     assert json.loads(said.out)["result"] == (
-        f"GET runs/{run}: the answer of {service.hostname} was not understood: it has no 'status'; the run goes on"
+        f"GET runs/{run}: the answer of {service.hostname} was not understood: it has no 'status'; the run continues"
     )
 
 
@@ -698,7 +698,7 @@ def test_a_token_that_the_server_repeats_stays_out_of_sight(command: Command, se
 
 
 @pytest.mark.parametrize(
-    ("step", "text"), [("read run", "interrupted; the run goes on: https://"), ("upload", "interrupted: ")]
+    ("step", "text"), [("read run", "interrupted; the run continues: https://"), ("upload", "interrupted: ")]
 )
 def test_an_interrupted_push_names_the_run(step: str, text: str, service: Service, exported: Path) -> None:
     service.story = [{"status": "planning"}]

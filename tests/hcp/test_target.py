@@ -31,7 +31,7 @@ def test_options_fill_what_the_stack_leaves_open() -> None:
 
 @pytest.mark.parametrize("backend", ["s3", "azurerm", "gcs"])
 def test_a_stack_with_its_state_elsewhere_is_refused(backend: str) -> None:
-    with pytest.raises(Refused, match=f"a: keeps its state in {backend}; .* would make everything again"):
+    with pytest.raises(Refused, match=f"a: keeps its state in {backend}; .* would create everything again"):
         target("a", {"terraform": {"backend": {backend: {}}}}, organization="acme")
 
 

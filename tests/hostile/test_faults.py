@@ -274,7 +274,7 @@ FAULTS = (
             line=line,
         )
         for name, value, proxy, line in (
-            ("TFE_VERIFY_TLS", "false", {}, "TFE_VERIFY_TLS would send the token to whoever answers; .*"),
+            ("TFE_VERIFY_TLS", "false", {}, "TFE_VERIFY_TLS would send the token to any server that answers; .*"),
             ("SSL_CERT_FILE", "/nowhere", {}, "SSL_CERT_FILE: /nowhere: holds no certificates .*"),
             ("SSL_CERT_FILE", "@/main.py", {}, "SSL_CERT_FILE: .*: holds no certificates .*"),
             ("HTTPS_PROXY", "socks5://localhost:1", {"NO_PROXY": ""}, "HTTPS_PROXY: cannot be used: .*"),
@@ -337,7 +337,7 @@ def test_debug_shows_the_rest(synthesized: Path) -> None:
 
 @pytest.mark.parametrize("home", [None, "/", pytest.param("/dev/null", marks=pytest.mark.long), "/nowhere/at/all"])
 def test_a_home_is_not_needed(home: str | None, synthesized: Path, tmp_path: Path) -> None:
-    """Without one CDKTF unpacks its providers anew, which is said."""
+    """Without one CDKTF unpacks its providers again, which is said."""
     folder = Path(shutil.copytree(synthesized, tmp_path / "p"))
     warm = str(Path.home() / ".cache" / "aws" / "jsii" / "package-cache")
     cache = {} if home == "/dev/null" else {"JSII_RUNTIME_PACKAGE_CACHE_ROOT": warm}

@@ -94,8 +94,8 @@ def test_the_files_say_what_they_are_for(tmp_path: Path) -> None:
         lines = (tmp_path / file).read_text().splitlines()
         assert max(map(len, lines)) <= 100
         heading = " ".join(line.removeprefix("# ") for line in lines[:3])
-        assert "checks that aws-hardened, gcp-hardened may fail, with the current settings." in heading
-        assert heading.endswith("write it anew when you change such a setting on purpose.")
+        assert "checks that aws-hardened, gcp-hardened may fail with the current settings." in heading
+        assert heading.endswith("write it again when you change such a setting on purpose.")
 
 
 def test_the_same_deployments_give_the_same_bytes(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_checkov_finds_at_most_three_checks_where_every_setting_is_in_use(kind: 
 
 
 def test_what_trivy_calls_high_is_said(scans: Scans) -> None:
-    (said,) = re.findall(r"^trivy calls (.*) high, the others less, and none critical\.$", TEXT, re.MULTILINE)
+    (said,) = re.findall(r"^trivy rates (.*) as high, the others lower, and none as critical\.$", TEXT, re.MULTILINE)
     found = [scan for name in SCANNED for scan in scans(name)]
     assert set(re.findall(r"`(\S+)`", said)) == {id_ for scan in found for id_ in scan.high}
     assert not any(scan.critical for scan in found)

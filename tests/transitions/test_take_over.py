@@ -1,4 +1,4 @@
-"""The setup of Astronomer's page, made by hand, becomes a stack: nothing is destroyed or replaced."""
+"""The setup of Astronomer's page, created by hand, becomes a stack: nothing is destroyed or replaced."""
 
 import json
 import sys

@@ -14,10 +14,23 @@ from astro_xcom.terraform_text import from_stack, literal
 class AgentRelease(Construct):
     """One helm_release of the chart `astro-remote-execution-agent`.
 
-    Give everything the agents need in `depends_on`: a pod that starts before its identity works fails, and the cloud
-    may remember the refusal. An existing release of this name is upgraded, unless `agent.upgrade_install` is off.
-    Destroying uninstalls the agents, and running tasks are lost; Terraform destroys nothing, and reports no error,
-    while the cluster is out of reach.
+    ```python
+    agent = AgentSettings(namespace="astro", resource_name_prefix="prod")
+    location = XComLocation(url="s3://acme-astro-xcom/xcom", cloud="aws")
+    role = PodIdentity(annotations={"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/astro-agents"})
+    values = AgentValues(stack, "values", agent=agent, location=location, pod_identity=role)
+    AgentRelease(stack, "release", agent=agent, values=values)
+    ```
+
+    - `agent`: where the release goes, and its chart.
+    - `values`: the chart values of the release.
+    - `depends_on`: everything that the agents need. A pod that starts before its identity works fails, and the cloud
+      may
+      remember the refusal.
+
+    An existing release of this name is upgraded, unless `agent.upgrade_install` is off. Destroying uninstalls the
+    agents,
+    and running tasks are lost. While the cluster is out of reach, Terraform destroys nothing and reports no error.
     """
 
     def __init__(

@@ -16,10 +16,25 @@ from astro_xcom.xcom import CLOUDS, PodIdentity, XComLocation
 
 
 class AgentValues(Construct):
-    """One `values` document: the user's own chart values with the XCom backend merged in. Makes no resource.
+    """One `values` document: your own chart values with the XCom backend merged in. Creates no resource.
 
-    `yaml` has sorted keys and LF ends of line; text of the user's values reaches the chart unchanged. Raises Refusals
-    that name both sources where the user's values contradict ours. `workers` have an identity of their own.
+    ```python
+    agent = AgentSettings(namespace="astro", resource_name_prefix="prod")
+    location = XComLocation(url="s3://acme-astro-xcom/xcom", cloud="aws")
+    role = PodIdentity(annotations={"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/astro-agents"})
+    values = AgentValues(stack, "values", agent=agent, location=location, pod_identity=role)
+    ```
+
+    - `agent`: the settings of the release, with your own chart values.
+    - `location`: where the XComs go.
+    - `pod_identity`: what the agents' pods and service accounts carry.
+    - `xcom`: how agents store XComs. Default: the settings' defaults.
+    - `state_store`: the agents' state store. Default: none.
+
+    - `workers`: the identity of each worker that has its own. Default: none.
+
+    `yaml` has sorted keys and LF line ends; text in your values reaches the chart unchanged. Raises Refusals that name
+    both sources if your values contradict the settings.
     """
 
     def __init__(

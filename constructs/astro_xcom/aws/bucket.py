@@ -64,9 +64,17 @@ FOLDER_NAME = 48  # with the longest bucket's name it still fits into the name o
 
 
 class XComBucketRef(Construct):
-    """A bucket this app may use for XComs, whoever made it.
+    """A new or existing bucket that this app uses for XComs.
 
-    `account_id` is that of its owner: agents use no bucket of this name that another account has, or takes later.
+    - `name`: the bucket's name.
+    - `path`: the folder of the XComs. Treat it as permanent: after a change, agents read old values as their paths.
+    - `state_store_path`: the folder of the agents' state store. Default: none.
+    - `connection_id`: the Airflow connection that the XCom path names. Default: none; agents use their pods' identity.
+    - `kms_key_arn`: the key that encrypts the bucket, if it is encrypted with SSE-KMS.
+    - `former_kms_key_arns`: keys that encrypted earlier values. Agents may still decrypt with them.
+    - `account_id`: the owner's account. Agents use no bucket of this name that another account has or creates later.
+
+    Raises Refused for a path, connection id or ARN that cannot work.
     """
 
     def __init__(
@@ -113,9 +121,9 @@ class XComBucketRef(Construct):
         self._grants: dict[IrsaRoleRef, DataAwsIamPolicyDocument] = {}
 
     def folder(self, name: str) -> "XComBucketRef":
-        """The folder `<path>/<name>`, for agents of their own: a role granted it opens no object elsewhere.
+        """The folder `<path>/<name>`, for a separate group of agents: a role with access to it opens no other object.
 
-        Its XComs expire with those of the path. `name`, a DNS label, is part of addresses. Makes no resource.
+        Its XComs expire with those of the path. `name`, a DNS label, is part of addresses. Creates no resource.
         """
         names.dns_label(name, longest=FOLDER_NAME)
         folder = XComBucketRef(
@@ -133,7 +141,7 @@ class XComBucketRef(Construct):
         return folder
 
     def access_policy(self, id_: str) -> DataAwsIamPolicyDocument:
-        """The policy an identity needs: read, write and delete below the paths, list the bucket, use its key by S3.
+        """The policy that an identity needs: read, write and delete under the paths, list the bucket, use its key.
 
         Former keys may only decrypt. ListBucket has no prefix condition: the client asks for the bucket itself before
         each write.
@@ -149,9 +157,11 @@ class XComBucketRef(Construct):
         return DataAwsIamPolicyDocument(self, id_, statement=statements)
 
     def grant_read_write(self, role: IrsaRoleRef, *, policy_name: str | None = None) -> DataAwsIamPolicyDocument:
-        """Let a role read, write and delete XComs. Makes an inline policy, unless the role is somebody else's.
+        """Let a role read, write and delete XComs. Creates an inline policy, except for an existing role.
 
-        Granting twice is granting once. Raises Refused for two roles of the same id: it is part of addresses.
+        `policy_name` is the inline policy's name; by default it is derived from the bucket's name. A second grant to
+        the
+        same role changes nothing. Raises Refused for two roles with the same id: the id is part of addresses.
         """
         if role not in self._grants:
             if any(role.node.id == other.node.id for other in self._grants):
@@ -178,12 +188,27 @@ class XComBucketRef(Construct):
 class XComBucket(XComBucketRef):
     """A private, versioned, encrypted bucket whose XComs expire.
 
-    Makes the bucket and its public access block, TLS-only policy, ownership, versioning, encryption and lifecycle, and
-    with SSE-KMS and no key given a key with alias. `access_log_bucket`, in the same region and account, gets S3's
-    server access logs: its policy must let logging.s3.amazonaws.com put objects. `eventbridge_notifications` tells
-    EventBridge of every object. `retention_days` is in days. Raises Refused for names S3 refuses.
-    Destroying fails while `protect_from_destroy` is on; a bucket that holds objects is deleted only with
-    `force_destroy`. Changing the name replaces the bucket.
+    ```python
+    storage = XComBucket(stack, "storage", name="acme-astro-xcom", retention_days=60)
+    ```
+
+    Creates the bucket with its public access block, TLS-only policy, ownership, versioning, encryption and lifecycle.
+    With
+    `sse_kms` and without `kms_key_arn`, it also creates a key with an alias.
+
+    - `name`: unique in the world. A change replaces the bucket.
+    - `path`, `state_store_path`, `connection_id`, `kms_key_arn`, `former_kms_key_arns`: as in XComBucketRef.
+    - `former_paths`: folders that held XComs before `path` changed; objects there expire too.
+    - `retention_days`: XComs expire after this many days.
+    - `sse_kms`: encrypt with a KMS key, which costs money. Default: S3's own keys.
+    - `access_log_bucket`: an existing bucket in the same region and account that gets S3's server access logs. Its
+      policy
+      must let logging.s3.amazonaws.com put objects. Default: no access logs.
+    - `eventbridge_notifications`: notify EventBridge of every object that is written or deleted.
+    - `protect_from_destroy`: Terraform refuses to destroy the bucket and its key.
+    - `force_destroy`: destroying empties the bucket first. Without it, a bucket that holds objects is not deleted.
+
+    Raises Refused for names that S3 refuses and for keywords that contradict each other.
     """
 
     def __init__(
@@ -339,9 +364,9 @@ class XComBucket(XComBucketRef):
         kms_key_arn: str | None = None,
         former_kms_key_arns: Sequence[str] = (),
     ) -> XComBucketRef:
-        """Use a bucket that already exists; makes no resource. Its owner keeps expiry under the path.
+        """Use an existing bucket. Creates no resource; the bucket's owner must let objects under the path expire.
 
-        With the owner's `account_id` agents use no bucket of this name that another account has, or takes later.
+        The keywords are those of XComBucketRef.
         """
         return XComBucketRef(
             scope,

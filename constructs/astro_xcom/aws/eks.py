@@ -16,10 +16,15 @@ MARK = ":oidc-provider/"
 
 
 class EksOidcProvider(Construct):
-    """The IAM OIDC provider of a cluster: what a role's trust policy names. Makes no resource.
+    """The IAM OIDC provider of a cluster, which a role's trust policy names. Creates no resource.
 
-    Give its ARN, or the cluster's name to look it up (one provider per cluster, made by the cluster's owner). `region`
-    is the cluster's; by default that of the AWS provider.
+    ```python
+    provider = EksOidcProvider(stack, "cluster", cluster_name="data-prod")
+    ```
+
+    - `cluster_name`: look the provider up by the cluster's name. The cluster's owner creates the provider.
+    - `region`: the cluster's region. Default: the region of the AWS provider.
+    - `arn`: the provider's ARN, instead of a look-up.
     """
 
     def __init__(
@@ -51,10 +56,17 @@ class EksOidcProvider(Construct):
 
 
 class EksPodIdentityCluster(Construct):
-    """A cluster whose service accounts get a role by EKS Pod Identity. Makes no resource, and does not look it up.
+    """A cluster whose service accounts get a role by EKS Pod Identity. Creates no resource and looks nothing up.
 
-    It is in the account of the AWS provider, and has the add-on eks-pod-identity-agent, which EKS Auto Mode has built
-    in. `region` is the cluster's; by default that of the AWS provider.
+    ```python
+    cluster = EksPodIdentityCluster(stack, "cluster", name="data-prod")
+    ```
+
+    The cluster must be in the account of the AWS provider, with the add-on eks-pod-identity-agent (built into EKS Auto
+    Mode).
+
+    - `name`: the cluster's name.
+    - `region`: the cluster's region. Default: the region of the AWS provider.
     """
 
     def __init__(self, scope: Construct, id_: str, *, name: str, region: str | None = None) -> None:

@@ -31,7 +31,13 @@ USUAL_PROVIDER = places.oidc_provider_arn("us-east-1")  # as long as that of a c
 
 
 class IrsaRoleRef(Construct):
-    """A role the agents assume, whoever made it."""
+    """A new or existing role that the agents assume.
+
+    - `name`: the role's name.
+    - `path`: the role's IAM path.
+    - `arn`: the role's ARN. Default: derived from name, path and the account of the AWS provider.
+    - `annotate`: give the agents' service accounts the annotation of IRSA.
+    """
 
     managed = False
     """Whether its policies are ours to write."""
@@ -62,7 +68,7 @@ class IrsaRoleRef(Construct):
         self._policies: list[tuple[str, str]] = []
 
     def policy_name(self, name: str, whole: str) -> str:
-        """What to call an inline policy. A role has one of each name, and the second would replace the first."""
+        """A name for an inline policy. A second policy of the same name would replace the first."""
         self._policies.append((name, whole))
         return apart(self._policies)[-1]
 
@@ -70,20 +76,39 @@ class IrsaRoleRef(Construct):
     def pod_identity(self) -> PodIdentity:
         """What the agents' service accounts carry: the annotation of IRSA, unless `annotate` is off.
 
-        With it pods use IRSA even where EKS Pod Identity is there too: AWS's client asks for it first.
+        With the annotation, pods use IRSA even if EKS Pod Identity is set up too: AWS's client tries IRSA first.
         """
         return PodIdentity(annotations={ANNOTATION: self.arn} if self.annotate else {}, holder=self.arn)
 
 
 class IrsaRole(IrsaRoleRef):
-    """A role that exactly the given service accounts of the given clusters can assume.
+    """A role that only the given service accounts of the given clusters can assume.
 
-    Clusters trusted by IRSA are `oidc_providers`, those by EKS Pod Identity `pod_identity_clusters`, which need
-    PodIdentityAssociations too; `annotate` says which of the two pods use. The trust compares `sub` and `aud`, or the
-    session's tags, by StringEquals; there are no wildcards. `max_session_duration` is in seconds.
-    `policy_arns` and `policy_statements` are what it may do beside XComs: managed policies, and an inline policy of its
-    own. Raises Refused for names IAM refuses, for ARNs of two accounts and for a trust policy over its size limit.
-    Changing name or path replaces the role.
+    ```python
+    role = IrsaRole(
+        stack,
+        "agents",
+        name="astro-agents",
+        oidc_providers=[EksOidcProvider(stack, "cluster", cluster_name="data-prod")],
+        subjects=["system:serviceaccount:astro:prod-worker-default-worker"],
+    )
+    ```
+
+    The trust compares `sub` and `aud`, or the session's tags, by StringEquals, without wildcards.
+
+    - `name`, `path`: the role's name and IAM path. A change of either replaces the role.
+    - `subjects`: the service accounts to trust, as `system:serviceaccount:<namespace>:<name>`.
+    - `oidc_providers`: the clusters that are trusted by IRSA.
+    - `pod_identity_clusters`: the clusters that are trusted by EKS Pod Identity. They also need
+      PodIdentityAssociations.
+    - `annotate`: whether pods use IRSA. Default: on if there are `oidc_providers`.
+    - `permissions_boundary`: the ARN of a policy that bounds the role. Default: none.
+    - `max_session_duration`: how long credentials last, in seconds.
+    - `description`: the role's description.
+    - `policy_arns`: managed policies that the role gets in addition to its access to XComs.
+    - `policy_statements`: statements of a second inline policy, in addition to its access to XComs.
+
+    Raises Refused for names that IAM refuses, for ARNs of two accounts and for a trust policy over its size limit.
     """
 
     managed = True
@@ -146,13 +171,19 @@ class IrsaRole(IrsaRoleRef):
 
     @staticmethod
     def from_name(scope: Construct, id_: str, name: str, *, path: str = "/", annotate: bool = True) -> IrsaRoleRef:
-        """Use a role of this account that already exists, trust and policies included. Makes no resource."""
+        """Use an existing role of this account, with its trust and policies. Creates no resource.
+
+        `path` is the role's IAM path; `annotate` gives the agents' service accounts the annotation of IRSA.
+        """
         check(rules.iam_role, name)
         return IrsaRoleRef(scope, id_, name=name, path=path, annotate=annotate)
 
     @staticmethod
     def from_arn(scope: Construct, id_: str, arn: str, *, annotate: bool = True) -> IrsaRoleRef:
-        """Use a role that already exists, trust and policies included, of any account. Makes no resource."""
+        """Use an existing role of any account, with its trust and policies. Creates no resource.
+
+        `annotate` gives the agents' service accounts the annotation of IRSA.
+        """
         check(rules.iam_role_arn, arn)
         name = arn.rpartition("/")[2] if is_known(arn) else arn
         return IrsaRoleRef(scope, id_, name=name, arn=arn, annotate=annotate)

@@ -21,7 +21,15 @@ from astro_xcom.tokens import check, is_known
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyStatement:
-    """Actions that a policy allows. Raises Refused for what IAM refuses, and for every action of every service."""
+    """Actions that a policy allows.
+
+    - `actions`: as `service:Action`. Every action of every service (`*`) is refused.
+    - `resources`: ARNs, in which stars are allowed.
+    - `sid`: the statement's id. Default: none.
+    - `conditions`: operator -> condition key -> values, as in IAM.
+
+    Raises Refused for what IAM refuses.
+    """
 
     actions: Sequence[str]
     resources: Sequence[str]

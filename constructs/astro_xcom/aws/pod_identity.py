@@ -20,10 +20,23 @@ from astro_xcom.tokens import namespace_and_name
 
 
 class PodIdentityAssociations(Construct):
-    """An association for each service account and cluster: its pods get the role's credentials, without an annotation.
+    """One association for each service account and cluster: its pods get the role's credentials, without an annotation.
 
-    EKS takes one association for a service account, and a role of the cluster's own account. A pod gets the credentials
-    when it starts. Raises Refused for subjects that are not known when the JSON is written: they are part of addresses.
+    ```python
+    cluster = EksPodIdentityCluster(stack, "cluster", name="data-prod")
+    agents = ["system:serviceaccount:astro:prod-worker-default-worker"]
+    role = IrsaRole(stack, "agents", name="astro-agents", pod_identity_clusters=[cluster], subjects=agents)
+    PodIdentityAssociations(stack, "associations", role_arn=role.arn, clusters=[cluster], subjects=agents)
+    ```
+
+    EKS accepts one association for a service account, and only a role of the cluster's own account. A pod gets the
+    credentials when it starts.
+
+    - `role_arn`: the role that the pods get.
+    - `clusters`: the clusters of the service accounts.
+    - `subjects`: the service accounts, as `system:serviceaccount:<namespace>:<name>`.
+
+    Raises Refused for subjects that are unknown during synthesis: they are part of addresses.
     """
 
     def __init__(

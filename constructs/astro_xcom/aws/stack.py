@@ -21,11 +21,11 @@ from astro_xcom.workers import Worker, construct_id
 
 
 class AwsXComStack(XComStack):
-    """Everything one deployment on AWS needs: bucket, role, trust, agents, provider, backend and outputs.
+    """Everything that one deployment on AWS needs: bucket, role, trust, agents, provider, backend and outputs.
 
-    Outputs: `bucket`, `role_arn`, `xcom_path`, `annotations`, `trusted_subjects`, `agent_values`; `access_policy`
-    when the role is an existing one; `state_store_path` when there is a state store; `worker_identities` when workers
-    have roles of their own.
+    Outputs: `bucket`, `role_arn`, `xcom_path`, `annotations`, `trusted_subjects` and `agent_values`; `access_policy`
+    if the role is an existing one; `state_store_path` if there is a state store; `worker_identities` if workers have
+    roles of their own.
     """
 
     def __init__(self, scope: Construct, id_: str, deployment: AwsDeployment) -> None:

@@ -38,7 +38,11 @@ NAME_IN_ID = 8  # the position of the account's name in its resource id
 
 
 class XComAccountRef(Construct):
-    """A storage account this app may make a container in, whoever made it."""
+    """A new or existing storage account in which this app may create a container.
+
+    - `name`: the account's name.
+    - `account_id`: the account's resource id. Default: the id of the account that this app creates.
+    """
 
     managed = False
     """Whether its settings, the deletion of old blobs among them, are ours."""
@@ -59,13 +63,30 @@ class XComAccountRef(Construct):
 class XComAccount(XComAccountRef):
     """A private storage account: TLS 1.2, Microsoft Entra ID only (no account keys), versions and soft delete.
 
-    With `customer_managed_key_id` (the URL of a key without a version) makes an identity that is granted the key of the
-    vault `key_vault_id` before the account is made. With `subnets` or `ip_rules` only those, and what `bypass` names,
-    reach the account; without `public_network_access` only private endpoints do. With `private_endpoint_subnet` makes
-    one, which the agents find in `private_dns_zone`. `access_log_storage_account_id`, an account of the same region,
-    gets the logs of who reads, writes and deletes blobs. `recovery_days` is how long deleted blobs and containers can
-    be restored. The provider needs `storage_use_azuread`. Raises Refused for names Azure refuses. Destroying fails
-    while `protect_from_destroy` is on. Changing name, location or resource group replaces the account.
+    ```python
+    account = XComAccount(stack, "account", name="acmeastroxcom", resource_group="astro-xcom", location="westeurope")
+    ```
+
+    The provider needs `storage_use_azuread`.
+
+    - `name`, `resource_group`, `location`: a change of any of them replaces the account. The name is unique in the
+      world.
+    - `replication`: how the account keeps copies: LRS, ZRS, GRS, RAGRS, GZRS or RAGZRS.
+    - `recovery_days`: how many days deleted blobs and containers can be restored.
+    - `subnets`, `ip_rules`: the only networks that reach the account. Default: any network.
+    - `bypass`: Azure services that reach the account regardless of `subnets` and `ip_rules`.
+    - `public_network_access`: off, only private endpoints reach the account.
+    - `private_endpoint_subnet`: create a private endpoint in this subnet, by resource id. Default: none.
+    - `private_dns_zone`: the DNS zone in which the agents find the private endpoint, by resource id.
+    - `access_log_storage_account_id`: an account in the same region that gets logs of who reads, writes and deletes
+      blobs.
+    - `customer_managed_key_id`: the URL of a key, without a version. Default: Microsoft's keys.
+    - `key_vault_id`: the key's vault, by resource id. An identity is created and granted the key there before the
+      account.
+    - `tags`: tags of the account.
+    - `protect_from_destroy`: Terraform refuses to destroy the account.
+
+    Raises Refused for names that Azure refuses and for keywords that contradict each other.
     """
 
     managed = True
@@ -217,7 +238,7 @@ class XComAccount(XComAccountRef):
 
     @staticmethod
     def from_id(scope: Construct, id_: str, account_id: str) -> XComAccountRef:
-        """Use an account that already exists; makes no resource. Its owner deletes old blobs."""
+        """Use an existing account. Creates no resource; the account's owner must delete old blobs."""
         check(rules.storage_account_id, account_id)
         name = account_id.rpartition("/")[2] if is_known(account_id) else _part(account_id, NAME_IN_ID)
         return XComAccountRef(scope, id_, name=name, account_id=account_id)

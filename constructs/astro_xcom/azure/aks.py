@@ -12,10 +12,16 @@ NO_ISSUER = "The cluster has no OIDC issuer: az aks update --enable-oidc-issuer 
 
 
 class AksOidcIssuer(Construct):
-    """The OIDC issuer of a cluster: what a federated credential trusts. Makes no resource.
+    """The OIDC issuer of a cluster, which a federated credential trusts. Creates no resource.
 
-    Give its URL, to the letter, or the cluster's name and resource group to look it up. `key` is a short stable name of
-    the cluster, part of the credentials' names; by default the id of this construct.
+    ```python
+    issuer = AksOidcIssuer(stack, "cluster", cluster_name="data-prod", resource_group="aks-data")
+    ```
+
+    - `cluster_name`, `resource_group`: look the issuer up by the cluster's name and resource group.
+    - `issuer`: the issuer's URL, instead of a look-up. It must match exactly.
+    - `key`: a short stable name of the cluster, which is part of the credentials' names. Default: the id of this
+      construct.
     """
 
     def __init__(

@@ -32,10 +32,16 @@ FOLDER_NAME = 48  # as on the other clouds
 
 
 class XComContainerRef(Construct):
-    """A container this app may use for XComs, whoever made it.
+    """A new or existing container that this app uses for XComs.
 
-    The Airflow connection of its location names `identity`; without one, pods use whatever identity they carry.
-    `account_host` is for other clouds than the public one, and private endpoints.
+    - `account`: the storage account.
+    - `name`: the container's name.
+    - `path`: the folder of the XComs. Treat it as permanent: after a change, agents read old values as their paths.
+    - `state_store_path`: the folder of the agents' state store. Default: none.
+    - `connection_id`: the Airflow connection that the XCom path names.
+    - `identity`: the identity that this connection names. Default: the identity that each pod carries.
+    - `account_host`: the account's host, for other Azure clouds than the public one and for private endpoints.
+    - `role_scope`: whether the role on XComs is assigned on the container or on the account.
     """
 
     def __init__(
@@ -88,17 +94,19 @@ class XComContainerRef(Construct):
         self._grants: dict[FederatedIdentityRef, RoleAssignment | None] = {}
 
     def folder(self, name: str, *, identity: FederatedIdentityRef | None = None) -> "XComContainerRef":
-        """The folder `<path>/<name>`, for agents of their own. Keeps values apart, not rights: those are shared.
+        """The folder `<path>/<name>`, for a separate group of agents. It separates values, but not permissions.
 
         Its Airflow connection names `identity`. Its XComs expire with those of the path. `name`, a DNS label, is part
-        of addresses. Makes no resource.
+        of addresses. Creates no resource.
         """
         return _XComFolder(self, name, identity)
 
     def grant_read_write(self, identity: FederatedIdentityRef) -> RoleAssignment | None:
-        """Let an identity read, write and delete XComs. Makes nothing when the identity's roles are somebody else's.
+        """Let an identity read, write and delete XComs. Creates nothing if the owner of the identity assigns its roles.
 
-        Granting twice is granting once. Raises Refused for two identities of the same id: it is part of addresses.
+        A second grant to the same identity changes nothing. Raises Refused for two identities with the same id: the id
+        is part
+        of addresses.
         """
         if identity not in self._grants:
             if any(identity.node.id == other.node.id for other in self._grants):
@@ -180,10 +188,23 @@ class _XComFolder(XComContainerRef):
 class XComContainer(XComContainerRef):
     """A private container whose XComs expire.
 
-    Makes the container, through Azure Resource Manager alone, and the lifecycle of its account. An account that exists
-    keeps its own lifecycle: its owner deletes old blobs under the path. `retention_days` is in days. Raises Refused for
-    names Azure refuses, and for a second container of an account made here. Destroying fails while
-    `protect_from_destroy` is on. Changing the name replaces the container.
+    ```python
+    account = XComAccount(stack, "account", name="acmeastroxcom", resource_group="astro-xcom", location="westeurope")
+    storage = XComContainer(stack, "storage", account=account, retention_days=60)
+    ```
+
+    Creates the container, only through Azure Resource Manager, and the lifecycle of its account. An existing account
+    keeps
+    its own lifecycle: its owner must delete old blobs under the path.
+
+    - `account`, `path`, `state_store_path`, `connection_id`, `identity`, `account_host`, `role_scope`: as in
+      XComContainerRef.
+    - `name`: a change replaces the container.
+    - `former_paths`: folders that held XComs before `path` changed; objects there expire too.
+    - `retention_days`: XComs expire after this many days.
+    - `protect_from_destroy`: Terraform refuses to destroy the container.
+
+    Raises Refused for names that Azure refuses, and for a second container in an account that this app creates.
     """
 
     def __init__(
@@ -208,7 +229,7 @@ class XComContainer(XComContainerRef):
         if is_known([*former_paths, path, state_store_path]):
             names.former_paths([names.object_path(each) for each in former_paths], path, state_store_path)
         if account.node.try_find_child("lifecycle") is not None:
-            raise Refused("an account has one lifecycle: make an account for each container")
+            raise Refused("an account has one lifecycle: create an account for each container")
         super().__init__(
             scope,
             id_,
@@ -256,7 +277,10 @@ class XComContainer(XComContainerRef):
         account_host: str | None = None,
         role_scope: Literal["container", "account"] = "container",
     ) -> XComContainerRef:
-        """Use a container that already exists; makes no resource. Its owner deletes old blobs under the path."""
+        """Use an existing container. Creates no resource; the owner must delete old blobs under the path.
+
+        The keywords are those of XComContainerRef.
+        """
         return XComContainerRef(
             scope,
             id_,

@@ -26,10 +26,17 @@ LABEL = "azure.workload.identity/use"
 
 
 class FederatedIdentityRef(Construct):
-    """A user-assigned identity the agents use, whoever made it. Makes it in `location`; without one, looks it up."""
+    """A new or existing user-assigned identity that the agents use.
+
+    - `name`, `resource_group`: of the identity.
+    - `location`: create the identity there. Default: look up an existing identity.
+    - `tenant_id`: the identity's tenant. Default: looked up.
+    - `tags`: tags of a new identity.
+    - `grantable`: whether this app assigns the identity its roles. Off, the identity's owner assigns them.
+    """
 
     managed = False
-    """Whether its federated credentials are ours to make."""
+    """Whether this app creates its federated credentials."""
 
     def __init__(
         self,
@@ -71,7 +78,7 @@ class FederatedIdentityRef(Construct):
         self.tenant_id: str = self.resource.tenant_id if tenant_id is None else tenant_id
 
     def assign_roles(self, roles: Sequence[RoleOn]) -> list[RoleAssignment]:
-        """Let it do more than XComs."""
+        """Assign further roles, in addition to the role on XComs."""
         _check_roles(roles)
         made = [
             RoleAssignment(
@@ -95,14 +102,37 @@ class FederatedIdentityRef(Construct):
 
 
 class FederatedIdentity(FederatedIdentityRef):
-    """A user-assigned identity that exactly the given service accounts of the given clusters can use.
+    """A user-assigned identity that only the given service accounts of the given clusters can use.
 
-    Makes one federated credential for each, one after another, since Azure refuses concurrent ones. Makes the identity
-    in `location`; without one, credentials are added to an identity that exists. `roles` are what it gets beside its
-    role on XComs, which without `grantable` is somebody else's to assign. Raises Refused for names Azure refuses, for
-    two credentials of the same tokens, for issuers of another environment, and for more credentials than an identity
-    holds. Changing the name or the location replaces the identity. `credential_names` names credentials otherwise, by
-    the name that each would have.
+    ```python
+    identity = FederatedIdentity(
+        stack,
+        "agents",
+        name="astro-agents",
+        resource_group="astro-xcom",
+        location="westeurope",
+        issuers=[AksOidcIssuer(stack, "cluster", cluster_name="data-prod", resource_group="aks-data")],
+        subjects=["system:serviceaccount:astro:prod-worker-default-worker"],
+    )
+    ```
+
+    Creates one federated credential for each service account and cluster, one after another, because Azure refuses
+    concurrent ones.
+
+    - `name`, `resource_group`: of the identity. A change replaces the identity.
+    - `issuers`: the clusters to trust.
+    - `subjects`: the service accounts to trust, as `system:serviceaccount:<namespace>:<name>`.
+    - `location`: create the identity there; a change replaces it. Default: add the credentials to an existing identity.
+    - `tenant_id`: the identity's tenant. Default: looked up.
+    - `audience`: the audience of the exchanged tokens.
+    - `tags`: tags of a new identity.
+    - `grantable`: whether this app assigns the identity its roles. Off, the identity's owner assigns them.
+    - `credential_names`: default name of a credential -> another name for it.
+    - `roles`: further roles, in addition to the role on XComs.
+
+    Raises Refused for names that Azure refuses, for two credentials of the same tokens, for issuers of another
+    environment,
+    and for more credentials than an identity can hold.
     """
 
     managed = True
@@ -174,7 +204,10 @@ class FederatedIdentity(FederatedIdentityRef):
         tenant_id: str | None = None,
         grantable: bool = False,
     ) -> FederatedIdentityRef:
-        """Use an identity that already exists with its credentials; with its roles unless `grantable`."""
+        """Use an existing identity with its credentials, and with its roles unless `grantable` is on.
+
+        `resource_group` and `tenant_id` (default: looked up) are those of the identity.
+        """
         return FederatedIdentityRef(
             scope, id_, name=name, resource_group=resource_group, tenant_id=tenant_id, grantable=grantable
         )

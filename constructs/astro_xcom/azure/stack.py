@@ -38,12 +38,12 @@ AKS_SERVER_ID = "6dae42f8-4368-4678-94ff-3960e28e3630"  # what kubelogin asks a 
 
 
 class AzureXComStack(XComStack):
-    """Everything one deployment on Azure needs: container, identity, federation, agents, provider, backend and outputs.
+    """Everything that one deployment on Azure needs: container, identity, trust, agents, provider, backend and outputs.
 
     Outputs: `account`, `container`, `client_id`, `principal_id`, `tenant_id`, `xcom_path`, `annotations`, `labels`,
-    `trusted_subjects`, `agent_values`; `access` when the identity is used as it is; `state_store_path` when there is a
-    state store; `worker_identities` when workers have identities of their own. The agents' connection then names none:
-    the annotations of the service accounts do.
+    `trusted_subjects` and `agent_values`; `access` if the owner of existing resources assigns the role on the storage;
+    `state_store_path` if there is a state store; `worker_identities` if workers have identities of their own. Then the
+    annotations of the service accounts name the identity, and the agents' connection does not.
     """
 
     def __init__(self, scope: Construct, id_: str, deployment: AzureDeployment) -> None:
@@ -64,7 +64,7 @@ class AzureXComStack(XComStack):
         )
         self.tags = literal(deployment.tags) or None
         self.resource_group: ResourceGroup | None = None
-        """The group, when it is made here."""
+        """The group, if it is created here."""
         if not deployment.resource_group.existing:
             self.resource_group = ResourceGroup(
                 self,
@@ -76,9 +76,9 @@ class AzureXComStack(XComStack):
             )
         self.group: str = self.resource_group.name if self.resource_group else deployment.resource_group.name
         self.oidc_issuers: list[AksOidcIssuer] = []
-        """Of every trusted cluster, where credentials are made."""
+        """The issuers of all trusted clusters, if credentials are created."""
         self.identities = self._identities(deployment)
-        """Those of workers that have their own, and with None that of all others."""
+        """Worker -> its own identity; None -> the identity of all others."""
         self.identity = self.identities[None]
         for worker, own in deployment.identities().items():
             self.identities[worker].assign_roles([RoleOn(role=each.role, scope=each.scope) for each in own.roles])

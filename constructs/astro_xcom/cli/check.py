@@ -39,15 +39,15 @@ def check_command(
     state: Annotated[
         Path | None,
         typer.Option(
-            help="What Terraform recorded of ONE deployment: the output of `terraform show -json` or `terraform output "
-            "-json`; - is stdin. Differences are findings."
+            help="Compare ONE deployment with what Terraform recorded of it. The file is the output of `terraform show "
+            "-json` or `terraform output -json`; - is stdin. Differences are errors."
         ),
     ] = None,
     plan: Annotated[
         Path | None,
         typer.Option(
-            help="What the coming apply of ONE deployment does: the output of `terraform show -json` of a saved plan; "
-            "- is stdin. Says only that."
+            help="Say only what the next apply of ONE deployment does. The file is the output of `terraform show "
+            "-json` of a saved plan; - is stdin."
         ),
     ] = None,
     allow: Annotated[
@@ -59,9 +59,9 @@ def check_command(
     """Say what will be true: who is trusted, what they may do, where values go, when they expire.
 
     Needs no cloud and no Terraform. Exit code 1: the settings are refused, or the applied state differs.
-    With --plan the exit code tells the worst that the apply does: 0 nothing, or a STOP that was allowed; 3 SOON: values
-    expire earlier, costs start, or storage is not protected; 4 QUIET: agents are cut off; 5 STOP: something is lost for
-    good, or Terraform does not see what runs.
+    With --plan, the worst effect of the apply decides the exit code: 0 nothing, or a STOP that was allowed; 3 SOON:
+    values expire earlier, costs start, or storage is not protected; 4 QUIET: agents are cut off; 5 STOP: something is
+    lost for good, or Terraform does not see what runs.
     """
     try:
         every = read_deployments(file)
@@ -73,7 +73,7 @@ def check_command(
     if plan is not None:
         raise typer.Exit(say_plan(deployments, plan, allow or [], file=file.name, as_json=as_json))
     if allow:
-        raise Refused("--allow is of --plan")
+        raise Refused("--allow works only with --plan")
     applied = None if state is None else _applied(state, list(deployments))
     left = () if names else tuple(f"{each}" for each in departed(file, every))
     bodies = synthesized(deployments, file=file.name)
@@ -105,12 +105,12 @@ def _json(document: Document) -> str:
 
 def _applied(file: Path, names: list[str]) -> State:
     if len(names) != 1:
-        raise Refused(f"--state is of one deployment: name it, as in `astro-xcom check {names[0]} --state {file}`")
+        raise Refused(f"--state needs the name of one deployment: `astro-xcom check {names[0]} --state {file}`")
     return read_applied(file)
 
 
 def _findings(where: str, findings: Iterable[Finding]) -> Iterator[str]:
-    """Those with the same consequence together."""
+    """Findings with the same consequence are printed together."""
     for (kind, causes), alike in groupby(findings, key=lambda finding: (finding.kind, finding.causes)):
         yield f"{where}: {kind}"
         yield from (f"  {line}" for line in _wrapped(causes, WIDTH - 2))
@@ -139,7 +139,7 @@ def _sections(report: Report) -> Iterator[tuple[str, list[str]]]:
         ("Agents", _agents(report)),
         ("Service accounts", _service_accounts(report)),
         ("Identity", _identity(report)),
-        ("Beside XComs", _needs(report)),
+        ("Other permissions", _needs(report)),
         *(
             (f"Identity of the worker {worker}", [*_identity(own), *_needs(own)])
             for worker, own in report.workers.items()
@@ -166,18 +166,18 @@ def _applied_says(report: Report) -> Iterator[str]:
         yield (
             f"Compared with the state that Terraform recorded, not with the cloud: {differences} in {COMPARED}. "
             "Nothing else is compared: `terraform plan` shows the rest, and `check --plan` what the next apply does. "
-            "What others granted is in no state."
+            "No state shows what others granted."
         )
         if report.release:
             yield (
-                "A state says only after a refresh (`terraform apply -refresh-only`) that an upgrade of the release "
-                "failed, or that somebody changed something by hand."
+                "The state shows a failed upgrade of the release, and changes by hand, only after a refresh "
+                "(`terraform apply -refresh-only`)."
             )
     elif report.compared == "outputs":
         yield (
             f"Compared with the outputs that Terraform recorded, not with the cloud: {differences} in storage and "
-            "identity by name, subjects and values. Clusters, trust, permissions, lifecycle and release are not in "
-            "them: give `terraform show -json` to compare those too. `terraform plan` shows the rest."
+            "identity by name, subjects and values. The outputs do not show clusters, trust, permissions, lifecycle "
+            "and release: give `terraform show -json` to compare those too. `terraform plan` shows the rest."
         )
 
 
@@ -191,7 +191,7 @@ def _where(report: Report) -> Iterator[str]:
 def _agents(report: Report) -> Iterator[str]:
     yield from _row("namespace", report.namespace)
     if report.release is None:
-        yield from _row("release", "none: only the values, as the output agent_values")
+        yield from _row("release", "none; the output agent_values has the chart values")
     else:
         yield from _row("release", report.release.name)
         yield from _row("chart", f"{report.release.chart} {report.release.version}")
@@ -203,8 +203,8 @@ def _service_accounts(report: Report) -> Iterator[str]:
     for account in accounts:
         yield f"  {account.subject}"
         left_out = "" if account.trusted else "; not trusted (agent.untrusted)"
-        made_by = "the chart" if account.made_by_chart else "its owner"
-        yield f"    of {', '.join(account.used_by)}; made by {made_by}{left_out}"
+        creator = "the chart" if account.made_by_chart else "its owner"
+        yield f"    used by {', '.join(account.used_by)}; created by {creator}{left_out}"
         for key, value in account.annotations.items():
             yield from _row(key, value, indent=4)
         if len(alike) > 1 and account.trusted:
@@ -212,9 +212,9 @@ def _service_accounts(report: Report) -> Iterator[str]:
     if len(alike) == 1:
         (through,) = alike.values()
         yield (
-            "  each is trusted through"
+            "  all are trusted through"
             if through and all(account.trusted for account in accounts)
-            else "  each of the others is trusted through"
+            else "  all others are trusted through"
             if through
             else "  this deployment configures no trust: see Required from others"
         )
@@ -229,7 +229,7 @@ def _trusted(through: Iterable[Mapping[str, str]]) -> Iterator[str]:
 
 def _identity(report: Report | WorkerReport) -> Iterator[str]:
     yield from _rows(report.identity)
-    yield from _row("made by", _owner(report.identity_made))
+    yield from _row("managed by", _owner(report.identity_made))
     for permission in report.permissions:
         yield "  may" if report.permissions_made else "  must be granted (by its owner)"
         for action in permission.allowed:
@@ -245,7 +245,7 @@ def _needs(report: Report | WorkerReport) -> Iterator[str]:
             yield f"    needs {', '.join(permission.allowed)}"
             for place in permission.on:
                 yield f"      on {place}"
-        yield f"    granted {need.granted}" if need.granted != "not needed" else "    asks the cloud for nothing"
+        yield f"    granted {need.granted}" if need.granted != "not needed" else "    needs no cloud permissions"
         for text in need.by:
             yield f"      {text}"
 
@@ -253,7 +253,7 @@ def _needs(report: Report | WorkerReport) -> Iterator[str]:
 def _store(store: Store) -> Iterator[str]:
     yield from _row("path", store.path)
     if store.object_key:
-        yield from _row("an object", store.object_key)
+        yield from _row("object name", store.object_key)
     if store.object_key_from_airflow_3_4:
         yield from _row("with Airflow 3.4", store.object_key_from_airflow_3_4)
     yield from _prose("threshold", f"{store.threshold}: {store.threshold_means}")
@@ -263,13 +263,13 @@ def _store(store: Store) -> Iterator[str]:
 
 def _storage(report: Report) -> Iterator[str]:
     yield from _rows(report.storage)
-    yield from _row("made by", _owner(report.storage_made))
+    yield from _row("managed by", _owner(report.storage_made))
     lifecycle = report.lifecycle
     if lifecycle is None:
-        yield from _row("lifecycle", "the owner's own")
+        yield from _row("lifecycle", "set by the storage's owner")
         return
     for label, days, text in (
-        ("values expire", lifecycle.expire_days, f"days, below {lifecycle.below or 'everything'}"),
+        ("values expire", lifecycle.expire_days, f"days, {f'under {lifecycle.below}' if lifecycle.below else 'all'}"),
         ("restorable", lifecycle.noncurrent_days, "days, as a noncurrent version"),
         ("soft delete", lifecycle.soft_delete_days, "days more"),
         ("unfinished uploads", lifecycle.abort_upload_days, "days"),
@@ -279,7 +279,7 @@ def _storage(report: Report) -> Iterator[str]:
 
 
 def _owner(made: bool) -> str:
-    return "this deployment" if made else "existing, not managed here"
+    return "this deployment" if made else "its owner (existing resource)"
 
 
 def _rows(values: Mapping[str, str]) -> Iterator[str]:

@@ -22,11 +22,11 @@ def doctor(
     ] = 30,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for machines.")] = False,
 ) -> None:
-    """Look for what must be there before an apply: tools, login, cluster, namespace, secrets, release and so on.
+    """Look for what must exist before an apply: tools, login, cluster, namespace, secrets, release and so on.
 
     Runs your own commands (terraform, kubectl, helm, and aws, az or gcloud) and changes nothing. Prints a line for each
-    check: ok; missing, with the line that creates it; or not known, where a command is absent or failed. Exit code 1:
-    something is missing.
+    check: ok; missing, with the command that creates it; or not known, because a command is absent or failed. Exit code
+    1: something is missing.
     """
     deployment = chosen(read_deployments(file), [name], file=file.name)[name]
     found: list[Check] = []

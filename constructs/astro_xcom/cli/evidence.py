@@ -24,24 +24,24 @@ def evidence_command(
         Path | None,
         typer.Option(
             help="What Terraform recorded of the deployment: the output of `terraform show -json`, or of `terraform "
-            "output -json`, which has names alone; - is stdin."
+            "output -json`, which has names only; - is stdin."
         ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file to write, instead of stdout.", show_default=False)
     ] = None,
     values_per_day: Annotated[
-        int | None, typer.Option(help="Add requests and GB-months of so many values.", show_default=False)
+        int | None, typer.Option(help="Add the requests and GB-months for this many values a day.", show_default=False)
     ] = None,
-    value_bytes: Annotated[int, typer.Option(help="With --values-per-day: the size of one.")] = 10_000,
-    reads: Annotated[int, typer.Option(help="With --values-per-day: how often each is read.")] = 1,
+    value_bytes: Annotated[int, typer.Option(help="With --values-per-day: the size of a value.")] = 10_000,
+    reads: Annotated[int, typer.Option(help="With --values-per-day: how often each value is read.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of Markdown.")] = False,
     file: File = DEPLOYMENTS,
 ) -> None:
-    """Write what a reviewer asks: who can read, encryption, network, retention, residency, logs, accepted findings.
+    """Write a page for reviewers: who can read, encryption, network, retention, residency, logs, accepted findings.
 
-    Each fact says whether it is planned or applied. Needs no cloud and no Terraform. Differences from the applied
-    state are named, and do not fail: `check --state` does.
+    The page says of each fact whether it is planned or applied. Needs no cloud and no Terraform. The page names
+    differences from the applied state, but the command does not fail because of them: `check --state` does.
     """
     volume = None
     if values_per_day is not None:

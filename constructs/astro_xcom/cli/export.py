@@ -22,13 +22,13 @@ def export(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit code 1 if DIR is not up to date.")
     ] = False,
-    prune: Annotated[bool, typer.Option("--prune", help="Delete what belongs to no stack.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Delete files that belong to no stack.")] = False,
     lock: Annotated[
         bool | None,
         typer.Option(
             "--lock/--no-lock",
-            help="Insist on checksums of the providers, or make none. By default they are made if the registry can be "
-            "reached.",
+            help="--lock: fail without checksums of the providers. --no-lock: write none. By default they are written "
+            "if the registry can be reached.",
             show_default=False,
         ),
     ] = None,
@@ -90,8 +90,7 @@ def _add_locks(stacks: dict[str, StackFiles], *, insist: bool) -> None:
             if insist:
                 raise Refusals([f"{name}: no checksums of the providers: {error}"]) from None
             say(
-                f"no checksums of the providers: {LOCK} is left out, and runs trust what the registry sends them: "
-                f"{error}"
+                f"no checksums of the providers: {LOCK} is left out, so runs trust whatever the registry sends: {error}"
             )
             return
         files[LOCK] = made[providers]

@@ -1,4 +1,4 @@
-"""`astro-xcom graph`: a picture of what each deployment makes."""
+"""`astro-xcom graph`: a picture of what each deployment creates."""
 
 import importlib.util
 from pathlib import Path
@@ -25,7 +25,7 @@ def graph(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", help="The folder for STACK.svg; or, for one deployment, a file with that ending."
+            "--output", "-o", help="The folder for STACK.svg or, for one deployment, a file with that ending."
         ),
     ] = Path(),
     as_format: Annotated[
@@ -33,10 +33,10 @@ def graph(
     ] = "svg",
     file: File = DEPLOYMENTS,
 ) -> None:
-    """Draw what deployments make, and what needs what, as SVG or as Mermaid.
+    """Draw what deployments create and how the resources depend on each other, as SVG or as Mermaid.
 
-    A box is a resource; dashed, it is only looked up. Arrows that follow from others are left out. Addresses show
-    when the mouse rests on a box. Needs no cloud and no Terraform.
+    A box is a resource; a dashed box is only looked up. Arrows that follow from other arrows are left out. Rest the
+    mouse on a box to see its address. Needs no cloud and no Terraform.
     """
     deployments = read_deployments(file)
     ending = ENDINGS[as_format]
@@ -48,7 +48,7 @@ def graph(
         problems += error.lines
     one_file = output.suffix == ending and not output.is_dir()
     if one_file and len(names) > 1:
-        problems.append(f"{output}: is one file, for one picture: name one deployment, or give a folder")
+        problems.append(f"{output}: is a file for one picture: name one deployment, or give a folder")
     named_as_file = output.suffix and not output.name.startswith(".") and not output.exists()
     if not one_file and (named_as_file or (output.exists() and not output.is_dir())):
         problems.append(f"{output}: must be a folder, or a file that ends in {ending}")

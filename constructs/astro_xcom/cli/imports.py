@@ -1,4 +1,4 @@
-"""`astro-xcom imports`: what a deployment can take up that exists already, as lines to paste."""
+"""`astro-xcom imports`: the existing resources that a deployment can import, as lines to paste."""
 
 import json
 from typing import Annotated
@@ -15,10 +15,10 @@ def imports_command(
     name: Annotated[str, typer.Argument(help="A deployment.")],
     file: File = DEPLOYMENTS,
 ) -> None:
-    """List what the deployment creates and can import, by name, with the id of each.
+    """List the resources that the deployment creates and can import instead, by name, with their ids.
 
-    The output is YAML for `imports` of the deployment. Keep the lines of what exists. A line that is a comment needs an
-    id that the cloud chose: it says how to find it.
+    The output is YAML for `imports` of the deployment. Keep the lines of resources that exist. A line that is a comment
+    needs an id that the cloud chose, and says how to find that id.
     """
     deployment = chosen(read_deployments(file), [name], file=file.name)[name]
     typer.echo("imports:")

@@ -25,28 +25,30 @@ NEXT = ("check --strict", "doctor {name}")
 
 @app.command("init")
 def init_command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write to; made if need be.")] = Path(),
-    cloud: Annotated[str | None, typer.Option(help="The cloud to begin with: aws, azure or gcp.")] = None,
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder to write to; created if it is missing.")
+    ] = Path(),
+    cloud: Annotated[str | None, typer.Option(help="The cloud of the first deployment: aws, azure or gcp.")] = None,
     values: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="Your chart values, such as Astro's page gives them. Kept in DIR as they are."
-        ),
+        typer.Option(metavar="FILE", help="Your chart values, for example from Astro's page. Copied to DIR unchanged."),
     ] = None,
     said: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Answer a question in the words of deployments.yaml, as in region=eu-west-1. May be repeated.",
+            help="Answer a question by its setting in deployments.yaml: region=eu-west-1. May be repeated.",
         ),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: defaults for all that --set leaves.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Ask nothing; use defaults for all that --set does not give.")
+    ] = False,
 ) -> None:
     """Write a repository of your own that depends on this package: deployments, chart values, Pipfile, CI and README.
 
-    Asks a few questions on a terminal, and takes defaults elsewhere. Writes over nothing: where a file is there
-    already, or the deployment is refused, nothing is written. Needs no network and no cloud.
+    Asks a few questions on a terminal, and uses defaults elsewhere. Overwrites nothing: if a file exists already or the
+    deployment is refused, it writes nothing. Needs no network and no cloud.
     """
     asking = not yes and sys.stdin.isatty()
     kept = None if values is None else _kept(values, folder)

@@ -1,4 +1,4 @@
-"""What `astro-xcom check --plan` says of the coming apply."""
+"""What `astro-xcom check --plan` says of the next apply."""
 
 import sys
 from collections.abc import Collection, Mapping
@@ -19,7 +19,7 @@ def say_plan(
     """Print the forecast of one deployment's plan; the exit code, in which an allowed STOP does not count."""
     if len(deployments) != 1:
         name = next(iter(deployments))
-        raise Refused(f"--plan is of one deployment: name it, as in `astro-xcom check {name} --plan {plan}`")
+        raise Refused(f"--plan needs the name of one deployment: `astro-xcom check {name} --plan {plan}`")
     ((name, deployment),) = deployments.items()
     where = "standard input" if str(plan) == "-" else str(plan)
     try:

@@ -22,21 +22,21 @@ def posture(
         list[str] | None, typer.Argument(metavar="STACK", help="Deployments; all by default.", show_default=False)
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", file_okay=False, help="The folder to write to.")] = Path(),
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that others wrote.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that this command did not write.")] = False,
     file: File = DEPLOYMENTS,
 ) -> None:
     """Write .checkov.yaml and .trivyignore: what checkov and trivy may find in these deployments, and why.
 
-    They hold what the deployments fail with the current settings. A new finding still fails the scan, and so does a
-    setting that is switched off, until the files are written anew. Needs no cloud, no Terraform and no scanner.
+    The files list the checks that the deployments fail with the current settings. New findings, or an option switched
+    off later, still fail the scan until you write the files again. Needs no cloud, no Terraform and no scanner.
     """
     every = read_deployments(file)
     wanted = chosen(every, stacks or [], file=file.name)
     names = ", ".join(name for name in every if name in wanted)  # in the order of the file, whatever was typed
     checkov, trivy = accepted("checkov", wanted.values()), accepted("trivy", wanted.values())
     heading = (
-        f"{MARK}: checks that {names} may fail, with the current settings. They are switched off for all that is "
-        "scanned with this file: scan these stacks alone with it, and write it anew when you change such a setting on "
+        f"{MARK}: checks that {names} may fail with the current settings. They are switched off for everything that is "
+        "scanned with this file: scan only these stacks with it, and write it again when you change such a setting on "
         "purpose."
     )
     heading = "\n".join(wrap(heading, WIDTH, subsequent_indent="# ", break_on_hyphens=False)) + "\n"
@@ -53,7 +53,7 @@ def posture(
 
 
 def _write(texts: dict[Path, str], *, force: bool) -> None:
-    """All of them, or none if one is somebody else's."""
+    """Write all files, or none if one of them was not written by this command."""
     theirs = [path for path in texts if path.is_file() and not read_file(path).startswith(MARK.encode())]
     if theirs and not force:
         hint = "--output with another folder, or --force"

@@ -30,44 +30,44 @@ def probe(
     state: Annotated[
         Path | None,
         typer.Option(
-            help="What Terraform recorded of it: the output of `terraform show -json` or `terraform output -json`; - "
-            "is stdin. Needed where ids are known only after the apply, as on Azure."
+            help="What Terraform recorded of the deployment: the output of `terraform show -json` or `terraform output "
+            "-json`; - is stdin. Needed where ids are known only after the apply, as on Azure."
         ),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write; by default stdout.")] = None,
     cluster: Annotated[
-        str | None, typer.Option(help="The cluster that the Jobs are for. By default `cluster` of the deployment.")
+        str | None, typer.Option(help="The cluster to run the Jobs in. By default the deployment's `cluster`.")
     ] = None,
     also: Annotated[
         list[str] | None,
         typer.Option(
             "--also",
             metavar="CLUSTER",
-            help="Another cluster where the same --run is applied at the same time: the pods of both read each "
-            "other's values. May be repeated.",
+            help="Another cluster in which you apply the same --run at the same time: the pods of both clusters read "
+            "each other's values. May be repeated.",
         ),
     ] = None,
-    run: Annotated[str | None, typer.Option(metavar="ID", help="Names the run. By default a new one.")] = None,
+    run: Annotated[str | None, typer.Option(metavar="ID", help="The name of the run. By default a new name.")] = None,
     old: Annotated[
-        str, typer.Option(metavar="PATH", help="An older value to read, too: what Airflow's UI shows as the XCom.")
+        str, typer.Option(metavar="PATH", help="Also read an older value; PATH is what Airflow's UI shows as the XCom.")
     ] = "",
     minutes: Annotated[float, typer.Option(min=0.1, max=120, help="How long a pod waits for the others.")] = 10,
     report: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Say what the logs of the Jobs come to; - is stdin.")
+        str | None, typer.Option(metavar="FILE", help="Read the logs of the Jobs and say what they show; - is stdin.")
     ] = None,
     kubectl: Annotated[
-        bool, typer.Option("--kubectl", help="The same, waiting for the Jobs and reading their logs through kubectl.")
+        bool, typer.Option("--kubectl", help="Like --report, but wait for the Jobs and read their logs with kubectl.")
     ] = False,
-    context: Annotated[str | None, typer.Option(help="Of kubectl. By default the current one.")] = None,
-    delete: Annotated[bool, typer.Option("--delete", help="Print the command that removes all of it.")] = False,
+    context: Annotated[str | None, typer.Option(help="The kubectl context. By default the current one.")] = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Print the command that removes everything.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for machines.")] = False,
 ) -> None:
     """Print the Kubernetes manifests of Jobs that show, before any DAG runs, that XComs work.
 
-    One Job for each service account that is trusted, with the image, environment and marks of the agents' pods, and a
-    ConfigMap with the program. Each writes, reads what every other one wrote, and removes its own. Whoever may create
-    Jobs and ConfigMaps in the namespace can apply them. With --report or --kubectl exit code 1 tells that XComs do not
-    work.
+    The manifests contain one Job for each trusted service account, with the image, environment, labels and annotations
+    of the agents' pods, and a ConfigMap with the program. Each Job writes a value, reads the values of all other Jobs,
+    and removes its own. To apply the manifests you need permission to create Jobs and ConfigMaps in the namespace.
+    With --report or --kubectl, exit code 1 means that XComs do not work.
     """
     reads = report is not None or kubectl
     _check_options(reads=reads, report=report, kubectl=kubectl, delete=delete, output=output, as_json=as_json)

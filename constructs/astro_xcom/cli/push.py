@@ -31,34 +31,38 @@ def push(
     stack: Annotated[str, typer.Argument(help="The stack: a deployment's name.")],
     file: File = DEPLOYMENTS,
     source: From = None,
-    organization: Annotated[str | None, typer.Option(help="If the deployment has no state.hcp.")] = None,
-    project: Annotated[str | None, typer.Option(help="Where a new workspace is made.")] = None,
-    workspace: Annotated[str | None, typer.Option(help="By default the stack's name.")] = None,
-    hostname: Annotated[str | None, typer.Option(help="By default app.terraform.io.")] = None,
+    organization: Annotated[
+        str | None, typer.Option(help="The organization, if the deployment has no state.hcp.")
+    ] = None,
+    project: Annotated[str | None, typer.Option(help="The project in which a new workspace is created.")] = None,
+    workspace: Annotated[str | None, typer.Option(help="The workspace. By default the stack's name.")] = None,
+    hostname: Annotated[str | None, typer.Option(help="The host. By default app.terraform.io.")] = None,
     env: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Set this variable of the environment in the workspace. May be repeated."),
+        typer.Option(metavar="NAME", help="Set this environment variable in the workspace. May be repeated."),
     ] = None,
     sensitive_env: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="The same, and nobody can read it there.")
+        list[str] | None, typer.Option(metavar="NAME", help="Like --env, but nobody can read the value there.")
     ] = None,
-    plan_only: Annotated[bool, typer.Option("--plan-only", help="A plan that cannot be applied.")] = False,
+    plan_only: Annotated[
+        bool, typer.Option("--plan-only", help="Start a run that only plans and cannot be applied.")
+    ] = False,
     auto_apply: Annotated[
         bool, typer.Option("--auto-apply", help="Apply without asking, unless the plan says STOP.")
     ] = False,
     allow: Annotated[
         list[str] | None,
-        typer.Option(metavar="CODE", help="A STOP of the plan to apply all the same. May be repeated."),
+        typer.Option(metavar="CODE", help="Accept a STOP of the plan by its code. May be repeated."),
     ] = None,
     message: Annotated[str | None, typer.Option(help="Message of the run; the archive's SHA-256 is appended.")] = None,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Leave the run to itself once it is made.")] = False,
-    timeout: Annotated[float, typer.Option(metavar="MINUTES", help="Then the run is left to itself.", min=0)] = 60,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the run after creating it.")] = False,
+    timeout: Annotated[float, typer.Option(metavar="MINUTES", help="How long to wait for the run.", min=0)] = 60,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for machines.")] = False,
 ) -> None:
-    """Upload a stack to its workspace, which is made if need be, run it there, and say what its plan does.
+    """Upload a stack to its workspace, creating the workspace if needed, start a run, and say what its plan does.
 
-    Exit code 0: nothing to change, or applied (with --no-wait: the run is made). 1: an error, or the run ended without
-    being applied. 2: changes are planned and not applied. 130: interrupted; the run goes on.
+    Exit code 0: nothing to change, or applied (with --no-wait: the run is created). 1: an error, or the run ended
+    without being applied. 2: changes are planned but not applied. 130: interrupted; the run continues.
     """
     if importlib.util.find_spec("pytfe") is None:
         raise Refused("push needs the package pytfe", hint="the extra `hcp` of this package")
@@ -126,7 +130,7 @@ def _go(pushed: Push, wishes: Wishes) -> None:
     except (api.Failed, Refused) as error:
         report.result = str(error)
     except KeyboardInterrupt:
-        report.exit_code, report.result = 130, "interrupted; the run goes on" if report.run else "interrupted"
+        report.exit_code, report.result = 130, "interrupted; the run continues" if report.run else "interrupted"
 
 
 def _variables(names: Iterable[str], sensitive: Iterable[str], environment: Mapping[str, str]) -> tuple[Variable, ...]:

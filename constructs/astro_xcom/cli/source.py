@@ -18,7 +18,7 @@ From = Annotated[
     Path | None,
     typer.Option(
         "--from",
-        help="Take the stacks from a folder that `astro-xcom export` or `cdktf synth` wrote, instead of synthesizing "
+        help="Read the stacks from a folder that `astro-xcom export` or `cdktf synth` wrote, instead of synthesizing "
         "the deployments.",
         show_default=False,
     ),

@@ -1,4 +1,4 @@
-"""`astro-xcom check` without a name: a row for each deployment, and what to look at."""
+"""`astro-xcom check` without a name: a row for each deployment, and all warnings."""
 
 from collections.abc import Iterator, Mapping
 
@@ -19,7 +19,7 @@ def summary(reports: Mapping[str, Report]) -> Iterator[str]:
         yield "Warnings"
         yield from (f"  - {text}" for text in warnings)
     yield ""
-    yield f"Details of one: astro-xcom check {next(iter(reports))}"
+    yield f"To see all of one deployment: astro-xcom check {next(iter(reports))}"
 
 
 def _row(name: str, report: Report) -> tuple[str, ...]:

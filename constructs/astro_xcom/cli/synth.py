@@ -30,7 +30,7 @@ def synth_command(
 ) -> None:
     """Write OUTDIR/stacks/NAME/cdk.tf.json, the Terraform JSON of every deployment, as `python main.py` does.
 
-    Needs no cloud and no Terraform. Where a deployment is refused, nothing is written.
+    Needs no cloud and no Terraform. If a deployment is refused, nothing is written.
     """
     synthesize(file, output)
 

@@ -1,4 +1,4 @@
-"""`astro-xcom take-over`: a deployment that goes on with what was made by hand."""
+"""`astro-xcom take-over`: a deployment for agents, storage and identity that somebody created by hand."""
 
 import sys
 from pathlib import Path
@@ -27,33 +27,41 @@ def take_over(
         list[Path],
         typer.Option("--values", metavar="VALUES", help="The chart values that the agents were installed with."),
     ],
-    cloud: Annotated[Literal["aws", "azure", "gcp"], typer.Option(help="Where they keep XComs.")],
+    cloud: Annotated[Literal["aws", "azure", "gcp"], typer.Option(help="The cloud that holds the XComs.")],
     release: Annotated[str | None, typer.Option(help="The Helm release that is installed.", show_default=False)] = None,
     namespace: Annotated[str | None, typer.Option(help="Its namespace.", show_default="that of the values")] = None,
     adopt: Annotated[
         list[str] | None,
-        typer.Option(metavar="THING", help="storage, identity or release stays its owner's. May be repeated."),
+        typer.Option(
+            metavar="THING", help="Use storage, identity or release as it exists; do not manage it. May be repeated."
+        ),
     ] = None,
     imports: Annotated[
-        bool, typer.Option("--import", help="Import what is not adopted. Without, storage and identity are adopted.")
+        bool,
+        typer.Option(
+            "--import",
+            help="Import all that --adopt does not name. Default: storage and identity are used as they exist.",
+        ),
     ] = False,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="SETTING=VALUE", help="What no values say: region=us-east-1. May be repeated."),
+        typer.Option(
+            "--set", metavar="SETTING=VALUE", help="A setting that no value gives: region=us-east-1. May be repeated."
+        ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write it without asking.")] = False,
     file: File = DEPLOYMENTS,
 ) -> None:
-    """Propose a deployment that goes on with agents, storage and identity that were made by hand.
+    """Propose a deployment for agents, storage and identity that were created by hand.
 
-    Reads the chart values, prints the deployment and, if you agree, adds it to the file and writes the values without
-    what the settings give to NAME-values.yaml beside it. What it writes over is kept as .bak. Changes nothing in the
-    cloud: plan before you apply.
+    Reads the chart values and prints the deployment. If you agree, it adds the deployment to the file, and writes
+    NAME-values.yaml beside it: your values without those that the settings give. Overwritten files are kept as .bak.
+    Changes nothing in the cloud: plan before you apply.
     """
     values = _one(all_values, release, namespace)
     content = read_mapping(file, name=file.name) if file.exists() else {}
     if name in (content.get("deployments") or {}):
-        raise Refused(f"{file.name}: {name}: is there already; choose another name, or remove it first")
+        raise Refused(f"{file.name}: {name}: exists already; choose another name, or remove it first")
     given = read_mapping(values, name=str(values))
     try:
         proposal = propose(
@@ -85,7 +93,7 @@ def take_over(
     typer.echo(indent(lines, "  ") + "".join(f"# {note}\n" for note in proposal.notes), nl=False)
     written = added(file.read_text(encoding="utf-8") if file.exists() else "", lines, file=file.name)
     if not yes and not (on_a_terminal() and typer.confirm(f"Add this to {file}, and write {place}?", err=True)):
-        typer.echo("Nothing is written; --yes writes it.", err=True)
+        typer.echo("Nothing was written; --yes writes without asking.", err=True)
         return
     for where, what in ((place, clean), (file, written)):
         _keep(where)

@@ -39,7 +39,7 @@ def values(
 ) -> None:
     """Write the chart values that the release gets, as YAML: for Argo CD, Flux and `agent.release: false`.
 
-    Needs no cloud and no Terraform. A value that only Terraform knows is refused without --state.
+    Needs no cloud and no Terraform. If only Terraform knows a value, the command needs --state.
     """
     if compare and output is None:
         raise Refused("--check compares with a file: name it with --output")
@@ -82,15 +82,15 @@ def _check_state(state: Path, deployment: Deployment, body: dict[str, Any], appl
     if other:
         raise Refusals(
             [
-                f"{named(state)}: is of another deployment, or of one that must be applied first: {each.kind} "
-                f"{each.item} is {each.applied} there; the file says {each.now}"
+                f"{named(state)}: is the state of another deployment, or the deployment must be applied first: "
+                f"{each.kind} {each.item} is {each.applied} there; the file says {each.now}"
                 for each in other
             ]
         )
 
 
 def _not_known(deployment: Deployment, path: str, what: str, state: Path | None) -> str:
-    problem = f"{path} needs what only Terraform knows: {what}"
+    problem = f"{path} needs a value that only Terraform knows: {what}"
     if state is not None:
         return f"{problem}; {named(state)} does not have it: apply the deployment first"
     hint = "--state with the output of `terraform output -json`"

@@ -1,4 +1,4 @@
-"""Azure: the login, the resource providers, the clusters and the credentials of an adopted identity."""
+"""Azure: the login, the resource providers, the clusters and the credentials of an existing identity."""
 
 import shlex
 from collections.abc import Iterator

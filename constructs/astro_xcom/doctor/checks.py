@@ -20,7 +20,7 @@ def examine(deployment: Deployment, commands: Commands, *, folder: Path) -> Iter
     invented = made_up(deployment.agent.user_values())
     if invented:
         files = ", ".join(file.path for file in deployment.agent.values_files)
-        yield missing("values", None, f"made up by astro-xcom init: {', '.join(invented)}", f"your own in {files}")
+        yield missing("values", None, f"invented by astro-xcom init: {', '.join(invented)}", f"your own in {files}")
     yield tools.terraform(commands)
     yield tools.node(commands)
     yield from tools.helpers(deployment, commands)

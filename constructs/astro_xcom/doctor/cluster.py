@@ -110,7 +110,7 @@ class Cluster:
         status, revision = at(history, -1, "status"), at(history, -1, "revision")
         if not isinstance(status, str):
             return unknown("release", name, "helm answered without a status")
-        says = f"is there already: revision {printable(str(revision))}, {printable(status)}"
+        says = f"exists already: revision {printable(str(revision))}, {printable(status)}"
         helm = f"helm -n {self._space}"
         if status.startswith("pending-"):
             pending = f"owner=helm,name={name},status={status}"
@@ -126,7 +126,7 @@ class Cluster:
             )
         if not agent.upgrade_install:
             return ok("release", name, f"{says}: an apply without it in the state is refused (agent.upgrade_install)")
-        return ok("release", name, f"{says}: the apply upgrades it; if it is somebody else's, choose another name")
+        return ok("release", name, f"{says}: the apply upgrades it; if it belongs to another team, choose another name")
 
     @property
     def _secrets(self) -> secrets.Wanted:

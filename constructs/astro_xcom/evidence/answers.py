@@ -1,4 +1,4 @@
-"""The answers to a reviewer's questions, from what is in a stack: planned, or applied. Pure."""
+"""The answers to a reviewer's questions, from a stack that is planned or applied. No side effects, no cdktf import."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ class Answer:
     value: str
     prose: bool = False
     told: bool = True
-    """Whether a state tells it, too."""
+    """Whether a state shows it, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """What is planned, or what is applied."""
+    """The planned or the applied stack."""
 
     cloud: str
     stack: Stack
@@ -38,7 +38,7 @@ class Side:
 
     @property
     def storage(self) -> Body:
-        """The bucket or account; empty if it is somebody else's."""
+        """The bucket or account; empty for existing storage."""
         return self.stack.one(STORAGES[self.cloud])
 
     @property
@@ -69,7 +69,7 @@ def _readers(side: Side) -> Iterator[Answer]:
         may = "may" if of.permissions_made else "must be granted by others"
         for permission in of.permissions:
             on = f" on {', '.join(permission.on)}" if permission.on else ""
-            # What others must grant is an output of the state, and in no state granted.
+            # A state has as an output what others must grant; no state shows that they granted it.
             yield Answer(named(may, worker), f"{', '.join(permission.allowed)}{on}", told=of.permissions_made)
 
 
@@ -78,7 +78,7 @@ def _encryption(side: Side) -> Iterator[Answer]:
     yield from _rows(found.get("encryption", {}))
     yield from _rows(found.get("key", {}))
     if "key" not in found:
-        yield Answer("key", "A key of the cloud: none is given.", prose=True)
+        yield Answer("key", "The cloud's own key: the settings give none.", prose=True)
 
 
 def _privacy(side: Side) -> Iterator[Answer]:
@@ -94,7 +94,7 @@ def _tls(side: Side) -> Iterator[Answer]:
     privacy = side.protection.get("privacy", {})
     found = [Answer(key, privacy[key]) for key in TLS_ARGUMENTS if key in privacy]
     found += [Answer("bucket policy", text) for text in statements(side.stack) if _of_tls(text)]
-    yield from found or [Answer("TLS", "Nothing is set here.", prose=True)]
+    yield from found or [Answer("TLS", "This deployment sets nothing about it.", prose=True)]
 
 
 def _of_tls(statement: str) -> bool:
@@ -105,14 +105,16 @@ def _network(side: Side) -> Iterator[Answer]:
     found = side.protection.get("network", {})
     yield from _rows(found)
     if not found:
-        yield Answer("network", "No rule is set here: any network, for those who may read.", prose=True)
+        yield Answer(
+            "network", "This deployment sets no rule: callers with access may come from any network.", prose=True
+        )
 
 
 def _versioning(side: Side) -> Iterator[Answer]:
     yield from _rows(side.protection.get("versioning", {}))
     if lifecycle := side.facts.lifecycle:
         for what, days in (
-            ("days that a deleted or overwritten value stays as a version", lifecycle.noncurrent_days),
+            ("days that a deleted or overwritten value is kept as a version", lifecycle.noncurrent_days),
             ("days of soft delete", lifecycle.soft_delete_days),
         ):
             if days is not None:
@@ -126,11 +128,11 @@ def _retention(side: Side) -> Iterator[Answer]:
             folder = _folder(side, path)
             days = [_expires(rule) for rule in rules if any(map(folder.startswith, _prefixes(rule)))]
             found = min((day for day in days if day is not None), default=None)
-            says = f"expire after {found} days" if found else "expire by no rule of this deployment"
-            yield Answer(f"values below {path}", says, prose=True)
+            says = f"expire after {found} days" if found else "do not expire by any rule of this deployment"
+            yield Answer(f"values under {path}", says, prose=True)
     for rule in rules:
         below = " and ".join(prefix or "everything" for prefix in _prefixes(rule))
-        yield Answer(f"rule of {below}", ", ".join(f"{path} {value}" for path, value in sorted(rule.items())))
+        yield Answer(f"rule for {below}", ", ".join(f"{path} {value}" for path, value in sorted(rule.items())))
 
 
 def _joined(rule: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
@@ -149,7 +151,7 @@ def _prefixes(rule: Mapping[str, str]) -> list[str]:
 
 
 def _expires(rule: Mapping[str, str]) -> int | None:
-    """The days after which a rule deletes what is current."""
+    """The days after which a rule deletes current values."""
     if rule.get("action.type") == "Delete" and rule.get("condition.with_state") != "ARCHIVED":
         return int(rule["condition.age"]) if "condition.age" in rule else None
     return next((int(rule[key]) for key in EXPIRES if key in rule), None)
@@ -168,9 +170,9 @@ def _residency(side: Side) -> Iterator[Answer]:
     elif regions := block(side.storage.get("custom_placement_config")).get("data_locations"):
         yield Answer("custom_placement_config.data_locations", ", ".join(sorted(regions)))
     elif side.cloud == "gcp":
-        yield Answer("copies", "Those that the location has; no transfer is created here.", prose=True)
+        yield Answer("copies", "The location's own copies; this deployment creates no transfer.", prose=True)
     else:
-        yield Answer("copies", "None in another region: no replication is created here.", prose=True)
+        yield Answer("copies", "None in another region: this deployment creates no replication.", prose=True)
 
 
 def _logs(side: Side) -> Iterator[Answer]:
@@ -183,7 +185,7 @@ def _logs(side: Side) -> Iterator[Answer]:
     for setting in side.stack.all("azurerm_monitor_diagnostic_setting"):
         kinds = ", ".join(sorted(log["category"] for log in setting["enabled_log"] if log.get("category")))
         found.append(Answer("access logs", f"{kinds} to {setting.get('storage_account_id')}"))
-    yield from found or [Answer("access logs", "Off: none are set here.", prose=True)]
+    yield from found or [Answer("access logs", "Off: this deployment sets none.", prose=True)]
 
 
 def _rows(values: Mapping[str, str]) -> Iterator[Answer]:
@@ -191,7 +193,7 @@ def _rows(values: Mapping[str, str]) -> Iterator[Answer]:
 
 
 def _owner(made: bool) -> str:
-    return "This deployment." if made else "Somebody else: it is existing."
+    return "This deployment." if made else "Its owner: it is an existing resource."
 
 
 NAMES = "Storage and identity"
@@ -204,7 +206,7 @@ OF_STORAGE: dict[str, Callable[[Side], Iterator[Answer]]] = {
     "Retention": _retention,
     "Audit logs": _logs,
 }
-"""What the owner of existing storage answers."""
+"""The sections that the owner of existing storage must answer."""
 QUESTIONS: dict[str, Callable[[Side], Iterator[Answer]]] = {
     NAMES: _names,
     "Who can read, and through what": _readers,

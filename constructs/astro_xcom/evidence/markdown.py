@@ -8,14 +8,14 @@ from astro_xcom.evidence.model import Evidence
 from astro_xcom.refusal import printable
 
 SOURCES = {
-    "nothing": "`planned` is what the settings say. No state was given: what is applied may differ.",
-    "outputs": "`planned` is what the settings say, `applied` what the outputs say that Terraform recorded. Outputs "
-    "tell of names alone: give `terraform show -json` for the rest. No cloud was asked.",
-    "state": "`planned` is what the settings say, `applied` what the state says that Terraform recorded. No cloud was "
-    "asked: what somebody changed by hand shows after a refresh.",
+    "nothing": "`planned` is what the settings say. No state was given: the applied values may differ.",
+    "outputs": "`planned` is what the settings say; `applied` is what the outputs that Terraform recorded say. Outputs "
+    "show names only: give `terraform show -json` for the rest. No cloud was asked.",
+    "state": "`planned` is what the settings say; `applied` is what the state that Terraform recorded says. No cloud "
+    "was asked: changes by hand show only after a refresh.",
 }
 LIMITS = (
-    "Who may administer the account, project or subscription may read, too, and grant others the same: no file of this "
+    "Administrators of the account, project or subscription can read too, and can grant others access. No file of this "
     "deployment says who they are."
 )
 
@@ -30,7 +30,7 @@ def _lines(evidence: Evidence) -> Iterator[str]:
     yield from ("", f"From {_code(evidence.file)}, on {evidence.cloud}. {SOURCES[evidence.compared]}", "", LIMITS)
     if evidence.compared != "nothing":
         number = len(evidence.differences)
-        yield from ("", f"Differences between the settings and what is applied: {number}.")
+        yield from ("", f"Differences between the settings and the applied state: {number}.")
     if evidence.differences:
         yield from _heading("Differences")
         yield from _table(

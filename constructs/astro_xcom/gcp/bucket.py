@@ -40,7 +40,13 @@ FOLDER_NAME = 48  # as on the other clouds
 
 
 class XComBucketRef(Construct):
-    """A bucket this app may use for XComs, whoever made it."""
+    """A new or existing bucket that this app uses for XComs.
+
+    - `name`: the bucket's name.
+    - `path`: the folder of the XComs. Treat it as permanent: after a change, agents read old values as their paths.
+    - `state_store_path`: the folder of the agents' state store. Default: none.
+    - `connection_id`: the Airflow connection that the XCom path names. Default: none; agents use their pods' identity.
+    """
 
     def __init__(
         self,
@@ -79,16 +85,18 @@ class XComBucketRef(Construct):
         self._grants: dict[Principals, Sequence[StorageBucketIamMember]] = {}
 
     def folder(self, name: str) -> "XComBucketRef":
-        """The folder `<path>/<name>`, for agents of their own. Keeps values apart, not rights: those are the bucket's.
+        """The folder `<path>/<name>`, for a separate group of agents. It separates values, but not permissions.
 
-        Its XComs expire with those of the path. `name`, a DNS label, is part of addresses. Makes no resource.
+        Its XComs expire with those of the path. `name`, a DNS label, is part of addresses. Creates no resource.
         """
         return _XComFolder(self, name)
 
     def grant_read_write(self, identity: Principals) -> Sequence[StorageBucketIamMember]:
-        """Let an identity read, write and delete objects of the bucket, and see the bucket. Adds members only.
+        """Let an identity read, write and delete objects of the bucket, and see the bucket. Only adds members.
 
-        Granting twice is granting once. Raises Refused for two identities of the same id: it is part of addresses.
+        A second grant to the same identity changes nothing. Raises Refused for two identities with the same id: the id
+        is part
+        of addresses.
         """
         if identity not in self._grants:
             if any(identity.node.id == other.node.id for other in self._grants):
@@ -143,19 +151,40 @@ class _XComFolder(XComBucketRef):
 class XComBucket(XComBucketRef):
     """A private, versioned, encrypted bucket whose XComs expire.
 
-    Makes a bucket of class Standard with uniform access and public access prevention, and with `customer_managed_key`
-    and no key given a key ring with a key. `location` is a region, multi-region or dual-region; with two regions in
-    `dual_region` it is what holds both. Neither can be changed later. `retention_days` is in days. Raises Refused for
-    names Cloud Storage refuses and for a key that is elsewhere.
+    ```python
+    storage = XComBucket(stack, "storage", name="acme-astro-xcom", location="us-central1", retention_days=60)
+    ```
 
-    What expires stays restorable as a version for up to a week. `soft_delete_days` (0, or 7-90) keeps it, at the full
-    price of storage, for that much longer, against whoever may delete versions; Cloud Storage's own default is 7.
+    Creates a bucket of class Standard with uniform access and public access prevention. With `customer_managed_key` and
+    without `kms_key_name`, it also creates a key ring with a key.
 
-    `access_log_bucket` gets Cloud Storage's usage logs: it must let cloud-storage-analytics@google.com create objects.
+    - `name`: unique in the world. A change replaces the bucket.
+    - `location`: a region, multi-region or dual-region. It cannot be changed later.
+    - `project`: the bucket's project. Default: the project of the provider.
+    - `path`, `state_store_path`, `connection_id`: as in XComBucketRef.
+    - `former_paths`: folders that held XComs before `path` changed; objects there expire too.
+    - `retention_days`: XComs expire after this many days, and stay restorable as a version for up to a week.
+    - `dual_region`: two regions in `location`, which must contain both. They cannot be changed later.
+    - `customer_managed_key`: encrypt with a Cloud KMS key, which costs money. Default: Google's own keys.
+    - `kms_key_name`: an existing key in the bucket's location. Default: `customer_managed_key` creates a key.
+    - `key_rotation_days`: how often a key created here gets a new version, 1-90. Default: 90.
+    - `grant_kms_key`: grant the existing key to the project's Cloud Storage service agent. Off, the key's owner grants
+      it.
+    - `former_kms_key_names`: keys that encrypted earlier values. Cloud Storage may still decrypt with them.
+    - `soft_delete_days`: 0, or 7-90. Keeps deleted versions restorable for this many more days, at the full price of
+      storage, even if somebody deletes versions. Cloud Storage's own default is 7.
+    - `access_log_bucket`: an existing bucket that gets Cloud Storage's usage logs. It must let
+      cloud-storage-analytics@google.com create objects. Default: no access logs.
+    - `protect_from_destroy`: Terraform refuses to destroy the bucket and its key.
+    - `force_destroy`: destroying empties the bucket first. Without it, a bucket that holds objects is not deleted.
 
-    Destroying fails while `protect_from_destroy` is on; a bucket that holds objects is deleted only with
-    `force_destroy`. Destroying deletes the versions of a key created here; its name and that of its ring (the bucket's)
-    remain taken for ever: import them, to make the same bucket with a key again. Changing the name replaces the bucket.
+    Destroying deletes the versions of a key created here. The names of the key and its key ring (the bucket's name)
+    cannot
+    be reused: import them to create the same bucket with a key again.
+
+    Raises Refused for names that Cloud Storage refuses, for a key in another location and for keywords that contradict
+    each
+    other.
     """
 
     def __init__(
@@ -207,7 +236,7 @@ class XComBucket(XComBucketRef):
         if len(set(former_kms_key_names)) < len(former_kms_key_names):
             raise Refused("former_kms_key_names names a key twice")
         if customer_managed_key and kms_key_name is None and not is_known(location):
-            raise Refused("location must be known to make a key for it; give a kms_key_name")
+            raise Refused("location must be known to create a key for it; give a kms_key_name")
         if is_known(retention_days) and retention_days < 1:
             raise Refused("retention_days must be at least 1", got=retention_days)
         own_key = customer_managed_key and kms_key_name is None
@@ -273,7 +302,10 @@ class XComBucket(XComBucketRef):
         state_store_path: str | None = None,
         connection_id: str | None = None,
     ) -> XComBucketRef:
-        """Use a bucket that already exists; makes no resource. Its owner keeps expiry under the path."""
+        """Use an existing bucket. Creates no resource; the bucket's owner must let objects under the path expire.
+
+        The keywords are those of XComBucketRef.
+        """
         return XComBucketRef(
             scope, id_, name=name, path=path, state_store_path=state_store_path, connection_id=connection_id
         )
@@ -290,7 +322,7 @@ class XComBucket(XComBucketRef):
         )
 
     def _key_grant(self, kms_key_name: str, project: str | None) -> KmsCryptoKeyIamMember:
-        """Cloud Storage encrypts as the project's service agent, and makes no bucket whose key that cannot use."""
+        """Cloud Storage encrypts as the project's service agent, which must hold the key before the bucket exists."""
         # Two ids: a grant on a key that was created here stays with that key, so that old values can be read.
         id_ = "key-grant" if self.key else "given-key-grant"
         return KmsCryptoKeyIamMember(

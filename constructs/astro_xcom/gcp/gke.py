@@ -11,12 +11,21 @@ from astro_xcom.tokens import check, is_known
 
 
 class GkeWorkloadPool(Construct):
-    """The workload identity pool of a cluster: what a service account's members name. Makes no resource.
+    """The workload identity pool of a cluster, which a service account's members name. Creates no resource.
 
-    Give `pool`, or `cluster_name` with its location and project to have the cluster looked up: the plan then refuses a
-    cluster without that pool, on which no pod could get credentials. The pool is `<project>.svc.id.goog` by default,
-    not what the cluster says, because the clusters of a project share one and each member may be made only once.
-    `project_number` is that of the pool's project, for principals; by default it is looked up.
+    ```python
+    pool = GkeWorkloadPool(stack, "cluster", cluster_name="data-prod", location="us-central1", project="acme-data")
+    ```
+
+    The pool is `<project>.svc.id.goog` by default, not the pool that the cluster reports: the clusters of a project
+    share
+    one pool, and each member may be created only once.
+
+    - `cluster_name`: look the cluster up. The plan then refuses a cluster without the pool, where pods get no
+      credentials.
+    - `location`, `project`: of the cluster.
+    - `pool`: the pool, instead of a look-up.
+    - `project_number`: the number of the pool's project, for principals. Default: looked up.
     """
 
     def __init__(

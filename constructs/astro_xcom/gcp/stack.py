@@ -28,11 +28,11 @@ from astro_xcom.workers import Worker, construct_id
 
 
 class GcpXComStack(XComStack):
-    """Everything one deployment on Google Cloud needs: bucket, service account, members, agents, backend and outputs.
+    """Everything that one deployment on Google Cloud needs: bucket, identity, agents, provider, backend and outputs.
 
     Outputs: `bucket`, `service_account_email`, `workload_identity_members`, `xcom_path`, `annotations`,
-    `trusted_subjects`, `agent_values`; `state_store_path` when there is a state store. With direct grants there is no
-    `service_account_email`. `worker_identities` when workers have service accounts of their own.
+    `trusted_subjects` and `agent_values`; `state_store_path` if there is a state store; `worker_identities` if workers
+    have service accounts of their own. With direct grants there is no `service_account_email`.
     """
 
     def __init__(self, scope: Construct, id_: str, deployment: GcpDeployment) -> None:

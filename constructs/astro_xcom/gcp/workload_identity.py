@@ -28,7 +28,7 @@ class Principals(Construct):
         self.principals = dict(principals)
         """Key of an address -> member of a role."""
         self.resource: ServiceAccount | None = None
-        """The service account, when it is made here."""
+        """The service account, if it is created here."""
         self.dependencies: list[ITerraformDependable] = []
         """What has to exist before an agent starts."""
         self.grants: dict[str, Sequence[StorageBucketIamMember]] = {}
@@ -37,7 +37,7 @@ class Principals(Construct):
     def grant_roles(
         self, roles: Sequence[RoleOn], *, principals: Mapping[str, str] | None = None
     ) -> list[ITerraformDependable]:
-        """Let them, or only these `principals` of them, do more than XComs, by members of roles. Adds members only."""
+        """Grant further roles to all, or only to these `principals`. Only adds members."""
         check_roles(roles)
         members = self.principals if principals is None else principals
         made = grant(self, roles, members, depends_on=[self.resource] if self.resource else ())
@@ -51,10 +51,19 @@ class Principals(Construct):
 
 
 class DirectPrincipals(Principals):
-    """The Kubernetes service accounts themselves, without a service account of Google Cloud, and without annotation.
+    """The Kubernetes service accounts themselves, without a service account of Google Cloud and without an annotation.
 
-    Grants are for each Kubernetes service account and pool. A bucket needs uniform access, and pods on the host's
-    network get nothing. Makes no resource, but looks up the numbers of the pools' projects that are not given.
+    ```python
+    pool = GkeWorkloadPool(stack, "cluster", pool="acme-data.svc.id.goog", project_number="123456789012")
+    agents = ["system:serviceaccount:astro:prod-worker-default-worker"]
+    principals = DirectPrincipals(stack, "agents", pools=[pool], subjects=agents)
+    ```
+
+    Each Kubernetes service account of each pool gets its own grants. The bucket needs uniform access, and pods on the
+    host's network get nothing. Creates no resource, but looks up the numbers of the pools' projects that are not given.
+
+    - `pools`: the workload identity pools to trust.
+    - `subjects`: the service accounts, as `system:serviceaccount:<namespace>:<name>`.
     """
 
     def __init__(
@@ -80,7 +89,10 @@ class DirectPrincipals(Principals):
 
 
 class WorkloadIdentityRef(Principals):
-    """A service account the agents use, whoever made it."""
+    """A new or existing service account that the agents use.
+
+    - `email`: the service account's e-mail.
+    """
 
     managed = False
     """Whether its members are ours to add."""
@@ -97,13 +109,31 @@ class WorkloadIdentityRef(Principals):
 
 
 class WorkloadIdentity(WorkloadIdentityRef):
-    """A service account that exactly the given Kubernetes service accounts of the given pools can use.
+    """A service account that only the given Kubernetes service accounts of the given pools can use.
 
-    Makes a service account `account_id` in `project`, or uses the one with `email`; adds a member of
-    roles/iam.workloadIdentityUser for each Kubernetes service account and pool, and removes no other. `roles` are what
-    it gets beside its roles on XComs. Raises Refused for ids IAM refuses. Changing the id or project replaces the
-    account; a new account of an old name has none of the
-    old one's grants.
+    ```python
+    identity = WorkloadIdentity(
+        stack,
+        "agents",
+        account_id="astro-agents",
+        project="acme-data",
+        pools=[GkeWorkloadPool(stack, "cluster", pool="acme-data.svc.id.goog")],
+        subjects=["system:serviceaccount:astro:prod-worker-default-worker"],
+    )
+    ```
+
+    Adds a member of roles/iam.workloadIdentityUser for each Kubernetes service account and pool, and removes no other.
+
+    - `pools`: the workload identity pools to trust.
+    - `subjects`: the service accounts to trust, as `system:serviceaccount:<namespace>:<name>`.
+    - `account_id`, `project`: create a service account of this id in this project. A change of either replaces the
+      account,
+      and the new account has none of the old account's grants, even under an old name.
+    - `email`: use an existing service account instead.
+    - `display_name`: the display name of a new account.
+    - `roles`: roles that the account gets in addition to its roles on XComs.
+
+    Raises Refused for ids that IAM refuses.
     """
 
     managed = True
@@ -136,7 +166,7 @@ class WorkloadIdentity(WorkloadIdentityRef):
         elif email is not None and account_id is None and project is None:
             super().__init__(scope, id_, email=email)
         else:
-            raise Refused("give either account_id and project, to make a service account, or email")
+            raise Refused("give either account_id and project, to create a service account, or email")
         self.subjects = tuple(subjects)
         self.members = tuple(given.values())
         account = f"projects/-/serviceAccounts/{self.email}"
@@ -163,7 +193,7 @@ class WorkloadIdentity(WorkloadIdentityRef):
 
     @staticmethod
     def from_email(scope: Construct, id_: str, email: str) -> WorkloadIdentityRef:
-        """Use a service account that already exists, with the members it has. Makes no resource."""
+        """Use an existing service account with its members. Creates no resource."""
         check(rules.service_account_email, email)
         return WorkloadIdentityRef(scope, id_, email=email)
 

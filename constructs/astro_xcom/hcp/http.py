@@ -37,7 +37,7 @@ def client(hostname: str, token: str, seconds: float) -> Any:
     verify = os.environ.get("TFE_VERIFY_TLS", "")
     if verify.lower() in ("0", "false", "no"):
         hint = "to unset it; SSL_CERT_FILE names the certificates of an authority of your own"
-        raise Refused("TFE_VERIFY_TLS would send the token to whoever answers", got=verify, hint=hint)
+        raise Refused("TFE_VERIFY_TLS would send the token to any server that answers", got=verify, hint=hint)
     with _without_settings_of_pytfe():
         from pytfe import TFEClient, TFEConfig
 
@@ -118,7 +118,7 @@ def _why(error: Exception) -> str:
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         if os.environ.get(name) and isinstance(error, OSError):
             return f"{name}: {os.environ[name]}: holds no certificates that can be read; try to unset it"
-    return f"cannot make a connection: {text}"
+    return f"cannot connect: {text}"
 
 
 def _check_request(request: "httpx.Request") -> None:

@@ -6,7 +6,7 @@ from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.settings import Deployment
 from astro_xcom.settings.state import LocalState
 
-LOST = "HCP Terraform does not see it, and would make everything again"
+LOST = "HCP Terraform does not see it, and would create everything again"
 MOVE = 'to move it first ("Move a state" in docs/hcp-terraform.md)'
 
 

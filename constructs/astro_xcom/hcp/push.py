@@ -119,7 +119,7 @@ class Push:
     # ---- workspace
 
     def _workspace(self, *, plan_only: bool) -> str:
-        """The id of the workspace, which is made if it does not exist."""
+        """The id of the workspace, which is created if it does not exist."""
         project = self._project() if self._target.project else None
         found = self._find_workspace()
         if found is not None:
@@ -271,8 +271,8 @@ class Push:
             with self._api.reading():
                 found = self._until(look, longest=wishes.longest_wait)
         except Failed as error:
-            raise Failed(f"{error}; the run goes on") from None
-        return found or Verdict(ERROR, f"not done after {wishes.longest_wait:g} seconds; the run goes on")
+            raise Failed(f"{error}; the run continues") from None
+        return found or Verdict(ERROR, f"not done after {wishes.longest_wait:g} seconds; the run continues")
 
     def _forecast(self, run: str) -> Forecast:
         """What the plan of the run does; that it was not read, if the token may not read it."""

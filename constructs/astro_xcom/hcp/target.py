@@ -11,7 +11,7 @@ from astro_xcom.refusal import Refusals, Refused
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A workspace by name; `project` is where it is made if it does not exist."""
+    """A workspace by name; it is created in `project` if it does not exist."""
 
     organization: str
     workspace: str
@@ -32,7 +32,7 @@ def target(stack: str, parsed: dict[str, Any], **options: str | None) -> Target:
     elsewhere = backend(parsed)
     if elsewhere:
         raise Refused(
-            f"{stack}: keeps its state in {elsewhere[0]}; HCP Terraform starts with a state of its own and would make "
+            f"{stack}: keeps its state in {elsewhere[0]}; HCP Terraform starts with an empty state and would create "
             "everything again",
             hint="state: {hcp: {organization: ...}}",
         )

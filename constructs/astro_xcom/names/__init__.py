@@ -150,7 +150,7 @@ def separate_paths(xcom_path: str, state_store_path: str | None) -> None:
         contains(xcom_path, state_store_path) or contains(state_store_path, xcom_path)
     ):
         raise Refused(
-            f'must not contain storage.path ("{xcom_path}") nor lie in it: XComs expire, state must not',
+            f'must not contain storage.path ("{xcom_path}") or be inside it: XComs expire, state must not',
             got=state_store_path,
             hint='"state"',
         )
@@ -163,7 +163,7 @@ def former_paths(values: Sequence[str], xcom_path: str, state_store_path: str | 
             raise Refused("is the path of today: remove it", got=value)
         if state_store_path is not None and (contains(value, state_store_path) or contains(state_store_path, value)):
             raise Refused(
-                f'must not contain state_store.path ("{state_store_path}") nor lie in it: state must not expire',
+                f'must not contain state_store.path ("{state_store_path}") or be inside it: state must not expire',
                 got=value,
             )
 

@@ -283,7 +283,7 @@ def usual_cluster_arn(region: str | None, name: str) -> str:
 def trust_policy(
     oidc_provider_arns: Sequence[str], subjects: Sequence[str], pod_identity_clusters: Sequence[str] = ()
 ) -> dict[str, object]:
-    """The trust policy that is made of these, as IAM gets it."""
+    """The trust policy for these, as IAM gets it."""
     return {
         "Version": "2012-10-17",
         "Statement": [

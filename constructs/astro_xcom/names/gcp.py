@@ -28,7 +28,7 @@ def project_id(value: str) -> str:
 
 
 def bucket(value: str) -> str:
-    """The name of a Cloud Storage bucket to make.
+    """The name of a new Cloud Storage bucket.
 
     Dots are refused: a name with dots is a domain, whose ownership would have to be proven first.
     """
@@ -101,7 +101,7 @@ def dual_region(value: Sequence[str]) -> Sequence[str]:
 
 
 def bucket_location(location_: str, dual_region_: Sequence[str] | None = None) -> None:
-    """The location of a bucket to make; with the two regions of a dual-region, what holds them both."""
+    """The location of a new bucket; with the two regions of a dual-region, it must contain both."""
     try:
         if dual_region_ is None:
             location(location_)
@@ -160,7 +160,7 @@ def kms_key_name(value: str) -> str:
 
 
 def service_account_id(value: str) -> str:
-    """The id of a service account to make: what stands in front of `@` in its e-mail."""
+    """The id of a new service account: the part before the `@` of its e-mail."""
     if not re.fullmatch(PROJECT, value, re.ASCII):
         raise Refused(
             "must be 6-30 lower-case letters, digits or hyphens, starting with a letter, not ending with a hyphen",

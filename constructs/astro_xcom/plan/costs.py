@@ -1,4 +1,4 @@
-"""What the apply makes cost money. Pure."""
+"""What costs money after the apply. No side effects, no cdktf import."""
 
 from collections.abc import Iterator
 
@@ -23,12 +23,12 @@ def changes(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
         if change.actions == ("create",):
             yield Effect(kind="SOON", code="costs", what=f"The apply creates {COSTS[change.type]}, which costs money.")
         elif change.actions == ("delete",) and change.type in LOGS:
-            yield Effect(kind="fine", code="logs-dropped", what=f"There will be no {COSTS[change.type]} any more.")
+            yield Effect(kind="fine", code="logs-dropped", what=f"After the apply there are no {COSTS[change.type]}.")
     for change in plan.of("google_storage_bucket"):
         if change.before and not change.before.get("logging") and change.after.get("logging"):
             yield Effect(kind="SOON", code="costs", what="The apply switches access logs on, which cost money.")
     for change in plan.of("azurerm_storage_account"):
         old, new = (each.get("account_replication_type") for each in (change.before, change.after))
         if change.actions == ("update",) and old and new and old != new:
-            what = f"The replication changes from {old} to {new}, and the price with it."
+            what = f"The replication changes from {old} to {new}, and so does the price."
             yield Effect(kind="SOON", code="costs", what=what)

@@ -1,4 +1,4 @@
-"""Reads a plan: the output of `terraform show -json FILE`. Pure."""
+"""Reads a plan: the output of `terraform show -json FILE`. No side effects, no cdktf import."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Change:
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """Its name, for readers."""
         found = (self.before.get(key) or self.after.get(key) for key in ("bucket", "name", "id"))
         return str(next(filter(None, found), self.address))
 
@@ -62,7 +62,7 @@ class Plan:
     outputs: dict[str, tuple[Any, Any]]
     """Output -> (its value now, its value after); None where there is none, or only the apply will tell."""
     destroys: bool
-    """Whether everything goes: the plan of `terraform destroy`."""
+    """Whether everything is destroyed: the plan of `terraform destroy`."""
     failed: bool
     """Whether Terraform could not finish it."""
     day: date | None

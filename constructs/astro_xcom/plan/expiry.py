@@ -1,4 +1,4 @@
-"""Which values expire earlier. Pure."""
+"""Which values expire earlier. No side effects, no cdktf import."""
 
 from collections.abc import Callable, Iterator
 
@@ -18,8 +18,8 @@ def changes(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
             yield Effect(
                 kind="SOON",
                 code="expires-earlier",
-                what=f"Values expire after {new} days instead of {old}: those that are older now are deleted within "
-                "about two days. Whoever reads one later gets its path.",
+                what=f"Values expire after {new} days instead of {old}: older values are deleted within about two "
+                "days. A task that reads such a value later gets its path.",
                 instead=f"xcom.retention_days: {old}",
             )
     for change in plan.of("google_storage_bucket"):
@@ -28,8 +28,8 @@ def changes(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
             yield Effect(
                 kind="SOON",
                 code="soft-delete-changed",
-                what=f"What is deleted can be restored for {new} days more instead of {old}"
-                + ("; every expired value is paid for that much longer." if new > old else "."),
+                what=f"Deleted values can be restored for another {new} days instead of {old}"
+                + ("; every expired value is billed that much longer." if new > old else "."),
             )
 
 

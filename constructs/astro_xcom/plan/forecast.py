@@ -1,4 +1,4 @@
-"""What a plan does to values and to agents, each with the setting that avoids it. Pure."""
+"""What a plan does to values and to agents, each with the setting that avoids it. No side effects, no cdktf import."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ class Forecast(Model):
         return frozenset(effect.code for effect in self.effects if effect.kind == "STOP")
 
     def check_allowed(self, codes: Iterable[str]) -> None:
-        """Raise Refusals for codes that are none of its STOPs: an edit of last year must not allow one of today."""
+        """Raise Refusals for codes that are none of its STOPs: a code from an old edit must not allow a new STOP."""
         stops = self.stops()
         there = f"there are {', '.join(sorted(stops))}" if stops else "there is none"
         if unknown := [code for code in codes if code not in stops]:
@@ -65,7 +65,7 @@ def forecast(deployment: Deployment, plan: Plan) -> Forecast:
     effects = sorted(found.values(), key=lambda effect: [*KINDS].index(effect.kind))
     kind = effects[0].kind if effects else "fine"
     if plan.failed and kind != "STOP":  # prevent_destroy fails a plan too, and what it refuses is a STOP
-        raise Refused("is not whole: Terraform could not finish it, so what it does is not known", hint=HOW)
+        raise Refused("is incomplete: Terraform could not finish it, so its effects are not known", hint=HOW)
     return Forecast(kind=kind, effects=tuple(effects))
 
 
@@ -74,7 +74,9 @@ def _check(deployment: Deployment, plan: Plan) -> None:
         raise Refused("is not the plan of a deployment: it has no output xcom_path")
     after = {subject for of in identity.trusted(plan.sides()[1]).values() for subject in of}
     if after and after != {*deployment.agent.subjects()}:
-        raise Refused("is the plan of another deployment, or of other settings: it trusts others", hint=HOW)
+        raise Refused(
+            "is the plan of another deployment, or of other settings: it trusts other service accounts", hint=HOW
+        )
 
 
 def _others(deployment: Deployment, plan: Plan) -> Iterator[Effect]:

@@ -1,4 +1,4 @@
-"""Who is no longer trusted, or acts as somebody else. Pure."""
+"""Who is no longer trusted, or acts as another identity. No side effects, no cdktf import."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -65,14 +65,14 @@ def trust(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
             f"{deployment.agent.timeout_seconds + DRAIN_SECONDS} seconds.",
             instead="This line keeps them trusted; remove it with the next apply, once those pods are gone:"
             if moved == "irsa"
-            else "Apply mechanism: both first, which lets new pods use IRSA while the old ones are still trusted.",
+            else "First apply mechanism: both. New pods then use IRSA while the old pods are still trusted.",
             paste="identity:\n  former_mechanism: irsa\n" if moved == "irsa" else None,
         )
     for through in _clusters_dropped(deployment, plan, [subject for of in after.values() for subject in of]):
         yield Effect(
             kind="QUIET",
             code="cluster-dropped",
-            what=f"Agents are no longer trusted through {through}, from this apply on.",
+            what=f"After this apply, agents are no longer trusted through {through}.",
             instead="Stop those agents first, or keep their cluster in trusted_clusters.",
         )
 
@@ -154,7 +154,7 @@ def _through(values: Body) -> tuple[str | None, str | None]:
 
 
 def identities(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
-    """Identities and grants that are replaced, deleted or left to somebody else."""
+    """Identities and grants that are replaced, deleted or left to their owner."""
     for change in plan.of(*IDENTITIES):
         if change.destroys and "key-identity" not in change.address:
             yield Effect(
@@ -162,10 +162,10 @@ def identities(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
                 code="identity-replaced" if change.replaces else "identity-destroyed",
                 what=f"The {IDENTITIES[change.type]} {change.name} is "
                 + (
-                    f"replaced: pods that still have the old one are refused, for up to {DRAIN_SECONDS} seconds after "
-                    "Helm is done. What others granted to it is lost."
+                    f"replaced: pods that still use the old one are refused, for up to {DRAIN_SECONDS} seconds after "
+                    "Helm is done. Permissions that others granted to it are lost."
                     if change.replaces
-                    else "deleted, with what others granted to it."
+                    else "deleted, with the permissions that others granted to it."
                 ),
                 instead="Keep its name; or apply while no task runs.",
             )
@@ -178,7 +178,7 @@ def identities(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
                     code="grant-replaced" if change.replaces else "grant-dropped",
                     what="The grant on the storage is deleted "
                     + ("before its successor is created: agents are refused for about a minute." if change.replaces
-                       else "and not created again: whom it was for is refused from this apply on."),
+                       else "and not created again: its holder is refused after this apply."),
                     instead="Apply while no task runs.",
                 )  # fmt: skip
     for worker in _handed_over(deployment, plan):
@@ -187,9 +187,9 @@ def identities(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
             kind="QUIET",
             code="other-identity",
             what=f"{who} as an identity that this deployment does not create: "
-            f"{'they are' if worker is None else 'it is'} refused until its owner trusts and grants it what "
-            "`astro-xcom check` lists.",
-            instead="Let the owner do that before the apply.",
+            f"{'they are' if worker is None else 'it is'} refused until its owner adds the trust and "
+            "the permissions that `astro-xcom check` lists.",
+            instead="Ask the owner to do that before the apply.",
         )
     for change in plan.of("google_service_account_iam_member"):
         if change.replaces and change.actions[0] == "delete":
@@ -229,7 +229,7 @@ def _creates(deployment: Deployment, worker: Worker) -> bool:
 
 
 def permissions(_: Deployment, plan: Plan) -> Iterator[Effect]:
-    """What agents may no longer do beside XComs."""
+    """Permissions that agents lose in addition to those for XComs."""
     for change in plan.of(*PERMISSIONS):
         if not BESIDE.search(change.address):
             continue
@@ -238,9 +238,9 @@ def permissions(_: Deployment, plan: Plan) -> Iterator[Effect]:
             yield Effect(
                 kind="QUIET",
                 code="permission-dropped",
-                what=f"{change.address} is {'deleted' if deleted else 'changed'}: what it alone allowed beside XComs, "
-                "such as the secrets backend, is refused from this apply on.",
-                instead="Apply while no task runs, or let another grant allow it first.",
+                what=f"{change.address} is {'deleted' if deleted else 'changed'}: after this apply, agents are refused "
+                "what only it allowed in addition to XComs, such as the secrets backend.",
+                instead="Apply while no task runs, or allow it with another grant first.",
             )
 
 
@@ -256,7 +256,7 @@ def _narrower(change: Change) -> bool:
 
 
 def equals(_: Deployment, plan: Plan) -> Iterator[Effect]:
-    """What is replaced by its equal, the new one first: a tainted one, or what `-replace` names."""
+    """Grants that are replaced by an equal one, created first: tainted ones, or those that `-replace` names."""
     for change in plan.of(*SAME):
         # What one version of a provider has no argument for is on neither side.
         keys = [key for key in SAME[change.type] if key in change.before or key in change.after]
@@ -265,9 +265,8 @@ def equals(_: Deployment, plan: Plan) -> Iterator[Effect]:
             yield Effect(
                 kind="QUIET",
                 code="equal-replaced",
-                what=f"{change.address} is replaced by its equal, the new one first. Either the cloud refuses a second "
-                "one and the apply fails, or deleting the old one takes the new one away, and agents are refused until "
-                "the next apply.",
-                instead=f"`terraform untaint {change.address}` in the stack's folder keeps the one that is there; plan "
-                "again after it.",
+                what=f"{change.address} is replaced by an equal one, which is created first. Either the cloud refuses "
+                "the second one and the apply fails, or deleting the old one also removes the new one, and agents are "
+                "refused until the next apply.",
+                instead=f"Run `terraform untaint {change.address}` in the stack's folder to keep it; then plan again.",
             )

@@ -1,4 +1,4 @@
-"""What changes about the things that a plan imports, and what stays as it was made by hand. Pure."""
+"""What changes about imported resources, and what remains of the manual setup. No side effects, no cdktf import."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ SILENT = {"tags_all", "terraform_labels", "effective_labels", "id", "arn"}
 
 
 def changes(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
-    """Of each thing that is imported, what becomes of it."""
+    """What happens to each imported resource."""
     if held := list(_already(deployment, plan)):
         yield Effect(
             kind="fine",
@@ -36,7 +36,7 @@ def changes(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
                 code="import-replaced",
                 what=f"{change.address} is imported from {change.imported} and then "
                 f"{'replaced' if change.replaces else 'deleted'}{why}.",
-                instead="Make the settings say what is there; docs/take-over.md lists those of names.",
+                instead="Set the settings to the existing values; docs/take-over.md lists the settings for names.",
             )
             continue
         different = sorted(_different(change))
@@ -50,7 +50,7 @@ def changes(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
 
 
 def _already(deployment: Deployment, plan: Plan) -> Iterator[str]:
-    """Imports that Terraform ignores: nothing is imported there, and something is there already."""
+    """Imports that Terraform ignores, because its state already holds a resource there."""
     there = {change.address for change in plan.changes if change.imported is None and change.before}
     yield from (thing for thing, address in named_addresses(deployment).items() if address in there)
 
@@ -63,7 +63,7 @@ def _different(change: Change) -> Iterator[str]:
 
 
 def _policy(change: Change) -> Iterator[Effect]:
-    """Statements of others, which a policy that becomes ours no longer has."""
+    """Statements that others wrote into an imported policy, and that the apply removes."""
     argument = POLICIES.get(change.type)
     if not argument or not change.before.get(argument) or not change.after.get(argument):
         return
@@ -74,8 +74,8 @@ def _policy(change: Change) -> Iterator[Effect]:
         yield Effect(
             kind="QUIET",
             code="policy-replaced",
-            what=f"The policy of {change.name} loses what others wrote into it: {named}.",
-            instead="Ask who needs it; what other teams need belongs into a policy of their own.",
+            what=f"The policy of {change.name} loses the statements that others wrote into it: {named}.",
+            instead="Ask who needs them; other teams should keep their statements in their own policy.",
         )
 
 
@@ -98,27 +98,29 @@ def _canonical(statement: Body) -> str:
 
 
 def expiry(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
-    """Values of an imported storage that nothing deleted so far, or that somebody's own rules deleted."""
+    """Values in imported storage that nothing deleted so far, or that rules created by hand deleted."""
     if not any(change.imported for change in plan.of(*HOLDS)):
         return
     for change in plan.of(*LIFECYCLES):
         after = EXPIRY[change.type](change.after)
         if after and not EXPIRY[change.type](change.before) and not change.destroys:
             hidden = (
-                "" if change.before else " Rules that the storage has by hand are replaced, and are not in this plan."
+                ""
+                if change.before
+                else " Rules that were created by hand are replaced, and this plan does not show them."
             )
             yield Effect(
                 kind="SOON",
                 code="expires-from-now",
-                what=f"Values expire after {after} days: those that are older now are deleted within about two days. "
-                f"Whoever reads one later gets its path.{hidden}",
-                instead="xcom.retention_days: as long as the oldest value is needed"
-                + ("; and imports.lifecycle: true, if there are such rules." if hidden else "."),
+                what=f"Values expire after {after} days: older values are deleted within about two days. A task that "
+                f"reads such a value later gets its path.{hidden}",
+                instead="Set xcom.retention_days to as long as the oldest value is needed"
+                + ("; if there are such rules, also set imports.lifecycle: true." if hidden else "."),
             )
 
 
 def trust(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
-    """Whom an imported role trusted, and trusts no more."""
+    """Who was trusted by an imported role and no longer is."""
     for role in plan.of("aws_iam_role"):
         old, new = (each.get("assume_role_policy") for each in (role.before, role.after))
         if role.imported is None or role.destroys or not old or not new:
@@ -131,7 +133,7 @@ def trust(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
                 code="trust-exact",
                 what=f"The role {role.name} trusts exactly the service accounts of this deployment, and no longer "
                 f"{', '.join(gone)}.",
-                instead="Whoever else uses the role: agent.former_service_accounts, trusted_clusters, or a role of "
+                instead="For others who use the role: agent.former_service_accounts, trusted_clusters, or a role of "
                 "their own.",
             )
 
@@ -157,22 +159,22 @@ def _trusted(policy: str) -> Iterator[str]:
 
 
 def account_keys(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
-    """Azure: who comes with the account's keys is refused."""
+    """Azure: callers with the account's keys are refused."""
     for change in plan.of("azurerm_storage_account"):
         on = change.before.get("shared_access_key_enabled", True) is not False
         if change.stays and on and change.after.get("shared_access_key_enabled") is False:
             yield Effect(
                 kind="QUIET",
                 code="keys-off",
-                what=f"The keys of the storage account {change.name} are switched off: who uses one, a connection "
-                "string or a SAS made with one is refused from this apply on.",
-                instead="Look for such requests first: the account's logs have them as AccountKey and SAS. Or adopt "
-                "the account: storage.existing.",
+                what=f"The keys of the storage account {change.name} are switched off: after this apply, callers that "
+                "use a key, a connection string or a SAS signed with a key are refused.",
+                instead="Look for such requests first: the account's logs show them as AccountKey and SAS. Or use the "
+                "account without managing it: storage.existing.",
             )
 
 
 def stays_behind(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
-    """What was made by hand beside an imported identity, and is in no plan."""
+    """What was created by hand for an imported identity, and is in no plan."""
     for change in plan.of(*IDENTITIES):
         if change.imported is None or "key-identity" in change.address:
             continue
@@ -184,6 +186,6 @@ def stays_behind(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
         yield Effect(
             kind="fine",
             code="stays-behind",
-            what=f"What the {IDENTITIES[change.type]} {change.name} has beside what is imported stays, and may allow "
-            f"more than it needs: {left}. Remove it by hand after the apply.",
+            what=f"The {IDENTITIES[change.type]} {change.name} keeps what is not imported, which may allow more than "
+            f"it needs: {left}. Remove it by hand after the apply.",
         )

@@ -1,4 +1,4 @@
-"""Which keys can no longer be used to read. Pure."""
+"""Which keys can no longer be used to read. No side effects, no cdktf import."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -30,8 +30,8 @@ def of_aws(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
         yield Effect(
             kind="QUIET",
             code="encryption-gap",
-            what="Agents lose the right to encrypt with the old key some seconds before the bucket encrypts otherwise: "
-            "what they write meanwhile is refused.",
+            what="Agents lose the permission to encrypt with the old key some seconds before the bucket stops using "
+            "it: their writes are refused in between.",
             instead="Apply while no task runs.",
         )
     for key, writes in before.items():
@@ -69,7 +69,7 @@ def _unreadable(
         return Effect(
             kind="SOON",
             code="former-key-dropped",
-            what=f"What the former key {key} encrypted cannot be read any more, as far as it has not expired.",
+            what=f"Values that the former key {key} encrypted and that have not expired can no longer be read.",
         )
     expired = "its last value has expired"
     if plan.day and not deployment.adopted:

@@ -1,4 +1,4 @@
-"""Who can no longer reach the storage. Pure."""
+"""Who can no longer reach the storage. No side effects, no cdktf import."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from astro_xcom.settings import Deployment
 
 
 def changes(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
-    """Networks that are let in now and are refused then."""
+    """Networks that reach the storage now and are refused after the apply."""
     for account in plan.of("azurerm_storage_account"):
         old, new = account.before, account.after
         if account.actions != ("update",) or not (_closes(old, new)):
@@ -18,15 +18,15 @@ def changes(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
             yield Effect(
                 kind="QUIET",
                 code="closed-before-endpoint",
-                what="The account closes before its private endpoint is there: agents are refused for some minutes.",
-                instead="Apply twice: first storage.private_endpoint alone, then what closes the account.",
+                what="The account closes before its private endpoint exists: agents are refused for some minutes.",
+                instead="Apply twice: first storage.private_endpoint alone, then the setting that closes the account.",
             )
         else:
             yield Effect(
                 kind="QUIET",
                 code="network-closed",
-                what="The account refuses networks that reach it now: agents there fail from this apply on.",
-                instead="Make sure that every agent is in a subnet, an address range or a private network that may.",
+                what="The account refuses networks that reach it now: after this apply, agents there fail.",
+                instead="Make sure that every agent is in an allowed subnet, address range or private network.",
             )
     for endpoint in plan.of("azurerm_private_endpoint"):
         if endpoint.destroys:
@@ -34,7 +34,7 @@ def changes(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
                 kind="QUIET",
                 code="endpoint-dropped",
                 what="The private endpoint is deleted: agents that reach the account through it are refused until they "
-                "look up its public address, if that lets them in.",
+                "look up the account's public address, and afterwards too unless that address lets them in.",
                 instead="Keep storage.private_endpoint; or apply while no task runs.",
             )
 

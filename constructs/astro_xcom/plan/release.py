@@ -1,4 +1,4 @@
-"""What happens to the agents' release. Pure."""
+"""What happens to the agents' release. No side effects, no cdktf import."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ DRAIN_SECONDS = 600
 
 
 def changes(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
-    """Whether the agents are upgraded, reinstalled, removed, handed over or not to be found."""
+    """Whether the agents are upgraded, reinstalled, removed, handed over or not found."""
     for change in plan.of("helm_release"):
         if change.address in plan.gone and change.actions != ("forget",):
             continue
@@ -19,43 +19,43 @@ def changes(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
             yield Effect(
                 kind="QUIET",
                 code="release-tainted",
-                what=f"Terraform could not finish the release {change.name}: it is uninstalled, then installed anew. "
-                f"There are no agents for up to {deployment.agent.timeout_seconds} seconds, and tasks that run are "
-                "lost.",
-                instead=f"`terraform untaint {change.address}` in the stack's folder has it upgraded in place; plan "
-                "again after it.",
+                what=f"Terraform could not finish the release {change.name}: it is uninstalled and then installed "
+                f"again. There are no agents for up to {deployment.agent.timeout_seconds} seconds, and running tasks "
+                "are lost.",
+                instead=f"Run `terraform untaint {change.address}` in the stack's folder to have it upgraded in place; "
+                "then plan again.",
             )
         elif change.replaces:
             yield Effect(
                 kind="QUIET",
                 code="release-replaced",
-                what=f"The release {change.name} is uninstalled and then installed anew: there are no agents for up to "
-                f"{deployment.agent.timeout_seconds} seconds, and tasks that run are lost.",
+                what=f"The release {change.name} is uninstalled and then installed again: there are no agents for up "
+                f"to {deployment.agent.timeout_seconds} seconds, and running tasks are lost.",
                 instead="Keep agent.release_name and agent.namespace; or apply while no task runs.",
             )
         elif change.destroys:
             yield Effect(
                 kind="STOP",
                 code="release-removed",
-                what=f"The release {change.name} is uninstalled: there are no agents, and tasks that run are lost.",
-                instead="storage.protect_from_destroy: true leaves it to whoever installs it from now on.",
+                what=f"The release {change.name} is uninstalled: there are no agents, and running tasks are lost.",
+                instead="With storage.protect_from_destroy: true, Terraform forgets the release and it runs on.",
             )
         elif "forget" in change.actions:
             yield Effect(
                 kind="fine",
                 code="release-handed-over",
-                what=f"The release {change.name} runs on, and Terraform no longer knows it. Whoever installs the chart "
-                "uses the output agent_values.",
+                what=f"The release {change.name} runs on, and Terraform no longer manages it. The person or tool that "
+                "installs the chart must use the output agent_values.",
             )
         elif change.before.get("status", "deployed") != "deployed":
             yield Effect(
                 kind="QUIET",
                 code="release-failed",
-                what=f"The last installation or upgrade of the release {change.name} did not end well: Helm calls it "
-                f"{change.before['status']}. Agents may be missing, or run with older values. This apply upgrades it "
-                "in place; if the reason is still there, it fails again after "
+                what=f"The last installation or upgrade of the release {change.name} failed: Helm calls it "
+                f"{change.before['status']}. Agents may be missing, or run with older values. This apply upgrades the "
+                "release in place; if the reason remains, the upgrade fails again after "
                 f"{deployment.agent.timeout_seconds} seconds.",
-                instead=f"`kubectl -n {deployment.agent.namespace} get events` tells why the pods did not start.",
+                instead=f"`kubectl -n {deployment.agent.namespace} get events` shows why the pods did not start.",
             )
         elif "update" in change.actions:
             yield Effect(
@@ -72,6 +72,6 @@ def changes(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
                 kind="STOP",
                 code="release-not-found",
                 what="Terraform did not find the release in the cluster: it was uninstalled, or the cluster is out of "
-                "reach (an expired login, a VPN). Then the apply fails or leaves agents that no state knows.",
+                "reach (an expired login, a VPN). Out of reach, the apply fails or leaves agents that no state knows.",
                 instead="Log in to the cluster and plan again. If the release is really gone, allow this.",
             )

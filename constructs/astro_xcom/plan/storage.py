@@ -1,4 +1,4 @@
-"""What happens to storage and to where values are. Pure."""
+"""What happens to storage and to the place of values. No side effects, no cdktf import."""
 
 from collections.abc import Iterator
 
@@ -23,13 +23,13 @@ def destroyed(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
             yield Effect(
                 kind="STOP",
                 code="key-destroyed",
-                what=f"The {KEYS[change.type]} {change.name} is deleted: what it encrypted cannot be read any more.",
-                instead="storage.protect_from_destroy: true leaves it where it is.",
+                what=f"The {KEYS[change.type]} {change.name} is deleted: values that it encrypted become unreadable.",
+                instead="storage.protect_from_destroy: true keeps it.",
             )
 
 
 def elsewhere(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
-    """What stays where it was although the settings name another place."""
+    """Storage that stays in its place although the settings name another place."""
     for change in plan.of(*HOLDS, *KEYS, *IDENTITIES):
         if not change.stays:
             continue
@@ -38,9 +38,9 @@ def elsewhere(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
                 yield Effect(
                     kind="STOP",
                     code="other-place",
-                    what=f"{setting} is {said}, and {change.name} stays in {found}: nothing moves there, and agents "
-                    "get settings of a place where their values are not.",
-                    instead=f"Set {setting} back to {found}, or make a deployment of another name for {said}.",
+                    what=f"{setting} is {said}, but {change.name} stays in {found}: nothing moves, and agents get "
+                    "settings of a place that does not hold their values.",
+                    instead=f"Set {setting} back to {found}, or add a deployment of another name for {said}.",
                 )
 
 
@@ -58,7 +58,7 @@ def _places(deployment: Deployment, change: Change) -> Iterator[tuple[str, str |
 
 
 def paths(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
-    """Values that agents no longer find, since they look elsewhere."""
+    """Values that agents no longer find, because they look elsewhere."""
     old, new = plan.outputs.get("xcom_path", (None, None))
     if old and new and old != new:
         paste = None
@@ -70,10 +70,10 @@ def paths(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
         yield Effect(
             kind="STOP",
             code="path-changed",
-            what=f"XComs go to {new} instead of {old}: every value written so far is read as its path, a text, "
-            "without an error.",
+            what=f"XComs go to {new} instead of {old}: agents read every earlier value as its path, a text, without an "
+            "error.",
             instead="Keep the path; or apply while no run needs an earlier value."
-            + (" These lines let the old ones expire:" if paste else ""),
+            + (" These lines let the old values expire:" if paste else ""),
             paste=paste,
         )
     old, new = plan.outputs.get("account", (None, None))  # Azure's paths do not name it
@@ -81,7 +81,7 @@ def paths(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
         yield Effect(
             kind="STOP",
             code="account-changed",
-            what=f"XComs go to the account {new} instead of {old}: values written so far are not found any more.",
+            what=f"XComs go to the account {new} instead of {old}: agents no longer find earlier values.",
             instead="Keep the account; or apply while no run needs an earlier value.",
         )
     old, new = plan.outputs.get("state_store_path", (None, None))
@@ -89,7 +89,7 @@ def paths(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
         yield Effect(
             kind="STOP",
             code="state-store-changed",
-            what=f"The state store moves from {old} to {new or 'nowhere'}: tasks do not find what they kept there.",
+            what=f"The state store moves from {old} to {new or 'nowhere'}: tasks do not find what they stored there.",
             instead="Keep state_store as it was.",
         )
 
@@ -98,7 +98,7 @@ def unprotected(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
     """Storage that a later edit may delete."""
     for change in plan.of(*HOLDS):
         if change.stays and not deployment.storage.protect_from_destroy:
-            emptied = ", and the objects in it with it" if change.after.get("force_destroy") else ""
+            emptied = ", and all objects in it" if change.after.get("force_destroy") else ""
             yield Effect(
                 kind="SOON",
                 code="not-protected",

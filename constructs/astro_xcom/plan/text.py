@@ -1,4 +1,4 @@
-"""A forecast as people read it. Pure."""
+"""A forecast as people read it. No side effects, no cdktf import."""
 
 from collections.abc import Collection, Iterable, Iterator
 from textwrap import indent, wrap

@@ -15,7 +15,7 @@ from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_VARIABLES
 OBJECT_NAME = "<dag_id>/<run_id>/<task_id>/<uuid4>"
 NAME_FROM_3_4 = "<dag_id>/<run_id>/<task_id>/ti-<id>/<key>.json"
 SUFFIXES = {"none": "", "gzip": ".gz"}  # the others' are their names
-LOST = "a denied upload is no error: the task stays green, and the next one receives the path as its value"
+LOST = "a denied upload is not an error: the task stays green, and the next task receives the path as its value"
 MEANINGS = {
     "none": "values are stored as they are; a denied upload is an error",
     "zip": f"values are wrapped in a zip file, not compressed; {LOST}",
@@ -39,7 +39,7 @@ def _variables(entries: list[Any]) -> dict[str, str]:
 
 
 def service_accounts(stack: Stack, facts: CloudFacts, untrusted: Iterable[str]) -> Iterator[ServiceAccount]:
-    """Those that are to be trusted, with who uses them; then the untrusted ones, by their subjects."""
+    """The service accounts that must be trusted, and the components that use them; then the untrusted accounts."""
     values = stack.agent_values
     blocks = {
         **values["serviceAccount"],
@@ -92,7 +92,7 @@ def state_store(stack: Stack) -> Store | None:
 def _store(prefix: str, values: Body, backend: str) -> Store:
     env = _variables(values["commonEnv"])
     threshold, compression = int(env[f"{prefix}THRESHOLD"]), env.get(f"{prefix}COMPRESSION", "none")
-    below = "; smaller ones stay in the Airflow database" if threshold else ""
+    below = "; smaller values stay in the Airflow database" if threshold else ""
     return Store(
         path=env[f"{prefix}PATH"],
         object_key=None,

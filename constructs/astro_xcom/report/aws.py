@@ -1,4 +1,4 @@
-"""What an AWS stack comes to."""
+"""The facts of an AWS stack."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ ASSOCIATED = (
 )
 ALWAYS = (
     "A new role or trust takes seconds to minutes until it works everywhere.",
-    "The agents' image needs apache-airflow-providers-amazon[s3fs]; with plain s3fs pip installs one that cannot work.",
+    "The agents' image needs apache-airflow-providers-amazon[s3fs]; with s3fs alone pip installs a broken s3fs.",
 )
 
 
@@ -48,25 +48,25 @@ def facts(stack: Stack) -> CloudFacts:
                 trusted.append("with the audience sts.amazonaws.com, of the OIDC provider of every cluster")
             if associations:
                 trusted.append(
-                    f"as {POD_IDENTITY_SERVICE} asks for them, {' and '.join(POD_IDENTITY_ACTIONS)}, by the request "
+                    f"for {POD_IDENTITY_SERVICE} with {' and '.join(POD_IDENTITY_ACTIONS)}, by the request "
                     f"tags {', '.join(POD_IDENTITY_TAGS)}"
                 )
             output = "" if worker is None else f"worker_identities.{worker}."
             for_others.append(
-                f"The owner of the role {role.identity['role']} attaches the output {output}access_policy, and trusts "
-                f"exactly the output {output}trusted_subjects, {'; and '.join(trusted)}."
+                f"The owner of the role {role.identity['role']} must attach the output {output}access_policy, and "
+                f"trust exactly the output {output}trusted_subjects, {'; and '.join(trusted)}."
             )
     if associations:
         for_others.append(
-            "The owner of each cluster has the add-on eks-pod-identity-agent on its nodes (EKS Auto Mode has it built "
-            "in). Who applies this may make associations (eks:CreatePodIdentityAssociation) and pass the role to them "
-            "(iam:PassRole)."
+            "The owner of each cluster must install the add-on eks-pod-identity-agent (built into EKS Auto Mode). The "
+            "identity that runs the apply must be allowed to create associations (eks:CreatePodIdentityAssociation) "
+            "and to pass the role to them (iam:PassRole)."
         )
     arns = " and ".join(f"the role {role.identity['role']}" for role in roles.values())
     if not made:
         for_others.append(
-            f"The owner of the bucket {bucket} keeps it private, and sets when values expire. If it is in another "
-            f"account, its bucket policy must also allow {arns} what this report lists."
+            f"The owner of the bucket {bucket} must keep it private and set when values expire. If the bucket is "
+            f"in another account, its bucket policy must also allow {arns} the permissions in this report."
         )
     own_key = _own_key(stack)
     # The same for every role.
@@ -75,13 +75,13 @@ def facts(stack: Stack) -> CloudFacts:
     for key in dict.fromkeys(on.partition(ONLY_IF)[0] for each in access if _of_a_key(each) for on in each.on):
         if key != own_key:
             for_others.append(
-                f"The owner of the key {key} lets IAM policies decide, in its key policy. If the key is in another "
-                f"account, the key policy must also allow {arns} what this report lists."
+                f"The owner of the key {key} must let IAM policies decide, in the key policy. If the key is in another "
+                f"account, the key policy must also allow {arns} the permissions in this report."
             )
     if logging := stack.one("aws_s3_bucket_logging"):
         for_others.append(
-            f"The owner of the bucket {logging['target_bucket']} lets logging.s3.amazonaws.com put objects there, and "
-            "encrypts it with SSE-S3."
+            f"The owner of the bucket {logging['target_bucket']} must let logging.s3.amazonaws.com put objects there, "
+            "and encrypt the bucket with SSE-S3."
         )
     return CloudFacts(
         place={
@@ -278,7 +278,7 @@ def _unusual(statement: Body, actions: Sequence[str] = (ASSUME,)) -> dict[str, s
 
 
 def _own_key(stack: Stack) -> str | None:
-    """The key that is made here, as it is called where the bucket uses it."""
+    """The key that is created here, by the name under which the bucket uses it."""
     rule = block(stack.one("aws_s3_bucket_server_side_encryption_configuration").get("rule"))
     used: str | None = block(rule.get("apply_server_side_encryption_by_default")).get("kms_master_key_id")
     return used if stack.one("aws_kms_key") else None

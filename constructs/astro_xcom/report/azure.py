@@ -1,4 +1,4 @@
-"""What an Azure stack comes to."""
+"""The facts of an Azure stack."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ OUTPUTS = ("account", "container", "client_id", "principal_id", "tenant_id")
 ALWAYS = (
     "A pod without the label azure.workload.identity/use gets no token: the annotation alone does nothing.",
     "A new credential or role takes minutes until it works, and Azure remembers a refusal: start no runs right away.",
-    "The role lets agents make a container that is missing: one that was deleted comes back empty.",
+    "The role lets agents create a missing container: a deleted container comes back empty.",
 )
 
 
@@ -45,35 +45,35 @@ def facts(stack: Stack) -> CloudFacts:
         output = "" if worker is None else f"worker_identities.{worker}."
         if not identity.permissions_made:
             for_others.append(
-                f"The owner of the container {outputs['container']} assigns the output {output}access to the identity, "
-                "unless another deployment of the same identity does."
+                f"The owner of the container {outputs['container']} must assign the output {output}access to the "
+                "identity, unless another deployment of the same identity does."
             )
         if not identity.trust:
             of = "" if worker is None else f" of the worker {worker}"
             for_others.append(
-                f"The owner of the identity{of} makes a federated credential for each of the output "
-                f"{output}trusted_subjects and every cluster: its OIDC issuer, to the letter, and the audience "
-                f"{AUDIENCE}."
+                f"The owner of the identity{of} must create a federated credential for each subject in the output "
+                f"{output}trusted_subjects and for each cluster, with the exact OIDC issuer of the cluster and the "
+                f"audience {AUDIENCE}."
             )
     if not account_made:
         for_others.append(
-            f"The owner of the account {outputs['account']} keeps it private, and sets when blobs are deleted."
+            f"The owner of the account {outputs['account']} must keep it private and set when blobs are deleted."
         )
     account = stack.one("azurerm_storage_account")
     if key := block(account.get("customer_managed_key")):
         for_others.append(
-            f"The owner of the vault of the key {key['key_vault_key_id']} has purge protection and Azure RBAC on, and "
-            "lets whoever applies this assign a role on the key."
+            f"The owner of the vault of the key {key['key_vault_key_id']} must switch purge protection and Azure RBAC "
+            "on, and let the identity that runs the apply assign a role on the key."
         )
     for subnet in block(account.get("network_rules")).get("virtual_network_subnet_ids") or ():
-        for_others.append(f"The owner of the subnet {subnet} gives it the service endpoint Microsoft.Storage.")
+        for_others.append(f"The owner of the subnet {subnet} must give it the service endpoint Microsoft.Storage.")
     if endpoint := stack.one("azurerm_private_endpoint"):
         zone = block(endpoint.get("private_dns_zone_group"))
         for_others.append(
-            f"The owner of the zone {zone['private_dns_zone_ids'][0]} links it to the network of the agents."
+            f"The owner of the zone {zone['private_dns_zone_ids'][0]} must link it to the agents' network."
             if zone
-            else f"The owner of the agents' DNS has the account {outputs['account']} resolve to the private endpoint "
-            f"{endpoint['name']}."
+            else f"The owner of the agents' DNS must let the account {outputs['account']} resolve to the private "
+            f"endpoint {endpoint['name']}."
         )
     return CloudFacts(
         place={

@@ -1,4 +1,7 @@
-"""Applied state against deployments.yaml: each difference, what it means now and what the next apply does. Pure."""
+"""Applied state against deployments.yaml: each difference, what it means now and what the next apply does.
+
+No side effects, no cdktf import.
+"""
 
 import json
 import operator
@@ -18,32 +21,32 @@ Flat = Mapping[str, str]
 Same = Callable[[str, str], bool]
 """(what the file says, what is applied) -> whether they are the same."""
 
-NOT_TRUSTED = "A pod with it gets no credentials, and what it writes is lost. The next apply trusts it."
+NOT_TRUSTED = "A pod with it gets no credentials, and its values are lost. The next apply trusts it."
 STILL_TRUSTED = (
-    "Whoever may start a pod with it reads, writes and deletes XComs. The next apply ends that, also for tasks that "
-    "still run with it: their writes fail, or are lost without an error."
+    "Anybody who may start a pod with it can read, write and delete XComs. The next apply ends that, also for tasks "
+    "that still run with it: their writes fail, or are lost without an error."
 )
-RUNNING = "The agents that run now have what is applied. The next apply gives them what the file says."
+RUNNING = "The running agents use the applied value. The next apply gives them the value from the file."
 
 MARKS = [f"{place}.{mark}" for place in ("annotations", "labels") for mark in IDENTITY_MARKS]
 
 # The first that a path starts with.
 CAUSES = {
-    f"commonEnv[{XCOM_VARIABLES}PATH]": "Agents use the applied path. After the next apply they use the other "
-    "one, and read values below the old one as their paths.",
-    f"commonEnv[{STATE_STORE_VARIABLES}PATH]": "Agents keep their state below the applied path. After the next "
+    f"commonEnv[{XCOM_VARIABLES}PATH]": "Agents use the applied path. After the next apply they use the path from the "
+    "file, and read values under the applied path as their paths.",
+    f"commonEnv[{STATE_STORE_VARIABLES}PATH]": "Agents keep their state under the applied path. After the next "
     "apply they do not find it.",
-    "commonEnv[AIRFLOW_CONN_": "Agents reach the applied account, as the applied identity: if that is not the one "
-    "granted, writes fail or are lost without an error. The next apply gives them what the file says.",
+    "commonEnv[AIRFLOW_CONN_": "Agents reach the applied account as the applied identity. If that identity is not the "
+    "one with access, writes fail or are lost without an error. The next apply gives them the value from the file.",
     **dict.fromkeys(
         MARKS,
-        "Pods act as another cloud identity than the one that is granted the storage, or as none. The next apply gives "
-        "them what the file says.",
+        "Pods act as a cloud identity without access to the storage, or as no identity. The next apply gives them the "
+        "value from the file.",
     ),
-    "namespace": "The subjects of all service accounts change with it. The next apply trusts the new ones, and not "
-    "the old ones.",
-    "serviceAccount.": "Pods run as the applied account, which the cloud may not trust. The next apply gives them the "
-    "file's.",
+    "namespace": "The subjects of all service accounts change with it. The next apply trusts the new subjects, and no "
+    "longer the old ones.",
+    "serviceAccount.": "Pods run as the applied service account, which the cloud may not trust. The next apply gives "
+    "them the service account from the file.",
     "workers[": "A worker is added, removed or changed. The next apply trusts its service account, and then upgrades "
     "the agents.",
     "": RUNNING,
@@ -51,23 +54,23 @@ CAUSES = {
 
 
 def compare(now: Stack, facts: CloudFacts, applied: Stack, applied_facts: CloudFacts) -> Iterator[Finding]:
-    """The differences. Outputs alone tell of subjects, storage, identity and values."""
+    """The differences. Outputs alone show subjects, storage, identity and values."""
     # A whole state tells every value that stays. What it does not tell is another thing's, and will be another value.
     same = operator.eq if applied.complete else agree
     yield from _differences(
         "storage",
         facts.storage,
         applied_facts.storage,
-        "Values are in the applied storage. After the next apply agents use the other one, and read none of them; "
-        "Terraform refuses to destroy storage that is protected.",
+        "Values are in the applied storage. After the next apply agents use the storage from the file, and can read "
+        "none of these values. Terraform refuses to destroy storage that is protected.",
         same,
     )
     yield from _differences(
         "identity",
         _names(facts),
         _names(applied_facts),
-        "Agents act as the applied identity. The next apply gives them the other one; what others granted to the "
-        "applied one does not go with it.",
+        "Agents act as the applied identity. The next apply gives them the identity from the file, which does not have "
+        "what others granted to the applied identity.",
         same,
     )
     if applied.complete:
@@ -76,8 +79,8 @@ def compare(now: Stack, facts: CloudFacts, applied: Stack, applied_facts: CloudF
             list(facts.clusters),
             list(applied_facts.clusters),
             same,
-            missing="Its pods are not trusted, or it has no agents. The next apply changes that.",
-            extra="Its pods are trusted, or its agents run. The next apply ends that.",
+            missing="Pods of this cluster are not trusted, or it has no agents. The next apply changes that.",
+            extra="Pods of this cluster are trusted, or its agents run. The next apply ends that.",
         )
         trust, applied_trust = _trust(facts), _trust(applied_facts)
     else:
@@ -94,7 +97,7 @@ def compare(now: Stack, facts: CloudFacts, applied: Stack, applied_facts: CloudF
 
 
 def _open(path: str, value: str | None) -> str | None:
-    """A value without its secrets: those that were applied may hold some."""
+    """A value without its secrets: applied values may hold some."""
     named = re.search(r"([^.\[\]]+)\]?(\.value)?$", path)
     return HIDDEN if value and is_secret(named[1] if named else path, value) else value
 
@@ -115,16 +118,16 @@ def _of_resources(
         granted,
         applied_grants,
         same,
-        missing="What needs it fails, and a denied write may be lost without an error. The next apply grants it.",
-        extra="It is granted, and the file does not grant it. The next apply takes it away: values that can be read "
-        "with it alone, such as those that a former key encrypts, cannot be read afterwards.",
+        missing="Actions that need it fail, and a denied write may be lost without an error. The next apply grants it.",
+        extra="It is granted, but the file does not grant it. The next apply removes it: values that need it, such as "
+        "values that a former key encrypts, cannot be read afterwards.",
     )
     yield from _lifecycles(now, facts, applied, applied_facts, same)
     # Of storage that this deployment no longer creates its owner decides.
     types = frozenset(now.resources) & WATCHED.keys() if facts.storage_made else frozenset()
     is_to_be, is_applied = protection(now, types), protection(applied, types)
     for kind in MEANS:
-        causes = f"{MEANS[kind]} The next apply sets what the file says."
+        causes = f"{MEANS[kind]} The next apply sets the value from the file."
         yield from _differences(kind, is_to_be.get(kind, {}), is_applied.get(kind, {}), causes, same)
     if facts.storage_made:
         yield from _sets(
@@ -132,8 +135,8 @@ def _of_resources(
             statements(now),
             statements(applied),
             same,
-            missing="The bucket's policy does not say this: what it forbids is allowed. The next apply adds it.",
-            extra="The bucket's policy says this, and the file does not. The next apply removes it.",
+            missing="The bucket's policy lacks this statement, so what it forbids is allowed. The next apply adds it.",
+            extra="The bucket's policy has this statement, but the file does not. The next apply removes it.",
         )
     yield from _differences("release", now.release, applied.release, _release(now.release, applied.release), same)
     yield from _unfinished(applied)
@@ -148,9 +151,9 @@ def _lifecycles(
             "lifecycle",
             _lifecycle(facts),
             _lifecycle(applied_facts),
-            "Values expire as the applied rules say. The next apply sets what the file says, also for values that "
-            "exist: those that are older are deleted within days, and those that no rule covers any more stay for "
-            "ever. A value that is gone is read as its path.",
+            "Values expire by the applied rules. The next apply sets the rules from the file, also for existing "
+            "values: older values are deleted within days, and values that no rule covers any more never expire. "
+            "Agents read a deleted value as its path.",
             same,
         )
     )
@@ -159,7 +162,7 @@ def _lifecycles(
     others = [text for does, texts in is_applied.items() for text in texts[len(is_to_be.get(does, ())) :]]
     for text in others if is_to_be else ():
         causes = (
-            "The file has no such rule, or one less: it may delete values, or move them to where agents cannot read "
+            "The file does not have this rule, which may delete values, or move them to where agents cannot read "
             "them. The next apply removes it."
         )
         yield Finding(kind="lifecycle", item="rule", now=None, applied=text, causes=causes)
@@ -172,13 +175,13 @@ def _lifecycles(
 def _unfinished(applied: Stack) -> Iterator[Finding]:
     """What Terraform could not finish: it says so of a resource, and Helm of a release."""
     for address in applied.tainted:
-        causes = "Terraform could not finish it. The next apply deletes it and creates another one."
+        causes = "Terraform could not finish creating it. The next apply deletes it and creates it again."
         yield Finding(kind="tainted", item=address, now=None, applied="tainted", causes=causes)
     status = applied.one("helm_release").get("status")
     if status not in (None, "deployed"):
         causes = (
-            "The last installation or upgrade did not end well: pods may run with its values, or with those before. "
-            "The next apply upgrades the release in place."
+            "The last installation or upgrade failed: pods may run with its values, or with the values before it. The "
+            "next apply upgrades the release in place."
         )
         yield Finding(kind="release", item="status", now="deployed", applied=status, causes=causes)
 
@@ -186,16 +189,18 @@ def _unfinished(applied: Stack) -> Iterator[Finding]:
 def _release(now: Flat, applied: Flat) -> str:
     if not applied:
         return (
-            "There are no agents. The next apply installs them, or takes up a release of that name (upgrade_install)."
+            "There are no agents. The next apply installs them, or upgrades an existing release of that name "
+            "(upgrade_install)."
         )
     if not now:
         return (
-            "The agents run. The next apply uninstalls them, or leaves them to others while the storage is protected."
+            "The agents run. The next apply uninstalls them or, while the storage is protected, forgets them and lets "
+            "them run."
         )
     if any(now[key] != applied.get(key) for key in ("name", "namespace")):
         return (
-            "The agents run as the applied release. The next apply uninstalls them, and then installs others; tasks "
-            "that run then are lost."
+            "The agents run as the applied release. The next apply uninstalls them and then installs new agents; "
+            "running tasks are lost."
         )
     return (
         "The agents run with the applied chart. The next apply upgrades the release in place; a task that outlasts the "
@@ -258,7 +263,7 @@ def _sets(kind: str, now: list[str], applied: list[str], same: Same, *, missing:
 
 
 def agree(now: str, applied: str) -> bool:
-    """Equal, as far as is known now."""
+    """Whether both are equal, as far as is known now."""
     pattern = ".*".join(re.escape(part) for part in UNKNOWN.split(now))
     return re.fullmatch(pattern, applied, re.DOTALL) is not None
 

@@ -1,4 +1,4 @@
-"""What a Google Cloud stack comes to."""
+"""The facts of a Google Cloud stack."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ ALWAYS = (
     "The clusters of a project have one workload identity pool: the same namespace and account name in any of them is "
     "trusted.",
     "A new service account or member takes minutes until it works everywhere.",
-    "The roles are granted on the whole bucket, not on the path alone.",
+    "The roles are granted on the whole bucket, not only on the path.",
 )
 
 
@@ -40,42 +40,45 @@ def facts(stack: Stack) -> CloudFacts:
     for worker, email in emails.items():
         if not identities[worker].trust and email:
             for_others.append(
-                f"The owner of the service account {email} gives roles/iam.workloadIdentityUser on it to "
+                f"The owner of the service account {email} must grant roles/iam.workloadIdentityUser on it to "
                 f"{', '.join(_outputs(stack, worker)['workload_identity_members'])}."
             )
     if not bucket:
-        for_others.append(f"The owner of the bucket {outputs['bucket']} keeps it private, and sets when values expire.")
+        for_others.append(
+            f"The owner of the bucket {outputs['bucket']} must keep it private and set when values expire."
+        )
     for worker, identity in identities.items():
         if not identity.permissions_made:
             for_others.append(
-                f"The owner of the bucket {outputs['bucket']} grants {' and '.join(ROLES)} on it to "
+                f"The owner of the bucket {outputs['bucket']} must grant {' and '.join(ROLES)} on it to "
                 f"{', '.join(_holders(stack, worker))}, unless another deployment of the same account does."
             )
     if not bucket and not emails[None]:
         for_others.append(
-            f"The owner of the bucket {outputs['bucket']} keeps uniform bucket-level access on: principals need it."
+            f"The owner of the bucket {outputs['bucket']} must keep uniform bucket-level access on: principals need it."
         )
     if key and not stack.all("google_kms_crypto_key_iam_member"):
         for_others.append(
-            f"The owner of the key {key} grants it to the project's Cloud Storage service agent, before the bucket."
+            f"The owner of the key {key} must grant it to the project's Cloud Storage service agent before the bucket "
+            "is created."
         )
     for grant in stack.all("google_kms_crypto_key_iam_member"):
         of = grant["crypto_key_id"].split("/")
         if of[0] == "projects" and own not in ("", of[1]):
             for_others.append(
-                f"The owner of the key {grant['crypto_key_id']} lets whoever applies this grant it, or grants it, with "
-                "storage.grant_kms_key: false."
+                f"The owner of the key {grant['crypto_key_id']} must let the identity that runs the apply grant it, or "
+                "grant it themselves, with storage.grant_kms_key: false."
             )
     for worker, email in emails.items():
         if identities[worker].trust and own and email and not email.endswith(f"@{own}.iam.gserviceaccount.com"):
             for_others.append(
-                f"The owner of the service account {email} lets whoever applies this add members to it, or adds them, "
-                f"with {setting(worker)}.federate: false."
+                f"The owner of the service account {email} must let the identity that runs the apply add members to "
+                f"it, or add them themselves, with {setting(worker)}.federate: false."
             )
     if logging := block(bucket.get("logging")):
         for_others.append(
-            f"The owner of the bucket {logging['log_bucket']} lets cloud-storage-analytics@google.com create objects "
-            "there."
+            f"The owner of the bucket {logging['log_bucket']} must let cloud-storage-analytics@google.com create "
+            "objects there."
         )
     return CloudFacts(
         place={

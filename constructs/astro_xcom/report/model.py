@@ -41,23 +41,23 @@ class Need(Model):
     named: str
     """The class, or where the logs go."""
     permissions: tuple[Permission, ...]
-    """The least that does. Empty where the cloud is not asked, or this project does not know the class."""
+    """The least permissions. Empty if the cloud is not asked, or if this project does not know the class."""
     granted: Literal["here", "here in part", "not here", "not known here", "not needed"]
     by: tuple[str, ...] = ()
     """What grants it here, or might."""
 
 
 class Lifecycle(Model):
-    """When values go. None: by no rule of this deployment."""
+    """When values are deleted. None: by no rule of this deployment."""
 
     expire_days: int | None = None
     """Values are deleted after this many days."""
     below: str | None = None
-    """Where they expire: a prefix of object names, on Azure with the container in front."""
+    """Where values expire: a prefix of object names, on Azure with the container in front."""
     noncurrent_days: int | None = None
     """A deleted or overwritten value stays restorable as a version for this many days."""
     soft_delete_days: int | None = None
-    """What is deleted can be restored for this many days more."""
+    """Deleted values can be restored for this many more days."""
     abort_upload_days: int | None = None
     """Unfinished uploads are dropped after this many days."""
 
@@ -77,31 +77,31 @@ class IdentityFacts(Model):
     identity: dict[str, str]
     """The role, managed identity or service account, by what the cloud calls it."""
     identity_made: bool
-    """Whether this deployment makes it."""
+    """Whether this deployment creates it."""
     trust: tuple[Trust, ...]
-    """Empty where somebody else writes the trust."""
+    """Empty if this deployment configures no trust."""
     permissions: tuple[Permission, ...]
     permissions_made: bool
-    """Whether this deployment grants them; else somebody else has to."""
+    """Whether this deployment grants them. If not, others must grant them."""
 
 
 class CloudFacts(IdentityFacts):
-    """What a cloud's part of a stack comes to. The identity is that of all workers that have none of their own."""
+    """The facts of a cloud's part of a stack. The identity is that of all workers without their own."""
 
     place: dict[str, str]
     """Region, account, project, subscription and the like."""
     storage: dict[str, str]
     """The bucket, or account and container, by what the cloud calls it."""
     storage_made: bool
-    """Whether this deployment makes it."""
+    """Whether this deployment creates it."""
     workers: dict[str, IdentityFacts] = Field(default_factory=dict)
     """Those that have an identity of their own."""
     lifecycle: Lifecycle | None
-    """None: that of the adopted storage."""
+    """None: the lifecycle of the existing storage, which its owner sets."""
     clusters: tuple[str, ...] = ()
-    """Those that Terraform looks up by name: to trust their pods, or to install the agents there."""
+    """Clusters that Terraform looks up by name: to trust their pods, or to install the agents there."""
     for_others: tuple[str, ...] = ()
-    """What the owners of adopted layers have to do."""
+    """What the owners of existing resources must do."""
     always: tuple[str, ...] = ()
     """What holds for every deployment on this cloud."""
 
@@ -121,7 +121,7 @@ class WorkerReport(Model):
     identity_made: bool
     permissions: tuple[Permission, ...]
     permissions_made: bool
-    """Whether this deployment grants them; else somebody else has to."""
+    """Whether this deployment grants them. If not, others must grant them."""
     needs: tuple[Need, ...]
     """Of the secrets backend and of remote logs."""
 
@@ -134,7 +134,7 @@ class ServiceAccount(Model):
     """Components of the release, as the chart's values name them."""
     made_by_chart: bool
     trusted_through: tuple[dict[str, str], ...]
-    """Empty where somebody else writes the trust."""
+    """Empty if this deployment configures no trust."""
     trusted: bool = True
     """false: `agent.untrusted` leaves it out."""
     annotations: dict[str, str] = Field(default_factory=dict)
@@ -189,13 +189,13 @@ class Report(Model):
     """The backend and its settings."""
     namespace: str
     release: Release | None
-    """None: the values are an output, and somebody else installs the chart."""
+    """None: the values are an output, and this deployment does not install the chart."""
     service_accounts: tuple[ServiceAccount, ...]
     identity: dict[str, str]
     identity_made: bool
     permissions: tuple[Permission, ...]
     permissions_made: bool
-    """Whether this deployment grants them; else somebody else has to."""
+    """Whether this deployment grants them. If not, others must grant them."""
     needs: tuple[Need, ...] = ()
     """Of the secrets backend and of remote logs."""
     workers: dict[str, WorkerReport] = Field(default_factory=dict)
@@ -205,7 +205,7 @@ class Report(Model):
     xcom: Store
     state_store: Store | None
     lifecycle: Lifecycle | None
-    """None: that of the adopted storage."""
+    """None: the lifecycle of the existing storage, which its owner sets."""
     environment: dict[str, dict[str, str]]
     """Of every pod (`commonEnv`) and of single components; a value from elsewhere is JSON."""
     annotations: dict[str, str]

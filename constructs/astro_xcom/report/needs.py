@@ -1,4 +1,7 @@
-"""What the agents' identity needs beside XComs, and whether this deployment grants it. Pure."""
+"""What the agents' identity needs in addition to XComs, and whether this deployment grants it.
+
+No side effects, no cdktf import.
+"""
 
 import json
 import re
@@ -109,18 +112,22 @@ def needs(cloud: str, values: Body, facts: CloudFacts) -> Iterator[Need]:
 
 
 def sentence(need: Need, cloud: str, facts: CloudFacts) -> str | None:
-    """What somebody has to do, if this deployment does not grant it."""
+    """What somebody must do, if this deployment does not grant it."""
     if need.granted not in ("not here", "here in part", "not known here") or not need.permissions:
         return None
     least = "; ".join(f"{', '.join(each.allowed)} on {', '.join(each.on)}" for each in need.permissions)
     identity = " ".join(next(iter(facts.identity.items()), ("identity", "")))
-    who = f"{SETTINGS[cloud]}, or the owner of what is read, grants" if facts.permissions_made else "Its owner grants"
+    who = (
+        f"Grant it to the {identity} with {SETTINGS[cloud]}, or ask the owner to grant it."
+        if facts.permissions_made
+        else f"The owner of the {identity} must grant it."
+    )
     doubt = {
         "not here": "",
-        "here in part": f" Here it is granted in part: {', '.join(need.by)}.",
-        "not known here": f" Whether {', '.join(need.by)} does is not known here.",
+        "here in part": f" This deployment grants only a part of it: {', '.join(need.by)}.",
+        "not known here": f" This report cannot tell whether this covers it: {', '.join(need.by)}.",
     }[need.granted]
-    return f"The {need.what} {need.named} needs at least {least}. {who} that to the {identity}.{doubt}"
+    return f"The {need.what} {need.named} needs at least {least}. {who}{doubt}"
 
 
 def _secrets(cloud: str, name: str, variables: Mapping[str, str], facts: CloudFacts) -> Need:

@@ -48,15 +48,15 @@ WATCHED: dict[str, dict[str, dict[str, Any]]] = {
         "versioning": {"versioning.enabled": False},
     },
 }
-"""Type -> kind of finding -> argument -> what it is when it is left out (providers' documentation)."""
+"""Type -> kind of finding -> argument -> its value when it is left out (providers' documentation)."""
 
 MEANS = {
-    "encryption": "New values are encrypted as it is applied; those that exist stay as they were written.",
-    "key": "New values are encrypted with the applied key, or with one of the cloud's where there is none. Values of a "
-    "key that the agents may not use cannot be read.",
-    "privacy": "Who reaches the storage, and how, is as it is applied.",
-    "network": "From where the storage is reached is as it is applied: agents may be refused, or others let in.",
-    "versioning": "A value that is deleted or overwritten can be restored or not, as it is applied.",
+    "encryption": "New values are encrypted by the applied setting; existing values stay as they were written.",
+    "key": "New values are encrypted with the applied key, or with the cloud's key if there is none. Agents cannot "
+    "read values of a key that they may not use.",
+    "privacy": "The applied setting decides who reaches the storage, and how.",
+    "network": "The applied setting decides which networks reach the storage: agents may be refused, or others let in.",
+    "versioning": "The applied setting decides whether a deleted or overwritten value can be restored.",
 }
 RULES = {
     "aws_s3_bucket_lifecycle_configuration": "rule",

@@ -30,7 +30,7 @@ def cloud_of(deployment: Deployment) -> str:
 
 
 def planned_facts(deployment: Deployment, body: Body, state: State | None = None) -> tuple[Stack, CloudFacts]:
-    """What the settings come to, with what an applied state knows filled in."""
+    """The facts of the settings, completed with what an applied state knows."""
     of_cloud = _module(cloud_of(deployment))
     with shaped("has values in another shape than Terraform gives them") if state else nullcontext():
         stack = planned(body, of_cloud.computed(body), state.known(body) if state else Known())
@@ -130,49 +130,52 @@ def _flat(settings: Mapping[str, Any], front: str = "") -> Iterator[tuple[str, s
 
 
 def _not_looked_up(deployment: Deployment) -> Iterator[str]:
-    """What a plan finds out of a cluster by name, and takes on trust where the settings give it."""
+    """What a plan would look up from a cluster's name, and cannot check if the settings give it."""
     if isinstance(deployment, AwsDeployment) and deployment.makes_roles:
         for arn in (cluster.oidc_provider_arn for cluster in deployment.clusters):
             if arn:
-                yield f"The OIDC provider {arn} is registered in IAM, with the audience sts.amazonaws.com."
+                yield f"The OIDC provider {arn} must be registered in IAM, with the audience sts.amazonaws.com."
     if isinstance(deployment, AzureDeployment):
         for issuer in (cluster.issuer for cluster in deployment.clusters):
             if issuer:
-                yield f"The cluster of the issuer {issuer} has the workload identity webhook."
+                yield f"The cluster of the issuer {issuer} must have the workload identity webhook."
     if isinstance(deployment, GcpDeployment):
         for cluster in deployment.clusters:
             if cluster.name is None:
                 which = f"clusters of the pool {cluster.workload_pool}, and their node pools,"
-                yield f"The {which} have Workload Identity Federation for GKE."
+                yield f"The {which} must have Workload Identity Federation for GKE."
 
 
 def _for_others(stack: Stack, accounts: tuple[ServiceAccount, ...], release: Release | None) -> Iterator[str]:
     values = stack.agent_values
     namespace = values["namespace"]
     if release is None:
-        yield "Whoever installs the chart uses the output agent_values, as it is, and restarts the agents on a change."
+        yield (
+            "The person or tool that installs the chart must use the output agent_values unchanged, and restart the "
+            "agents when it changes."
+        )
     if not stack.one("helm_release").get("create_namespace"):
-        yield f"The namespace {namespace} exists before the agents are installed."
+        yield f"The namespace {namespace} must exist before the agents are installed."
     secrets = ", ".join(secret_names(values))
     if secrets:
-        yield f"The namespace {namespace} has the secrets that the values name: {secrets}."
+        yield f"The namespace {namespace} must have the secrets that the values name: {secrets}."
     if values["xcomBackend"] != XCOM_BACKEND:
-        yield f"The agents' image has the class {values['xcomBackend']}: no agent starts without it."
+        yield f"The agents' image must have the class {values['xcomBackend']}: no agent starts without it."
     for account in accounts:
         if not account.made_by_chart:
             name = account.subject.rpartition(":")[2]
-            how = " with the annotations of this report" if account.trusted else ""
-            yield f"The service account {name} is made in {namespace} by its owner{how}."
+            how = ", with the annotations in this report" if account.trusted else ""
+            yield f"The owner of the service account {name} must create it in {namespace}{how}."
 
 
 def _always(deployment: Deployment, *, expires: bool) -> Iterator[str]:
     when = f"after {deployment.xcom.retention_days} days" if expires else "when the storage's owner decides"
     yield (
-        f"Values expire {when}. A task that reads one later receives its path instead, without an error: values must "
-        "outlast the longest run with its retries and re-runs."
+        f"Values expire {when}. A task that reads a value later receives the value's path instead, without an error: "
+        "values must outlast the longest run with its retries and re-runs."
     )
     yield from _branches(deployment.xcom.threshold, deployment.xcom.backend)
-    yield "The path is permanent: after a change of it, values written before are read as their paths."
+    yield "The path is permanent: after a change, agents read earlier values as their paths."
 
 
 def _branches(threshold: int, backend: str) -> Iterator[str]:
@@ -183,7 +186,7 @@ def _branches(threshold: int, backend: str) -> Iterator[str]:
         decision += f", if that takes {threshold} bytes or more (a short circuit in front of dozens of tasks)"
     remedy = f"xcom.backend: {BRANCH_SAFE} avoids it"
     if threshold < SMALL:
-        remedy += f", and xcom.threshold: {SMALL} does for decisions of fewer bytes"
+        remedy += f"; xcom.threshold: {SMALL} avoids it for decisions below {SMALL} bytes"
     yield (
         f"While the agents' image has an Airflow before 3.4, the scheduler cannot read {decision} "
         "(apache/airflow#50491). Mapped tasks that should be skipped then run, other tasks run when they are cleared, "

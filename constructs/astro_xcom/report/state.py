@@ -38,9 +38,9 @@ def read_state(text: str) -> State:
     if not isinstance(document, dict):
         raise Refused(rule, got=document)
     if "planned_values" in document:
-        raise Refused(f"is a plan, and says nothing of what is applied; try `{SHOW}` without a file")
+        raise Refused(f"is a plan, which does not show what is applied; try `{SHOW}` without a file")
     if "lineage" in document or "serial" in document:
-        raise Refused(f"is a state file as Terraform keeps it; try `{SHOW}` with its path")
+        raise Refused(f"is Terraform's own state file; try `{SHOW}` with its path")
     if "format_version" in document:
         return _shown(document)
     if not all(isinstance(output, dict) and "value" in output for output in document.values()):

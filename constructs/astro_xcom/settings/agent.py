@@ -31,13 +31,13 @@ class Kubeconfig(Settings):
     """A kubeconfig file on the machine that runs Terraform."""
 
     path: Annotated[str, Field(min_length=1)]
-    """A relative one starts at the project's folder; `~` is the home folder."""
+    """A relative path starts at the project's folder; `~` is the home folder."""
     context: Annotated[str, Field(min_length=1)] | None = None
     """Default: the file's current context."""
 
 
 class ValuesFile(Settings):
-    """A chart values file, read once when the settings are made."""
+    """A chart values file, read once when the settings are created."""
 
     path: str
     content: dict[str, Any]
@@ -62,10 +62,10 @@ def _read(value: Any, info: ValidationInfo) -> Any:
 
 
 def _without_login(value: str) -> str:
-    """A URL or a name without a user, a password or a token, which would stand in Terraform's state in clear."""
+    """A URL or a name without a user, a password or a token: Terraform's state would hold them as plain text."""
     if re.search("://[^/?#]*@", value) or holds_secret(value) or url_holds_secret(value):
         raise Refused(
-            "must hold no user, password or token, which would stand in Terraform's state in clear",
+            "must hold no user, password or token: Terraform's state would hold them as plain text",
             hint="helm repo add (or helm registry login for oci://) on the machine that runs Terraform, and chart: "
             f'"<its name there>/{CHART}"',
         )
@@ -78,41 +78,44 @@ class AgentSettings(Settings):
     namespace: DnsLabel
     """Kubernetes namespace of the release. Part of every trusted subject."""
     resource_name_prefix: Annotated[str, AfterValidator(names.resource_name_prefix)]
-    """The chart's `resourceNamePrefix`: starts the name of every object of the release."""
+    """The chart's `resourceNamePrefix`: the name of every object of the release starts with it."""
     release: Flag = True
-    """false: everything but the Helm release; install the chart with the `agent_values` output yourself."""
+    """false: create everything except the Helm release; install the chart yourself with the output `agent_values`."""
     release_name: Annotated[str, AfterValidator(names.release_name)] = "astro-agent"
     chart: Annotated[str, Field(min_length=1), AfterValidator(_without_login)] = CHART
     """Chart name in the repository, an `oci://` reference, or a chart folder's path."""
     repository: Annotated[str, Field(min_length=1), AfterValidator(_without_login)] | None = CHART_REPOSITORY
-    """Chart repository of a chart given by name. For one that asks for a login use `helm repo add` on the machine that
-    runs Terraform, and `chart: <its name there>/astro-remote-execution-agent`; `helm registry login` for `oci://`."""
+    """Repository of a chart that is given by name. If the repository requires a login, use `helm repo add` on the
+    machine that runs Terraform, and `chart: <its name there>/astro-remote-execution-agent`. For `oci://` use
+    `helm registry login`."""
     chart_version: Annotated[str, AfterValidator(names.chart_version)] = "2.3.3"
     create_namespace: Flag = False
-    """Whether Helm makes the namespace. Off: it must exist, with the secrets that the values name."""
+    """true: Helm creates the namespace. false: the namespace must exist, with the secrets that the values name."""
     timeout_seconds: Annotated[Count, Field(ge=60, le=7200)] = 900
     """How long Helm waits for the pods; agents restart two or three times on a first installation."""
     atomic: Flag = False
-    """Roll a failed release back. Off: a slow first start is not undone."""
+    """true: roll a failed release back. false: keep it, so that a slow first start is not undone."""
     upgrade_install: Flag = True
-    """Upgrade a release of this name that Terraform's state does not hold: its first installation failed, or it dropped
-    out of the state while the cluster was out of reach. false: refuse ("cannot re-use a name that is still in use")."""
+    """true: upgrade an existing release of this name that Terraform's state does not hold. Such a release remains if
+    its first installation failed, or if it dropped out of the state while the cluster was out of reach. false:
+    refuse ("cannot re-use a name that is still in use")."""
     take_ownership: Flag = False
-    """true: existing objects that the chart also creates become part of the release, whoever applied them: kubectl,
-    Argo CD or another Helm release. Uninstalling deletes them too. No effect on a release that Terraform's state does
-    not hold: import it first. Default: Helm refuses such objects ("invalid ownership metadata")."""
+    """true: existing objects that the chart also creates become part of the release, no matter whether kubectl, Argo CD
+    or another Helm release applied them. Uninstalling deletes them too. This has no effect on a release that
+    Terraform's state does not hold: import it first. Default: Helm refuses such objects ("invalid ownership
+    metadata")."""
     former_service_accounts: tuple[Annotated[str, AfterValidator(names.service_account)], ...] = ()
-    """Service accounts that stay trusted although the release no longer has them, or their worker got an identity of
-    its own, as `namespace/name`: their pods run on for minutes. Remove the line once those pods are gone."""
+    """Service accounts, as `namespace/name`, that stay trusted although the release no longer has them, or their worker
+    got its own identity: their pods run on for minutes. Remove the line once those pods are gone."""
     untrusted: tuple[Literal["dagProcessor", "sentinel"], ...] = ()
     """Components that get no identity in the cloud: neither uses XComs. The DAG processor still needs one where the
     secrets backend or its DAG bundles ask the cloud. Default: each service account of the release is trusted."""
     values_files: tuple[
         Annotated[ValuesFile, BeforeValidator(_read), WithJsonSchema({"type": "string", "minLength": 1})], ...
     ] = ()
-    """Your own chart values. Relative to the file that names them."""
+    """Files with your own chart values. Relative paths start at the folder of the file that names them."""
     values: dict[str, Any] = Field(default_factory=dict)
-    """Your own chart values, written here."""
+    """Your own chart values, inline."""
 
     def chart_repository(self) -> str | None:
         """Where Helm finds the chart; None when `chart` says it all."""

@@ -18,23 +18,23 @@ from astro_xcom.settings.state import Backend, S3State
 from astro_xcom.settings.workers import default_names_fit
 from astro_xcom.workers import Worker, default_name, setting, with_others
 
-# What is said of an existing role, too.
+# The settings that an existing role may have, too.
 OF_ANY_ROLE = {"existing_role", "mechanism", "workers"}
 # What a worker's role has from that of all others.
 OF_BOTH_ROLES = {"path", "permissions_boundary", "max_session_duration_seconds"}
 
 
 class EksCluster(Cluster):
-    """An EKS cluster: by name, and everything is looked up; or by its OIDC provider, and nothing is."""
+    """An EKS cluster. Terraform looks up a cluster that is given by name, but not one given by its OIDC provider."""
 
     name: Annotated[str, AfterValidator(rules.eks_cluster)] | None = None
     """Looks up the OIDC provider and the endpoint, with the credentials of the plan."""
     region: AwsRegion | None = None
     """Region of the cluster `name`. Default: the deployment's."""
     oidc_provider_arn: Annotated[str, AfterValidator(rules.oidc_provider_arn)] | None = None
-    """The IAM OIDC provider to trust. Default: the one of the cluster `name`."""
+    """The IAM OIDC provider to trust. Default: the provider of the cluster `name`."""
     authentication: Literal["exec", "token"] = "exec"
-    """exec: `aws eks get-token` on the machine that runs Terraform; token: a 15-minute token, needs no aws command."""
+    """exec: Terraform's machine runs `aws eks get-token`; token: a 15-minute token, which needs no aws command."""
 
     @property
     def said(self) -> str:
@@ -48,31 +48,31 @@ class EksCluster(Cluster):
 
 
 class AwsStorage(Storage):
-    """The S3 bucket, made or existing."""
+    """The S3 bucket, new or existing."""
 
     bucket: str
-    """Unique in the world. One made here is in the deployment's region."""
+    """Name of the bucket, unique in the world. A new bucket is created in the deployment's region."""
     existing: Flag = False
     """true: use an existing bucket; it is not modified, including its lifecycle."""
     account_id: Annotated[str, AfterValidator(rules.aws_account_id)] | None = None
-    """The account of an existing bucket: agents use no bucket of this name that another account has, or takes once its
-    owner gave it up. A bucket made here is that of the deployment's account, and they use no other."""
+    """The account of an existing bucket: agents use no bucket of this name that another account has, or creates
+    after the owner deleted it. A new bucket is in the deployment's account, and agents use no other."""
     encryption: Literal["SSE-S3", "SSE-KMS"] = "SSE-S3"
-    """SSE-S3: keys of S3, free; SSE-KMS: a KMS key, which costs money."""
+    """SSE-S3: S3's own keys, free; SSE-KMS: a KMS key, which costs money."""
     kms_key_arn: Annotated[str, AfterValidator(rules.kms_key_arn)] | None = None
-    """Key for SSE-KMS. Default: SSE-KMS makes a key of its own; an existing bucket needs its key's ARN here."""
+    """Key for SSE-KMS. Default: SSE-KMS creates a key. An existing bucket with SSE-KMS needs its key's ARN here."""
     former_kms_key_arns: tuple[Annotated[str, AfterValidator(rules.kms_key_arn)], ...] = ()
-    """Keys that encrypted earlier values: agents may still decrypt with them. Remove a key once what it encrypted has
-    expired."""
+    """Keys that encrypted earlier values: agents may still decrypt with them. Remove a key once the values that it
+    encrypted have expired."""
     access_log_bucket: Annotated[str, AfterValidator(rules.existing_s3_bucket)] | None = None
-    """An existing bucket of the same region and account that gets S3's server access logs, under `<bucket>/`.
+    """An existing bucket in the same region and account. S3 writes its server access logs there, under `<bucket>/`.
 
-    Its policy must let logging.s3.amazonaws.com put objects. Default: no access logs.
+    The log bucket's policy must let logging.s3.amazonaws.com put objects. Default: no access logs.
     """
     eventbridge_notifications: Flag = False
-    """true: S3 tells Amazon EventBridge of every object that is written or deleted."""
+    """true: S3 notifies Amazon EventBridge when an object is written or deleted."""
     force_destroy: Flag = False
-    """true: `destroy` empties the bucket first. Must be applied before the destroy."""
+    """true: `destroy` empties the bucket first. Apply this setting before you destroy."""
 
     @together
     def _bucket_fits(self) -> Iterator[str | Refused]:
@@ -123,7 +123,7 @@ class AwsStorage(Storage):
         if len(set(self.former_kms_key_arns)) < len(self.former_kms_key_arns):
             yield Refused("names a key twice", field="former_kms_key_arns")
         if self.kms_key_arn and self.kms_key_arn in self.former_kms_key_arns:
-            yield Refused("is the key of today: remove it", got=self.kms_key_arn, field="former_kms_key_arns")
+            yield Refused("is the current key: remove it", got=self.kms_key_arn, field="former_kms_key_arns")
 
     @together
     def _existing_key_is_given(self) -> Iterator[str | Refused]:
@@ -139,22 +139,25 @@ class AwsStorage(Storage):
 
 
 class AwsRole(Settings):
-    """An IAM role, made or existing."""
+    """An IAM role, new or existing."""
 
     role_name: Annotated[str, AfterValidator(rules.iam_role)] | None = None
-    """Default: `<deployment>-xcom`; of a worker `<deployment>-xcom-<worker>`."""
+    """Name of a new role. Default: `<deployment>-xcom`; of a worker `<deployment>-xcom-<worker>`."""
     policy_name: Annotated[str, AfterValidator(rules.iam_policy_name)] | None = None
-    """Name of the role's inline policy, which an import must keep. Default: `storage-<bucket>`."""
+    """Name of the role's inline policy; keep the existing name of a policy that you import. Default:
+    `storage-<bucket>`."""
     existing_role: Annotated[str, AfterValidator(rules.existing_iam_role)] | None = None
-    """Name or ARN of a role to use as it is. Its owner attaches the output `access_policy` and the trust."""
+    """Name or ARN of an existing role. It is not modified: its owner attaches the output `access_policy` and adds the
+    trust."""
     path: Annotated[str, AfterValidator(rules.iam_path)] = "/"
     permissions_boundary: Annotated[str, AfterValidator(rules.iam_policy_arn)] | None = None
     max_session_duration_seconds: Annotated[Count, Field(ge=3600, le=43200)] = 3600
-    """The longest that credentials of the role may last. Those of a pod are renewed in time."""
+    """How long credentials of the role may last at most. A pod's credentials are renewed in time."""
     policy_arns: tuple[Annotated[str, AfterValidator(rules.attached_policy_arn)], ...] = ()
-    """Managed policies that the role gets beside its own for the XComs: for the secrets backend, remote logs, tasks."""
+    """Managed policies to attach to the role in addition to its access to XComs: for the secrets backend, remote
+    logs or tasks."""
     policy_statements: tuple[AwsPolicyStatement, ...] = ()
-    """What an inline policy of its own allows the role beside XComs."""
+    """Statements of a second inline policy: what the role may do in addition to its access to XComs."""
 
     def within(self, other: "AwsRole") -> Self:
         """With the place and the bounds of another role, where nothing is said of its own."""
@@ -178,12 +181,12 @@ class AwsRole(Settings):
     def _made_or_existing(self) -> Iterator[str | Refused]:
         unused = sorted(self.model_fields_set - OF_ANY_ROLE)
         if self.existing_role and unused:
-            rule = f"is used as it is: remove {', '.join(unused)}"
+            rule = f"is an existing role and is not modified: remove {', '.join(unused)}"
             if self.policy_arns:
-                rule += f"; its owner attaches {', '.join(self.policy_arns)}"
+                rule += f"; its owner must attach {', '.join(self.policy_arns)}"
             if self.policy_statements:
                 actions = dict.fromkeys(action for each in self.policy_statements for action in each.actions)
-                rule += f"; its owner allows it {', '.join(actions)}"
+                rule += f"; its owner must allow {', '.join(actions)}"
             yield Refused(rule, got=self.existing_role, field="existing_role")
         elif self.policy_name == rules.BESIDE:
             yield Refused("is the name of the policy with policy_statements", got=self.policy_name, field="policy_name")
@@ -218,7 +221,7 @@ class AwsIdentity(AwsRole):
     def _former_mechanism_fits(self) -> Iterator[str | Refused]:
         if not self.existing_role and self.former_mechanism and self.mechanism != "pod_identity":
             yield Refused(
-                "only with mechanism: pod_identity; the others trust IRSA anyway",
+                "only with mechanism: pod_identity; the other mechanisms trust IRSA anyway",
                 got=self.former_mechanism,
                 field="former_mechanism",
             )
@@ -230,24 +233,24 @@ class AwsDeployment(Deployment):
     cloud: Literal["aws"] = "aws"
     region: AwsRegion
     account_id: Annotated[str, AfterValidator(rules.aws_account_id)] | None = None
-    """Refuse to plan with credentials of any other account."""
+    """The account to deploy to: Terraform refuses to plan with credentials of any other account."""
     tags: Tags = Field(default_factory=dict)
     """Default tags of every AWS resource."""
     cluster: EksCluster
     """Where the agents run."""
     trusted_clusters: tuple[EksCluster, ...] = ()
-    """More clusters whose agents, of the same names, share the storage: a standby, for example."""
+    """Further clusters, such as a standby, whose agents have the same names and share the storage."""
     storage: AwsStorage
     identity: AwsIdentity = Field(default_factory=AwsIdentity)
 
     @property
     def partition(self) -> str:
-        """Of the region, and so of everything here."""
+        """The partition of the region, and so of everything here."""
         return places.partition(self.region)
 
     @property
     def account(self) -> str | None:
-        """The account of what is made here, if the settings say it: a role is of its OIDC provider's account."""
+        """The account of what is created here, if the settings say it: a role is in its OIDC provider's account."""
         own = [arn for field, arn in self._of_the_roles() if not field.endswith("existing_role")]
         known = (places.arn(arn).account for arn in (own if self.makes_roles else ()))
         return self.account_id or next((account for account in known if account != "aws"), None)
@@ -291,7 +294,7 @@ class AwsDeployment(Deployment):
         return Identity("bucket", (self.partition, self.storage.bucket))
 
     def claims(self, name: str) -> Iterator[Claim]:
-        """What the deployment `name` makes and grants, names by default included, and no other may too."""
+        """What the deployment `name` creates and grants, default names included. No other deployment may do so too."""
         yield from super().claims(name)
         if not self.storage.existing:
             yield Claim(what=self.storage_is(name), setting="storage.bucket", shown=self.storage.bucket)
@@ -334,10 +337,10 @@ class AwsDeployment(Deployment):
             account = places.arn(arn).account
             if self.account_id and account != self.account_id and not storage.existing:
                 yield Refused(
-                    f"is of another account than account_id ({self.account_id}), and no policy of the bucket made here "
-                    "lets it in",
+                    f"is in another account than account_id ({self.account_id}), and the policy of a bucket created "
+                    "here does not let it in",
                     got=arn,
-                    hint=f"a role of {self.account_id}, or an existing bucket whose policy allows this one",
+                    hint=f"a role of {self.account_id}, or an existing bucket whose policy allows this role",
                     field=field,
                 )
         if not storage.existing:
@@ -347,7 +350,7 @@ class AwsDeployment(Deployment):
         place = places.bucket_place(storage.access_log_bucket or "")
         if place and place != (self.account_id or place[0], self.region):
             yield Refused(
-                f"must be of the bucket's region and account; its name says {place[1]} and {place[0]}",
+                f"must be in the bucket's region and account; its name says {place[1]} and {place[0]}",
                 got=storage.access_log_bucket,
                 field="storage.access_log_bucket",
             )
@@ -422,7 +425,7 @@ class AwsDeployment(Deployment):
         for field, cluster in self._named_clusters() if identity.pod_identity else ():
             if cluster.name is None:
                 yield Refused(
-                    "needs a name: an association of EKS Pod Identity is made in the cluster of that name", field=field
+                    "needs a name: EKS Pod Identity associations are created in the cluster of that name", field=field
                 )
             if cluster.name and cluster.oidc_provider_arn and not identity.web_identity:
                 yield Refused(
@@ -436,7 +439,8 @@ class AwsDeployment(Deployment):
             # With storage that is made here it is said above.
             if identity.pod_identity and self.storage.existing and account != self.account_id:
                 yield Refused(
-                    f"must be a role of the clusters' own account, {self.account_id}: EKS Pod Identity takes no other",
+                    f"must be a role of the clusters' own account, {self.account_id}: EKS Pod Identity accepts no "
+                    "other",
                     got=role,
                     field=f"{setting(worker)}.existing_role",
                 )
@@ -464,14 +468,14 @@ class AwsDeployment(Deployment):
                 )
         if self.storage.existing:
             found += [
-                f"{field}: is in {region}, and this deployment in {self.region}: every write fails, unless the bucket "
-                f"is in {region}, too"
+                f"{field}: is in {region}, but this deployment is in {self.region}: every write fails, unless the "
+                f"bucket is in {region}, too"
                 for field, region in ((field, places.arn(arn).region) for field, arn in self._keys())
                 if region != self.region
             ]
         if isinstance(self.backend(), S3State) and cast(S3State, self.backend()).partition != self.partition:
             found.append(
-                f"state.s3.region: is in another partition than region {self.region}: no credentials are good for both"
+                f"state.s3.region: is in another partition than region {self.region}: no credentials work in both"
             )
         if self.identity.former_mechanism:
             found.append(

@@ -21,7 +21,7 @@ from astro_xcom.workers import Worker, default_name, setting, with_others
 
 CLIENT_ID = "azure.workload.identity/client-id"
 
-# What an existing account has already.
+# Settings that apply only to a new account.
 OF_A_MADE_ACCOUNT = {
     "replication",
     "network",
@@ -36,12 +36,12 @@ ResourceGroupName = Annotated[str, AfterValidator(rules.existing_resource_group)
 
 
 class AzureResourceGroup(Settings):
-    """The group of what is made here, made itself or existing."""
+    """The resource group for everything created here: a new or an existing group."""
 
     existing: Flag = False
-    """true: the group is there already, and is left as it is."""
+    """true: use an existing group; it is not modified."""
     name: str
-    """Unique in the subscription."""
+    """Name of the group, unique in the subscription."""
 
     @field_validator("name")
     @classmethod
@@ -50,20 +50,20 @@ class AzureResourceGroup(Settings):
 
 
 class AksCluster(Cluster):
-    """An AKS cluster: by name, and everything is looked up; or by its issuer, and nothing is.
+    """An AKS cluster. Terraform looks up a cluster that is given by name, but not one given by its issuer.
 
-    Looked up in the deployment's subscription; give the issuer of a cluster in another one.
+    Terraform looks in the deployment's subscription. For a cluster in another subscription, give the issuer.
     """
 
     name: Annotated[str, AfterValidator(rules.aks_cluster)] | None = None
     """Looks up the OIDC issuer and the endpoint, with the credentials of the plan."""
     resource_group: ResourceGroupName | None = None
-    """Group of the cluster `name`."""
+    """Resource group of the cluster `name`."""
     issuer: Annotated[str, AfterValidator(rules.issuer)] | None = None
-    """The OIDC issuer to trust, to the letter. Default: the one of the cluster `name`."""
+    """URL of the OIDC issuer to trust; it must match exactly. Default: the issuer of the cluster `name`."""
     authentication: Literal["certificate", "exec"] = "certificate"
-    """certificate: the one in the cluster's kube_config, kept in the state; exec: `kubelogin get-token` on the machine
-    that runs Terraform, for clusters without local accounts."""
+    """certificate: the certificate from the cluster's kube_config, kept in the state; exec: Terraform's machine runs
+    `kubelogin get-token`, for clusters without local accounts."""
     login: Literal["azurecli", "spn", "msi", "workloadidentity"] = "azurecli"
     """How kubelogin signs in."""
 
@@ -82,19 +82,19 @@ class AksCluster(Cluster):
 
 
 class AzureNetwork(Settings):
-    """Who reaches the account: these, and nobody else."""
+    """The networks that reach the account; all others are shut out."""
 
     subnets: tuple[Annotated[str, AfterValidator(rules.subnet_id)], ...] = ()
-    """Subnets (with the service endpoint Microsoft.Storage), by resource id."""
+    """Resource ids of subnets that reach the account. They need the service endpoint Microsoft.Storage."""
     ip_rules: tuple[Annotated[str, AfterValidator(rules.ip_rule)], ...] = ()
-    """Public IPv4 addresses and ranges."""
+    """Public IPv4 addresses and ranges that reach the account."""
     bypass: tuple[Literal["AzureServices", "Logging", "Metrics"], ...] = ("AzureServices",)
-    """Services of Azure that come in all the same."""
+    """Azure services that reach the account regardless of `subnets` and `ip_rules`."""
 
     @together
     def _somebody_comes_in(self) -> Iterator[str | Refused]:
         if not self.subnets and not self.ip_rules:
-            yield Refused("needs subnets or ip_rules, those of the agents: nothing else would reach the account")
+            yield Refused("needs the agents' subnets or ip_rules: without them the agents cannot reach the account")
         yield from attempt(rules.ip_rules, self.ip_rules, field="ip_rules")
 
 
@@ -102,11 +102,11 @@ class AzurePrivateEndpoint(Settings):
     """A private address of the account's blob storage, in a subnet."""
 
     subnet: Annotated[str, AfterValidator(rules.subnet_id)]
-    """By resource id, in the deployment's location."""
+    """Resource id of the subnet, in the deployment's location."""
     private_dns_zone: Annotated[str, AfterValidator(rules.blob_private_dns_zone_id)] | None = None
-    """The zone privatelink.blob..., by resource id, in which the agents' network looks the address up.
+    """Resource id of the zone privatelink.blob..., in which the agents' network looks the address up.
 
-    Default: somebody else, a policy perhaps, adds the address to it.
+    Default: none; somebody else, perhaps a policy, must add the address to the zone.
     """
 
 
@@ -114,9 +114,9 @@ class CustomerManagedKey(Settings):
     """An existing key that encrypts the account. Its vault needs purge protection and Azure RBAC."""
 
     key_id: Annotated[str, AfterValidator(rules.key_id)]
-    """The key's URL without a version."""
+    """URL of the key, without a version."""
     vault_id: Annotated[str, AfterValidator(rules.key_vault_id)]
-    """The vault's resource id: an identity of the account is granted the key there, before the account is made."""
+    """Resource id of the vault. Before the account is created, an identity of the account is granted the key there."""
 
     @together
     def _one_vault(self) -> Iterator[str | Refused]:
@@ -124,33 +124,33 @@ class CustomerManagedKey(Settings):
 
 
 class AzureStorage(Storage):
-    """The blob container and its storage account, made or existing."""
+    """The blob container and its storage account, new or existing."""
 
     existing: Literal["account", "container"] | None = None
-    """account: the account is there already, and the container is made in it; container: both are there. What is there
-    is not changed: its owner deletes old blobs under the path."""
+    """account: use an existing account and create the container in it; container: use an existing account and an
+    existing container. Existing storage is not modified: its owner must delete old blobs under the path."""
     account: str | None = None
-    """Unique in the world. Default: made from the names of deployment and subscription."""
+    """Name of the account, unique in the world. Default: derived from the deployment's name and the subscription."""
     container: str = "xcom"
-    """Of the account: one that is made, or the existing one."""
+    """Name of the new or existing container in the account."""
     resource_group: ResourceGroupName | None = None
-    """Group of an existing account. Default: the deployment's."""
+    """Resource group of an existing account. Default: the deployment's group."""
     replication: Annotated[
         str, AfterValidator(rules.replication), Field(json_schema_extra={"enum": list(rules.REPLICATIONS)})
     ] = "LRS"
     network: AzureNetwork | None = None
-    """Default: reachable from any network; callers still need the role and a token."""
+    """The networks that reach the account. Default: any network; callers still need the role and a token."""
     public_network_access: Flag = True
-    """false: only private endpoints reach the account, `network` or not."""
+    """false: only private endpoints reach the account, whatever `network` says."""
     private_endpoint: AzurePrivateEndpoint | None = None
-    """A private address to make for the blobs. Default: none."""
+    """Create a private address for the blobs. Default: none."""
     access_log_storage_account_id: Annotated[str, AfterValidator(rules.storage_account_id)] | None = None
-    """An existing account of the same region, by resource id, that gets the logs StorageRead, StorageWrite and
+    """Resource id of an existing account in the same region that receives the logs StorageRead, StorageWrite and
     StorageDelete of the blobs. Default: no access logs."""
     customer_managed_key: CustomerManagedKey | None = None
-    """Default: keys of Microsoft's."""
+    """An existing key that encrypts the account. Default: Microsoft's keys."""
     role_scope: Literal["container", "account"] = "container"
-    """Where the agents' identity gets Storage Blob Data Contributor."""
+    """On which of the two the agents' identity gets Storage Blob Data Contributor."""
 
     @field_validator("account")
     @classmethod
@@ -168,7 +168,7 @@ class AzureStorage(Storage):
     def _fits(self) -> Iterator[str | Refused]:
         if self.existing is None and self.resource_group is not None:
             yield Refused(
-                "only for an existing account; one made here is in the deployment's",
+                "only for an existing account; a new account is created in the deployment's group",
                 got=self.resource_group,
                 field="resource_group",
             )
@@ -194,33 +194,35 @@ class AzureStorage(Storage):
 
 
 class AzureUserIdentity(Settings):
-    """A user-assigned identity, made or existing."""
+    """A user-assigned identity, new or existing."""
 
     existing: Flag = False
-    """true: the identity is there already; it gets federated credentials and the role."""
+    """true: use an existing identity; it gets federated credentials and the role."""
     name: str | None = None
-    """Default: `<deployment>-xcom`; of a worker `<deployment>-xcom-<worker>`."""
+    """Name of the identity. Default: `<deployment>-xcom`; of a worker `<deployment>-xcom-<worker>`."""
     resource_group: ResourceGroupName | None = None
-    """Group of an existing identity. Default: the deployment's."""
+    """Resource group of an existing identity. Default: the deployment's group."""
     federate: Flag = True
-    """false: an existing identity is trusted by nobody new. Its owner federates the output `trusted_subjects`."""
+    """false: add no federated credentials to an existing identity. Its owner federates the output
+    `trusted_subjects`."""
     grant_storage: Flag | None = None
-    """Whether the identity gets its role on the storage. Default: as `federate`.
+    """Whether this deployment assigns the identity its role on the storage. Default: the value of `federate`.
 
-    false: its owner, or another deployment of the same identity and container, assigns the output `access`. Only with
+    false: the owner, or another deployment of the same identity and container, assigns the output `access`. Only with
     an existing identity or existing storage.
     """
     credential_names: dict[
         Annotated[str, AfterValidator(names.service_account)],
         Annotated[str, AfterValidator(rules.federated_credential)],
     ] = Field(default_factory=dict)
-    """Names of federated credentials of `cluster` by service account (`namespace/name`), which an import must keep.
-    Default: made from the names of cluster, namespace and service account."""
+    """Service account (`namespace/name`) -> name of its federated credential for `cluster`. Keep the existing names of
+    credentials that you import. Default: derived from the names of cluster, namespace and service account."""
     audience: Annotated[str, AfterValidator(rules.audience)] | None = None
-    """Audience of the exchanged tokens. Default: `api://AzureADTokenExchange`, which the workload identity webhook asks
-    for in every environment."""
+    """Audience of the exchanged tokens. Default: `api://AzureADTokenExchange`, which the workload identity webhook
+    requests in every environment."""
     roles: tuple[AzureRole, ...] = ()
-    """What the identity gets beside its role on the XComs: for the secrets backend, remote logs, tasks."""
+    """Roles that the identity gets in addition to its role on the XComs: for the secrets backend, remote logs or
+    tasks."""
 
     @field_validator("roles")
     @classmethod
@@ -240,7 +242,7 @@ class AzureUserIdentity(Settings):
             yield Refused("is required for an existing identity", field="name")
         if not self.existing and self.resource_group is not None:
             yield Refused(
-                "only for an existing identity; one made here is in the deployment's",
+                "only for an existing identity; a new identity is created in the deployment's group",
                 got=self.resource_group,
                 field="resource_group",
             )
@@ -250,7 +252,7 @@ class AzureUserIdentity(Settings):
             yield Refused("only for an existing identity", got=False, hint="true", field="federate")
         if self.roles and not self.granted:
             given = ", ".join(f"{each.role} on {each.scope}" for each in self.roles)
-            yield Refused(f"the identity gets no role here: remove them; its owner assigns {given}", field="roles")
+            yield Refused(f"the identity gets no roles here: remove them; its owner must assign {given}", field="roles")
 
     @property
     def granted(self) -> bool:
@@ -277,15 +279,15 @@ class AzureDeployment(Deployment):
     tenant_id: Guid | None = None
     """Tenant of subscription and identity. Default: looked up."""
     environment: Literal["public", "usgovernment", "china"] = "public"
-    """Which Azure cloud the subscription is in."""
+    """The Azure cloud of the subscription."""
     location: Annotated[str, AfterValidator(rules.location)]
     resource_group: AzureResourceGroup
     tags: Tags = Field(default_factory=dict)
-    """Tags of resource group, account and identity."""
+    """Tags of the resource group, the account and the identity."""
     cluster: AksCluster
     """Where the agents run."""
     trusted_clusters: tuple[AksCluster, ...] = ()
-    """More clusters whose agents, of the same names, share the storage: a standby, for example."""
+    """Further clusters, such as a standby, whose agents have the same names and share the storage."""
     storage: AzureStorage = Field(default_factory=AzureStorage)
     identity: AzureIdentity = Field(default_factory=AzureIdentity)
 
@@ -347,16 +349,16 @@ class AzureDeployment(Deployment):
         found = super().warnings()
         if not self.storage.public_network_access and self.storage.private_endpoint is None:
             found.append(
-                "storage.public_network_access: without a private endpoint, and none is made here, nobody reaches the "
-                "account"
+                "storage.public_network_access: nobody reaches the account without a private endpoint, and this "
+                "deployment creates none"
             )
         if not self.storage.public_network_access and self.storage.network is not None:
             found.append("storage.network: has no effect while public_network_access is false")
         for source in self.agent.sources():
             given = {texts.get(CLIENT_ID) for _, texts in vendor_values.marks(source.values)}
             found += [
-                f"agent: {CLIENT_ID}: {client} in {source.name} is not used: Terraform looks up that of the identity "
-                f"{self.identity.name or 'that it creates'}, which `terraform output client_id` shows"
+                f"agent: {CLIENT_ID}: {client} in {source.name} is not used: Terraform looks up the client id of the "
+                f"identity {self.identity.name or 'that it creates'}, and `terraform output client_id` shows it"
                 for client in sorted(filter(None, given))
             ]
         found += [
@@ -371,8 +373,8 @@ class AzureDeployment(Deployment):
             tenant = places.issuer_tenant(cluster.issuer or "")
             if self.tenant_id and tenant not in (None, self.tenant_id.lower()):
                 found.append(
-                    f"cluster: the issuer {cluster.issuer} is of the tenant {tenant}, and tenant_id is "
-                    f"{self.tenant_id}: is it that cluster's?"
+                    f"cluster: the issuer {cluster.issuer} is of the tenant {tenant}, but tenant_id is "
+                    f"{self.tenant_id}: is it the issuer of this cluster?"
                 )
         return found
 
@@ -383,7 +385,7 @@ class AzureDeployment(Deployment):
         return tags
 
     def cluster_keys(self) -> list[str]:
-        """A short stable name for each cluster, part of what is made for it."""
+        """A short stable name for each cluster, part of the names of what is created for it."""
         return apart(
             (rules.issuer_key(each.issuer), each.issuer)
             if each.issuer
@@ -410,7 +412,7 @@ class AzureDeployment(Deployment):
         return (self.environment, self.subscription_id.lower())
 
     def credentials(self, name: str, worker: Worker = None) -> tuple[Identity, list[tuple[str, tuple[str, ...]]]]:
-        """An identity of the deployment `name`, and the credentials to make on it: name, and issuer with subject."""
+        """An identity of the deployment `name`, and its credentials to create: name, and issuer with subject."""
         found, given = [], self.credential_names(worker)
         subjects = self.trusted()[worker] if self.identities()[worker].federate else ()
         for key, cluster in zip(self.cluster_keys(), self.clusters, strict=True):
@@ -423,7 +425,7 @@ class AzureDeployment(Deployment):
         return Identity("identity", (*self._subscription, group.lower(), own.lower())), found
 
     def claims(self, name: str) -> Iterator[Claim]:
-        """What the deployment `name` makes and grants, names by default included, and no other may too."""
+        """What the deployment `name` creates and grants, default names included. No other deployment may do so too."""
         yield from super().claims(name)
         storage, account = self.storage, self.account(name)
         if not self.resource_group.existing:
@@ -514,7 +516,7 @@ class AzureDeployment(Deployment):
         for position, each in enumerate(identity.roles):
             if (each.role.lower(), each.scope.lower()) == (rules.STORAGE_ROLE.lower(), scope.lower()):
                 yield Refused(
-                    "is what the identity gets for the XComs: Azure refuses the same role a second time; remove it",
+                    "is already the identity's role for the XComs, and Azure refuses it a second time: remove it",
                     got=f"{each.role} on {each.scope}",
                     field=f"{place}.roles[{position}]",
                 )
@@ -547,7 +549,7 @@ class AzureDeployment(Deployment):
                 )
 
     def _not_there_yet(self) -> Iterator[Refused]:
-        """What exists is not in a group that this deployment is about to make."""
+        """Existing resources cannot be in a group that this deployment creates."""
         if self.resource_group.existing:
             return
         made = self.resource_group.name
@@ -562,9 +564,9 @@ class AzureDeployment(Deployment):
         found += [(field, id_) for field, id_ in self._resource_ids() if places.group_of(id_) == here]
         for field, got in found:
             yield Refused(
-                "is the group that this deployment makes, and nothing exists in it yet"
+                "is the group that this deployment creates, so nothing exists in it yet"
                 if field.endswith("resource_group")
-                else f"is in the group {made}, which this deployment makes, and nothing exists in it yet",
+                else f"is in the group {made}, which this deployment creates, so nothing exists in it yet",
                 got=got,
                 hint="its own group, or resource_group.existing: true",
                 field=field,

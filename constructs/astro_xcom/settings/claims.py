@@ -1,4 +1,4 @@
-"""What a deployment makes and grants, and what makes two of them one and the same. Pure."""
+"""What a deployment creates and grants, and when two such things are the same. No side effects, no cdktf import."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A thing that a deployment makes, or a grant: no other deployment may make it too."""
+    """A thing or a grant that a deployment creates: no other deployment may create it too."""
 
     what: Identity
     setting: str
@@ -35,10 +35,10 @@ class Claim:
     def rule(self) -> str:
         """What is wrong with a second deployment that claims it."""
         if self.what.kind.startswith("grant"):
-            return "is granted by {first} too: the second apply would fail, or either destroy take it from both"
-        return "is made by {first} too"
+            return "is granted by {first} too: the second apply would fail, or destroying one would remove it from both"
+        return "is created by {first} too"
 
 
 def grant(kind: str, *name: str, setting: str, shown: str, way_out: str) -> Claim:
-    """A permission, or trust: one for both, however often it is written."""
+    """A permission or trust. Two deployments that write it share one."""
     return Claim(what=Identity(f"grant: {kind}", name), setting=setting, shown=shown, way_out=way_out)

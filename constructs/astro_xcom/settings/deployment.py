@@ -40,7 +40,7 @@ def _import(value: Any) -> Any:
 
 
 class Cluster(Settings):
-    """A Kubernetes cluster: by name, and what is not given here is looked up."""
+    """A Kubernetes cluster, given by name. Terraform looks up what the settings do not give."""
 
     name: str | None = None
     kubeconfig: Kubeconfig | None = None
@@ -59,32 +59,34 @@ class Cluster(Settings):
 
 
 class Storage(Settings):
-    """Where XComs are stored, made or existing."""
+    """Where XComs are stored: new or existing storage."""
 
     path: ObjectPath = "xcom"
-    """Folder in the bucket or container. Treat as permanent: after a change, old values read as their paths."""
+    """Folder in the bucket or container. Treat it as permanent: after a change, agents read old values as their
+    paths."""
     former_paths: tuple[ObjectPath, ...] = ()
-    """Folders where XComs were kept before `path` changed: what is there expires as XComs do, and then the line can go.
+    """Folders that held XComs before `path` changed. Objects there expire as XComs do; then you can remove the line.
 
-    Nothing reads there. Not for existing storage, whose owner says what expires.
+    Nothing reads these folders. Not for existing storage, where the owner decides what expires.
     """
     shared_paths: tuple[ObjectPath, ...] = ()
-    """Folders of other deployments that adopt this storage: what is there expires as the XComs here do.
+    """Folders of other deployments that use this storage as existing storage. Objects there expire as the XComs here
+    do.
 
     Their agents get access from their own deployments. Not for existing storage.
     """
     protect_from_destroy: Flag = True
-    """false: `destroy` may delete the storage, every XCom in it, and a key made for it.
+    """false: `destroy` may delete the storage, every XCom in it, and a key created for it.
 
     A bucket that holds objects is deleted only with force_destroy.
     """
 
 
 def check_force_destroy(storage: Storage, force_destroy: bool, existing: bool) -> None:
-    """Refuse to empty a bucket that is not made here, or that is protected."""
+    """Refuse to empty a bucket that is not created here, or that is protected."""
     if force_destroy and (existing or storage.protect_from_destroy):
         raise Refused(
-            "only for a bucket made here, together with protect_from_destroy: false",
+            "only for a bucket created here, together with protect_from_destroy: false",
             got=True,
             hint=None if existing else "protect_from_destroy: false beside it, if every XCom may be deleted",
             field="force_destroy",
@@ -92,7 +94,7 @@ def check_force_destroy(storage: Storage, force_destroy: bool, existing: bool) -
 
 
 class Deployment(Settings):
-    """Agents with an XCom backend: one stack. The clouds say what cluster and storage are."""
+    """Agents with an XCom backend: one stack. Each cloud has its own cluster and storage settings."""
 
     cluster: Cluster
     """Where the agents run."""
@@ -100,15 +102,16 @@ class Deployment(Settings):
     agent: AgentSettings
     xcom: XComSettings = Field(default_factory=XComSettings)
     state_store: StateStoreSettings | None = None
-    """For agents on Astro Runtime 3.3+. Off by default."""
+    """A store for task and asset state, for agents on Astro Runtime 3.3+. Default: none."""
     state: State | None = None
-    """Terraform's state. Default: a local file."""
+    """Where Terraform keeps its state. Default: in a local file."""
     imports: dict[
         str, Annotated[bool | str, BeforeValidator(_import), WithJsonSchema({"type": ["boolean", "string"]})]
     ] = Field(default_factory=dict)
-    """What exists already and becomes part of the stack, by name (`bucket`, `role`, `release`) or Terraform address:
-    `true`, or its id where no setting says it. `astro-xcom imports` lists the names. What each refers to is imported
-    with it. Terraform ignores an import of what its state holds: remove the lines after the apply."""
+    """Existing resources that become part of the stack, by name (`bucket`, `role`, `release`) or Terraform address. The
+    value is `true`, or the resource's id if no setting gives it. `astro-xcom imports` lists the names. The resources
+    that an imported resource refers to are imported too. Terraform ignores an import of a resource that is already in
+    its state: remove the lines after the apply."""
     terraform: TerraformSettings = Field(default_factory=TerraformSettings)
 
     @property
@@ -137,7 +140,7 @@ class Deployment(Settings):
         raise NotImplementedError
 
     def claims(self, name: str) -> Iterator[Claim]:
-        """What the deployment `name` makes and grants, names by default included, and no other may too."""
+        """What the deployment `name` creates and grants, default names included. No other deployment may do so too."""
         agent = self.agent
         if not agent.release:
             return
@@ -270,13 +273,13 @@ class Deployment(Settings):
             found.append("storage.existing: values expire only by the storage's own lifecycle, which its owner sets")
             if not self.storage.protect_from_destroy:
                 found.append(
-                    "storage.protect_from_destroy: protects nothing that exists already; while it is false, what this "
+                    "storage.protect_from_destroy: does not protect existing resources; while it is false, what this "
                     "deployment created before and no longer creates is destroyed, the storage too, with every XCom"
                 )
         elif not self.storage.protect_from_destroy:
             found.append("storage.protect_from_destroy: while it is false, a destroy or an edit may delete every XCom")
         if (self.agent.chart_repository() or "").startswith("http://"):
-            found.append("agent.repository: plain http: whoever is in between may give the agents another chart")
+            found.append("agent.repository: plain http: an attacker on the network may give the agents another chart")
         if self.agent.former_service_accounts:
             found.append(
                 "agent.former_service_accounts: remove the line once no pod runs as "
@@ -319,19 +322,19 @@ class Deployment(Settings):
         own = f"AIRFLOW_CONN_{self.xcom.connection_id.upper()}" if self.xcom.connection_id else None
         for where, name, entry in kubernetes.variables(values):
             if name == own:
-                yield f"{where}: is the connection of the XCom path: what it says is used before the pods' identity"
+                yield f"{where}: is the XCom path's connection: agents use it instead of the pods' identity"
             if name != f"{XCOM_VARIABLES}PATH" and self._among_xcoms(str(entry.get("value"))):
-                yield f"{where}: is where XComs are kept: what is there expires with them, and agents may delete it"
+                yield f"{where}: is in the XComs' folder: objects there expire with them, and agents may delete them"
         for where in kubernetes.env_from(values):
             yield (
-                f"{where}: what it sets cannot be read here; it must hold nothing that this project sets, and no "
-                "credentials of the cloud"
+                f"{where}: its variables cannot be read here; it must not contain variables that this project sets or "
+                "cloud credentials"
             )
         for account in self.agent.service_accounts():
             if account.name == "default" and account.component not in self.agent.untrusted:
                 yield (
-                    f"{account.component}: runs as the service account default, and so does every pod that names none: "
-                    "each of them may read, write and delete XComs"
+                    f"{account.component}: runs as the service account default, and so does every pod that names no "
+                    "service account: all these pods may read, write and delete XComs"
                 )
 
     def _among_xcoms(self, text: str) -> bool:

@@ -19,7 +19,7 @@ from astro_xcom.workers import Worker, default_name, setting, with_others
 
 ProjectId = Annotated[str, AfterValidator(rules.project_id)]
 
-# What an existing bucket has already.
+# Settings that apply only to a new bucket.
 OF_A_MADE_BUCKET = (
     "location",
     "dual_region",
@@ -38,7 +38,7 @@ OF_A_SERVICE_ACCOUNT = ("service_account_id", "existing_service_account")
 
 
 class GkeCluster(Cluster):
-    """A GKE cluster: by name, and it is looked up and checked; or by its workload identity pool, and nothing is."""
+    """A GKE cluster. Terraform looks up and checks a cluster given by name, but not one given by its workload pool."""
 
     name: Annotated[str, AfterValidator(rules.gke_cluster)] | None = None
     """Looks up the endpoint, with the credentials of the plan, and refuses a cluster without a workload pool."""
@@ -47,12 +47,12 @@ class GkeCluster(Cluster):
     project: ProjectId | None = None
     """Project of the cluster `name`. Default: the deployment's."""
     workload_pool: Annotated[str, AfterValidator(rules.workload_pool)] | None = None
-    """The pool to trust. Default: the one of the cluster's project, `<project>.svc.id.goog`."""
+    """The workload identity pool to trust. Default: the pool of the cluster's project, `<project>.svc.id.goog`."""
     project_number: Annotated[str, AfterValidator(rules.project_number)] | None = None
-    """Number of the pool's project, for `identity.mechanism: direct`. Default: looked up."""
+    """Number of the pool's project, for `identity.mechanism: direct`. Default: Terraform looks it up."""
     authentication: Literal["token", "exec"] = "token"
-    """token: the plan's own access token (an hour), kept in the state; exec: `gke-gcloud-auth-plugin` on the machine
-    that runs Terraform."""
+    """token: the plan's own access token (valid for an hour), kept in the state; exec: Terraform's machine runs
+    `gke-gcloud-auth-plugin`."""
 
     def pool(self, project: str) -> str:
         """The workload identity pool to trust, for a deployment in this project."""
@@ -67,45 +67,45 @@ class GkeCluster(Cluster):
         for field in ("location", "project"):
             if self.name is None and self.workload_pool and getattr(self, field):
                 yield Refused(
-                    "is only used with a name; the workload_pool says it all", got=getattr(self, field), field=field
+                    "is only used with a name; the workload_pool is enough", got=getattr(self, field), field=field
                 )
 
 
 class GcpStorage(Storage):
-    """The Cloud Storage bucket, made or existing."""
+    """The Cloud Storage bucket, new or existing."""
 
     bucket: str
-    """Unique in the world. One made here is in `location`."""
+    """Name of the bucket, unique in the world. A new bucket is created in `location`."""
     location: str | None = None
-    """A region, a multi-region (US, EU, ASIA) or a dual-region (NAM4, EUR4, ...). Cannot be changed later."""
+    """A region, a multi-region (US, EU, ASIA) or a dual-region (NAM4, EUR4, ...). It cannot be changed later."""
     dual_region: tuple[Annotated[str, AfterValidator(rules.region)], ...] | None = None
-    """Two regions of your own choice; `location` is then what holds both: US, EU, ASIA, or a country such as AU."""
+    """Two regions of your choice. `location` must then contain both regions: US, EU, ASIA, or a country such as AU."""
     existing: Flag = False
     """true: use an existing bucket; only members are added, and nothing else is modified, including its lifecycle."""
     encryption: Literal["google-managed", "customer-managed"] = "google-managed"
-    """google-managed: keys of Google, free; customer-managed: a key of Cloud KMS, which costs money."""
+    """google-managed: Google's own keys, free; customer-managed: a Cloud KMS key, which costs money."""
     kms_key_name: Annotated[str, AfterValidator(rules.kms_key_name)] | None = None
-    """Key for customer-managed encryption, in the bucket's location. Default: customer-managed makes a key."""
+    """Key for customer-managed encryption, in the bucket's location. Default: customer-managed creates a key."""
     key_rotation_days: Annotated[Count, Field(ge=1, le=90)] = 90
-    """How often a key made here gets a new version. Old versions stay, to read what they encrypted."""
+    """How often a key created here gets a new version. Old versions stay, so that older values remain readable."""
     grant_kms_key: Flag = True
-    """false: the owner of `kms_key_name` has granted it to the project's storage service agent; destroying this
-    deployment then takes it from no other bucket."""
+    """false: do not grant `kms_key_name`, because its owner has granted it to the project's storage service agent.
+    Destroying this deployment then removes the grant from no other bucket."""
     former_kms_key_names: tuple[Annotated[str, AfterValidator(rules.kms_key_name)], ...] = ()
-    """Keys that encrypted earlier values: Cloud Storage may still decrypt with them. Remove a key once what it
-    encrypted has expired."""
+    """Keys that encrypted earlier values: Cloud Storage may still decrypt with them. Remove a key once the values that
+    it encrypted have expired."""
     soft_delete_days: Count = 0
-    """How long deleted versions can still be restored, after the week that versioning gives: 0, or 7-90.
+    """How many days deleted versions can still be restored, after the week that versioning gives: 0, or 7-90.
 
-    Every expired value is stored, and paid for, that much longer; Cloud Storage's own default is 7.
+    Every expired value is stored and billed that much longer. Cloud Storage's own default is 7.
     """
     access_log_bucket: Annotated[str, AfterValidator(rules.existing_bucket)] | None = None
-    """An existing bucket that gets Cloud Storage's usage logs, named after the bucket.
+    """An existing bucket that receives Cloud Storage's usage logs, named after the bucket.
 
-    It must let cloud-storage-analytics@google.com create objects. Default: no access logs.
+    The log bucket must let cloud-storage-analytics@google.com create objects. Default: no access logs.
     """
     force_destroy: Flag = False
-    """true: `destroy` empties the bucket first. Must be applied before the destroy."""
+    """true: `destroy` empties the bucket first. Apply this setting before you destroy."""
 
     @field_validator("soft_delete_days")
     @classmethod
@@ -133,7 +133,7 @@ class GcpStorage(Storage):
                         "is not used for an existing bucket: remove it", got=getattr(self, field), field=field
                     )
         elif self.location is None:
-            yield Refused("is required to make a bucket", hint='"us-central1", "EU" or "NAM4"', field="location")
+            yield Refused("is required to create a bucket", hint='"us-central1", "EU" or "NAM4"', field="location")
         else:
             yield from attempt(rules.bucket_location, self.location, self.dual_region)
             yield from attempt(self._key_fits, self.location)
@@ -159,7 +159,7 @@ class GcpStorage(Storage):
     def _key_fits(self, location: str) -> None:
         if "key_rotation_days" in self.model_fields_set and not self.makes_key:
             raise Refused(
-                "only for a key made here: with encryption customer-managed and no kms_key_name",
+                "only for a key created here: with encryption customer-managed and no kms_key_name",
                 got=self.key_rotation_days,
                 field="key_rotation_days",
             )
@@ -168,7 +168,7 @@ class GcpStorage(Storage):
         for former in self.former_kms_key_names:
             rules.key_fits_location(former, location, field="former_kms_key_names")
         if self.kms_key_name and self.kms_key_name in self.former_kms_key_names:
-            raise Refused("is the key of today: remove it", got=self.kms_key_name, field="former_kms_key_names")
+            raise Refused("is the current key: remove it", got=self.kms_key_name, field="former_kms_key_names")
         if self.kms_key_name is None:
             if not self.grant_kms_key:
                 raise Refused("only with a kms_key_name", got=False, hint="true", field="grant_kms_key")
@@ -184,22 +184,23 @@ class GcpStorage(Storage):
 
 
 class GcpServiceAccount(Settings):
-    """A service account, made or existing."""
+    """A service account, new or existing."""
 
     service_account_id: Annotated[str, AfterValidator(rules.service_account_id)] | None = None
-    """Default: `<deployment>-xcom`; of a worker `<deployment>-xcom-<worker>`."""
+    """Id of a new service account. Default: `<deployment>-xcom`; of a worker `<deployment>-xcom-<worker>`."""
     existing_service_account: Annotated[str, AfterValidator(rules.service_account_email)] | None = None
-    """E-mail of a service account that is there already; it gets members, and nothing else about it is changed."""
+    """E-mail of an existing service account. It gets members; nothing else about it is modified."""
     federate: Flag = True
-    """false: an existing account is used as it is. Its owner adds the output `workload_identity_members`."""
+    """false: add no members to an existing account. Its owner adds the output `workload_identity_members`."""
     grant_storage: Flag = True
-    """Whether the account gets its roles on the bucket.
+    """Whether this deployment grants the account its roles on the bucket.
 
     false: the bucket's owner, or another deployment of the same account and bucket, grants them. Only with an existing
     account or an existing bucket.
     """
     roles: tuple[GcpRole, ...] = ()
-    """What the agents get beside their roles on the XComs: for the secrets backend, remote logs, tasks."""
+    """Roles that the agents get in addition to their roles on the XComs: for the secrets backend, remote logs or
+    tasks."""
 
     @field_validator("roles")
     @classmethod
@@ -211,13 +212,13 @@ class GcpServiceAccount(Settings):
     def _made_or_existing(self) -> Iterator[str | Refused]:
         if self.existing_service_account and self.service_account_id:
             yield Refused(
-                "is there already: remove service_account_id",
+                "is an existing service account: remove service_account_id",
                 got=self.existing_service_account,
                 field="existing_service_account",
             )
         if not self.federate and not self.existing_service_account:
             yield Refused(
-                "only with an existing_service_account: agents could not use the one made here",
+                "only with an existing_service_account: agents could not use an account created here",
                 got=False,
                 hint="true",
                 field="federate",
@@ -259,8 +260,8 @@ class GcpDeployment(Deployment):
     cluster: GkeCluster
     """Where the agents run."""
     trusted_clusters: tuple[GkeCluster, ...] = ()
-    """More clusters whose agents, of the same names, share the storage. Clusters of one project have one workload
-    identity pool: trusting one of them trusts the same service accounts in all of them."""
+    """Further clusters whose agents have the same names and share the storage. All clusters of a project have the same
+    workload identity pool: if you trust one of them, you trust the same service accounts in all of them."""
     storage: GcpStorage
     identity: GcpIdentity = Field(default_factory=GcpIdentity)
 
@@ -303,7 +304,7 @@ class GcpDeployment(Deployment):
         return Identity("bucket", (self.storage.bucket,))
 
     def claims(self, name: str) -> Iterator[Claim]:
-        """What the deployment `name` makes and grants, names by default included, and no other may too."""
+        """What the deployment `name` creates and grants, default names included. No other deployment may do so too."""
         yield from super().claims(name)
         storage = self.storage
         if not storage.existing:

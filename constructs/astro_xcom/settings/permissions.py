@@ -1,4 +1,4 @@
-"""What the agents' identity may do beside XComs."""
+"""What the agents' identity may do in addition to its access to XComs."""
 
 from typing import Annotated, Literal
 
@@ -16,17 +16,17 @@ ConditionKey = Annotated[str, AfterValidator(aws.condition_key)]
 
 
 class AwsPolicyStatement(Settings):
-    """Actions that the role's own policy allows."""
+    """Actions that an inline policy of the role allows."""
 
     sid: Annotated[str, AfterValidator(aws.statement_id)] | None = None
-    """A name for people, each once."""
+    """The statement's id, for readers; unique in this list."""
     effect: Literal["Allow"] = "Allow"
     actions: tuple[Action, ...]
-    """As `service:Action`; not every action of every service."""
+    """Actions, as `service:Action`. Every action of every service (`*`) is refused."""
     resources: tuple[Resource, ...]
-    """ARNs, in which stars are allowed."""
+    """ARNs of the resources. Stars are allowed."""
     conditions: dict[Operator, dict[ConditionKey, tuple[str, ...]]] = Field(default_factory=dict)
-    """Operator, condition key, list of values: as IAM writes them."""
+    """Operator -> condition key -> list of values, as in IAM."""
 
     @field_validator("actions", "resources")
     @classmethod
@@ -42,16 +42,16 @@ class AwsPolicyStatement(Settings):
 
 
 class AzureRole(Settings):
-    """A role that the identity gets on something."""
+    """A role that the identity gets on a scope."""
 
     role: Annotated[str, AfterValidator(azure.role)]
     """The name of a role, built-in or custom."""
     scope: Annotated[str, AfterValidator(azure.role_scope)]
-    """A resource id: of a resource, a resource group or a subscription."""
+    """Resource id of a resource, a resource group or a subscription."""
 
 
 class GcpRole(Settings):
-    """A role that the agents get on something."""
+    """A role that the agents get on a scope."""
 
     role: Annotated[str, AfterValidator(gcp.role)]
     """A predefined role, or a custom one of a project or an organization."""

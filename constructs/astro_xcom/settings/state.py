@@ -30,12 +30,12 @@ def local_state(value: str) -> str:
         rule = 'must be a path with / between folders, without a drive and \\ : * ? " < > |'
         raise Refused(rule, got=value, hint=hint)
     if value.startswith(("/", "~")) or ".." in value.split("/"):
-        rule = "must be relative to the project's folder and stay in it; move a state that is elsewhere there"
+        rule = "must be a relative path inside the project's folder; move a state that is elsewhere into it"
         raise Refused(rule, got=value, hint=hint)
     if path == "." or value.endswith("/") or re.fullmatch(OF_THE_PROJECT, path):
-        raise Refused("must be a file for the state alone", got=value, hint=hint)
+        raise Refused("must be a file that holds only the state", got=value, hint=hint)
     if folder:
-        raise Refused(f"must not be in {folder}: what is there is deleted or written anew", got=value, hint=hint)
+        raise Refused(f"must not be in {folder}: commands delete or rewrite that folder", got=value, hint=hint)
     return value
 
 
@@ -64,13 +64,13 @@ class Backend(Settings):
 
 
 class LocalState(Backend):
-    """A file on the machine that runs Terraform. Good for trying things out."""
+    """A file on the machine that runs Terraform. Suitable for trying things out."""
 
     block = "local"
     own, default = "path", "terraform.{}.tfstate"
     path: Annotated[str, Field(min_length=1), AfterValidator(local_state)] | None = None
-    """A file below the project's folder, in no folder that a command deletes, such as `cdktf.out`. Git ignores it if it
-    ends with `.tfstate`. Default: `terraform.<deployment>.tfstate`."""
+    """A file inside the project's folder, but not in a folder that a command deletes, such as `cdktf.out`. Git ignores
+    it if its name ends with `.tfstate`. Default: `terraform.<deployment>.tfstate`."""
 
 
 class S3State(Backend):
@@ -103,7 +103,7 @@ class S3State(Backend):
 
 
 class AzurermState(Backend):
-    """A blob container, locked by a lease; reached with Microsoft Entra ID rather than an account key."""
+    """A blob container, locked by a lease. Terraform reaches it with Microsoft Entra ID, not with an account key."""
 
     block = "azurerm"
     own, default, place = "key", "astro-xcom/{}.tfstate", ("storage_account_name", "container_name")
@@ -133,7 +133,7 @@ class RemoteState(Backend):
     workspace: Annotated[str, AfterValidator(hcp.workspace)] | None = None
     """Default: the deployment's name."""
     hostname: Annotated[str, AfterValidator(hcp.hostname)] = hcp.HOSTNAME
-    """For Terraform Enterprise, and for HCP Terraform Europe."""
+    """The host, for Terraform Enterprise and for HCP Terraform Europe."""
 
 
 class HcpState(RemoteState):
@@ -141,7 +141,7 @@ class HcpState(RemoteState):
 
     block = "hcp"
     project: Annotated[str, AfterValidator(hcp.project)] | None = None
-    """Where a workspace is made that does not exist yet. Default: the organization's default project."""
+    """The project in which a new workspace is created. Default: the organization's default project."""
 
 
 class State(Settings):

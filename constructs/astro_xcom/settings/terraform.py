@@ -1,4 +1,4 @@
-"""What the JSON asks of Terraform itself."""
+"""What the JSON requires of Terraform itself."""
 
 import re
 from typing import Annotated
@@ -30,10 +30,10 @@ VersionConstraint = Annotated[str, AfterValidator(version_constraint)]
 
 
 class Providers(Settings):
-    """Versions of providers, for a registry or a policy that asks for others than those the bindings were made for.
+    """Versions of providers, for a registry or policy that requires other versions than those of the bindings.
 
-    Stay within the same major version: the JSON has the arguments of the bindings' own. What a stack does not use is
-    left out.
+    Stay within the same major version: the JSON contains the arguments of the bindings' version. Each stack names only
+    the providers that it uses.
     """
 
     aws: VersionConstraint | None = None
@@ -43,6 +43,6 @@ class Providers(Settings):
 
 
 class TerraformSettings(Settings):
-    """What the JSON asks of Terraform itself."""
+    """What the JSON requires of Terraform itself."""
 
     providers: Providers = Field(default_factory=Providers)

@@ -42,26 +42,27 @@ class XComSettings(Settings):
     """How agents store XComs."""
 
     threshold: Threshold = 0
-    """Values of at least this many bytes go to object storage; 0: all of them, as remote execution is documented.
+    """Values of at least this many bytes go to object storage. 0: all values, as documented for remote execution.
 
-    With 0 Airflow before 3.4 runs mapped tasks of a branch that was not chosen, and after a short circuit
-    (apache/airflow#50491): its scheduler cannot read the decision. 1000 avoids it, except for long decisions (a short
-    circuit in front of dozens of tasks); values below 1,000 bytes then stay in Astro's database. The `backend` in the
-    folder agent/ avoids it always.
+    With 0, Airflow before 3.4 runs mapped tasks that should be skipped: in a branch that was not chosen, and after a
+    short circuit (apache/airflow#50491), because its scheduler cannot read the decision. 1000 avoids this, except for
+    long decisions (a short circuit in front of dozens of tasks). Values below 1,000 bytes then stay in Astro's
+    database. The `backend` in the folder agent/ always avoids it.
     """
     backend: Annotated[str, AfterValidator(names.python_class)] = xcom.XCOM_BACKEND
-    """The class that Airflow loads, `package.module.Class`: a subclass of the default one, which the agents' image must
-    have before this is applied. `branch_safe_xcom.BranchSafeXComObjectStorageBackend` is in the folder agent/."""
+    """The class that Airflow loads, as `package.module.Class`: a subclass of the default. The agents' image must
+    contain it before you apply this. `branch_safe_xcom.BranchSafeXComObjectStorageBackend` is in the folder agent/."""
     compression: Annotated[xcom.Compression | None, BeforeValidator(_compression)] = None
     """zip stores without compressing (Astronomer's recommendation); gzip, bz2, lzma and xz compress; none: off.
 
-    With any compression Airflow does not report a denied upload: the reader gets the path as its value. On Google Cloud
-    gcsfs 2026.8.2 and later even lose accepted uploads so. Default: zip, and none on Google Cloud.
+    With any compression Airflow does not report a denied upload: the reader gets the path as its value. On Google
+    Cloud, gcsfs 2026.8.2 and later then also lose uploads that were accepted. Default: zip, and none on Google Cloud.
     """
     connection_id: Annotated[str, AfterValidator(names.connection_id)] | None = None
-    """Airflow connection written into the XCom path. Default: none, the pod's own cloud identity is used."""
+    """Airflow connection that the XCom path names. Default: none, so that agents use the pod's own cloud identity; on
+    Azure `wasb_xcom`, a connection without credentials that does the same."""
     retention_days: Annotated[Count, AfterValidator(names.retention_days), Field(json_schema_extra={"minimum": 1})] = 30
-    """XComs expire after this many days. Must outlast the longest run with retries and re-runs."""
+    """XComs expire after this many days. The time must outlast the longest run with its retries and re-runs."""
 
     def variables(self, location: xcom.XComLocation) -> dict[str, str]:
         """The agents' environment for this storage."""
@@ -77,10 +78,10 @@ class XComSettings(Settings):
 
 
 class StateStoreSettings(Settings):
-    """Where agents on Astro Runtime 3.3+ keep task and asset state: the same bucket, never expired."""
+    """Where agents on Astro Runtime 3.3+ keep task and asset state: in the same storage, without expiry."""
 
     path: ObjectPath
-    """Folder in the bucket. Must not contain, or lie in, the XCom path."""
+    """Folder in the bucket or container. It must not contain the XCom path or be inside it."""
     threshold: Threshold = 0
     """Values of at least this many bytes go to object storage."""
     compression: Compression = "none"
@@ -89,7 +90,7 @@ class StateStoreSettings(Settings):
     def variables(self, location: xcom.XComLocation) -> dict[str, str]:
         """The agents' environment for this state store."""
         if location.state_store_url is None:
-            raise ValueError("the storage was made without a state store path")
+            raise ValueError("the storage was created without a state store path: set state_store_path")
         return xcom.objectstorage_variables(
             xcom.STATE_STORE_VARIABLES,
             url=location.state_store_url,

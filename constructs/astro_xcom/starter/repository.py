@@ -39,7 +39,7 @@ VARIABLES = {
 }
 MADE_UP = f"""
 
-What `{VALUES}` says is made up: put there what Astro's page for registering an agent says, and your image."""
+The values in `{VALUES}` are invented: use those from Astro's page for registering an agent, and your own image."""
 
 
 def repository(cloud: str, answers: Mapping[str, str], *, values: str | None) -> dict[str, bytes]:
@@ -109,11 +109,11 @@ def check_free(folder: Path, paths: Iterable[str]) -> None:
         for parent in reversed(PurePosixPath(path).parents[:-1]):
             place = folder / parent
             if os.path.lexists(place) and (place.is_symlink() or not place.is_dir()):
-                taken[str(place)] = "is no folder of this repository"
+                taken[str(place)] = "is not a folder of this repository"
                 break
         else:
             if os.path.lexists(folder / path):
-                taken[str(folder / path)] = "is there already, and nothing is written over it"
+                taken[str(folder / path)] = "exists already and is not overwritten"
     if taken:
         lines = [f"{place}: {problem}" for place, problem in taken.items()]
         raise Refusals([*lines, "nothing was written; try an empty folder, and copy what you need"])
