@@ -25,6 +25,7 @@ from astro_xcom import cli
 from astro_xcom.cli.plan import EXIT
 from astro_xcom.deployments import CLOUDS
 from astro_xcom.environment import OVERRIDES, OWNED
+from astro_xcom.field_docstrings import field_docstrings
 from astro_xcom.plan import KINDS
 from astro_xcom.probe.in_pod import xcom_causes
 
@@ -207,7 +208,7 @@ INNER = {"mapping": ".", "list of mappings": "[]."}
 
 def settings(model: type[BaseModel], prefix: str = "") -> Iterator[Setting]:
     """The settings of a model, those within it after it; `cloud`, which chooses the model, is left out."""
-    schema = model.model_json_schema()
+    schema, described = model.model_json_schema(), field_docstrings(model)
     own = [name for name in model.__annotations__ if name in model.model_fields]
     for name in dict.fromkeys([*own, *model.model_fields]):
         field = model.model_fields[name]
@@ -222,7 +223,7 @@ def settings(model: type[BaseModel], prefix: str = "") -> Iterator[Setting]:
             value = "mapping of mappings"
         else:
             value = "mapping" if within else _value(shape)
-        about = field.description or (_first_line(within) if within else next(_rules(field), ""))
+        about = described.get(name) or (_first_line(within) if within else next(_rules(field), ""))
         yield Setting(f"{prefix}{name}", value, _default(field), " ".join(about.split()))
         if value in INNER and within:
             yield from settings(within, f"{prefix}{name}{INNER[value]}")

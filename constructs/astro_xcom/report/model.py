@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from astro_xcom.field_docstrings import describe
 from astro_xcom.workers import Worker, with_others
 
 ONLY_IF = " only if "
@@ -13,7 +14,7 @@ ONLY_IF = " only if "
 class Model(BaseModel):
     """Frozen, with no other keys than these."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=describe)
 
 
 class Trust(Model):

@@ -20,6 +20,7 @@ from pydantic import (
 from typing_extensions import Self
 
 from astro_xcom import names
+from astro_xcom.field_docstrings import describe
 from astro_xcom.names import aws as rules
 from astro_xcom.refusal import Refusals, Refused
 
@@ -41,7 +42,7 @@ class Settings(BaseModel):
     where one of them is wrong itself.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=describe, defer_build=True)
 
     @field_validator("*", mode="after")
     @classmethod
