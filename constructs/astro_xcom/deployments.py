@@ -1,6 +1,7 @@
 """Reads deployments.yaml: every deployment checked, every error reported at once."""
 
 import difflib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -128,11 +129,15 @@ def _shared_state(deployments: Mapping[str, Deployment]) -> Iterator[str]:
 
 
 def _state_that_agents_may_delete(deployments: Mapping[str, Deployment]) -> Iterator[str]:
+    keepers: defaultdict[str, list[str]] = defaultdict(list)
+    for keeper, agents in deployments.items():
+        for part in set(agents.storage_is(keeper).name):  # the bucket, or the account, is one of them
+            keepers[part].append(keeper)
     for name, deployment in deployments.items():
         backend = deployment.backend()
-        for keeper, agents in deployments.items():
+        for keeper in keepers[getattr(backend, backend.place[0])] if backend.place else ():
             try:
-                check_state_place(name, backend, keeper, agents)
+                check_state_place(name, backend, keeper, deployments[keeper])
             except Refused as error:
                 yield f"{name}.state.{error.field}: {error}"
 

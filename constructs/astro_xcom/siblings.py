@@ -3,7 +3,9 @@
 No side effects, no cdktf import.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from astro_xcom import names
 from astro_xcom.names import limits
@@ -13,6 +15,7 @@ from astro_xcom.settings.claims import Claim, Identity
 from astro_xcom.workers import setting
 
 Deployments = Mapping[str, Deployment]
+Key = TypeVar("Key")
 
 
 def claimed_twice(deployments: Deployments) -> Iterator[str]:
@@ -67,13 +70,14 @@ def _too_many(
 
 def expiring_state_stores(deployments: Deployments) -> Iterator[str]:
     """A state store where another deployment keeps XComs would expire with them."""
+    keepers = _grouped(deployments, lambda name, deployment: deployment.storage_is(name))
     for name, deployment in deployments.items():
         if deployment.state_store is None:
             continue
-        for other, keeper in deployments.items():
-            if other == name or deployment.storage_is(name) != keeper.storage_is(other):
+        for other in keepers[deployment.storage_is(name)]:
+            if other == name:
                 continue
-            state, storage = deployment.state_store.path, keeper.storage
+            state, storage = deployment.state_store.path, deployments[other].storage
             for xcoms in (storage.path, *storage.former_paths, *storage.shared_paths):
                 if not (names.contains(xcoms, state) or names.contains(state, xcoms)):
                     continue
@@ -87,10 +91,10 @@ def expiring_state_stores(deployments: Deployments) -> Iterator[str]:
 
 def adopted_from_another(deployments: Deployments) -> Iterator[str]:
     """Storage that one deployment creates and another uses as existing: only the creator sets lifecycle and key."""
+    makers = _grouped({name: each for name, each in deployments.items() if not each.adopted}, _home)
     for name, deployment in deployments.items():
-        for maker, owner in deployments.items() if deployment.adopted else ():
-            if owner.adopted:
-                continue
+        for maker in makers[_home(name, deployment)] if deployment.adopted else ():
+            owner = deployments[maker]
             if deployment.storage_is(name) == owner.storage_is(maker):
                 yield from _not_covered(name, deployment, maker, owner)
                 yield from _without_the_key(name, deployment, maker, owner)
@@ -157,6 +161,19 @@ def _in_another_group(name: str, deployment: AzureDeployment, maker: str, owner:
     elif group.lower() != made_in.lower():
         rule = f"must be that of the account {owner.account(maker)}, which {maker} creates"
         yield f"{name}.storage.resource_group: {Refused(rule, got=group, hint=shown(made_in))}"
+
+
+def _grouped(deployments: Deployments, key: Callable[[str, Deployment], Key]) -> Mapping[Key, list[str]]:
+    """Names by what their deployments share: files may hold a thousand, too many to compare each with each."""
+    found: defaultdict[Key, list[str]] = defaultdict(list)
+    for name, deployment in deployments.items():
+        found[key(name, deployment)].append(name)
+    return found
+
+
+def _home(name: str, deployment: Deployment) -> Identity | tuple[str, ...]:
+    """The account, or else the bucket."""
+    return _account(name, deployment) or deployment.storage_is(name)
 
 
 def _account(name: str, deployment: Deployment) -> tuple[str, ...] | None:

@@ -1,5 +1,6 @@
 """What all settings have in common, and the checked types their fields are made of."""
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Annotated, Any, TypeVar
@@ -78,9 +79,7 @@ class Settings(BaseModel):
 
 def _problems(settings: Settings, *unknown: type[Exception]) -> Iterator[str | Refused]:
     """What the rules about several fields find; a rule ends where it asks for what is `unknown`."""
-    for name in dir(type(settings)):
-        if not getattr(getattr(type(settings), name, None), "of_several", False):
-            continue
+    for name in _rules(type(settings)):
         try:
             yield from getattr(settings, name)()
         except Refused as refused:
@@ -89,6 +88,11 @@ def _problems(settings: Settings, *unknown: type[Exception]) -> Iterator[str | R
             yield from refusals.problems
         except unknown:
             continue
+
+
+@functools.cache
+def _rules(model: type[Settings]) -> list[str]:
+    return [name for name in dir(model) if getattr(getattr(model, name, None), "of_several", False)]
 
 
 def _again(details: Any) -> Any:
