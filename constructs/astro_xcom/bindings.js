@@ -1,5 +1,5 @@
-// Runs inside jsii's Node process (see bindings.py) and makes CDKTF providers cheap to load. Everything that is not a
-// file of @cdktf/provider-* or @cdktn/provider-*, or does not look as expected, is loaded as ever.
+// Runs inside jsii's Node process (see bindings.py) and makes CDKTF and its providers cheap to load. Everything that is not
+// one of their files, or does not look as expected, is loaded as ever.
 "use strict";
 const fs = require("fs");
 const Module = require("module");
@@ -25,11 +25,39 @@ function reexports(source) {
 const compile = Module.prototype._compile;
 Module.prototype._compile = function (content, filename, ...rest) {
   const found = INDEX.test(filename) && typeof content === "string" && reexports(content);
-  if (!found) return compile.call(this, content, filename, ...rest);
+  if (!found) return compileCore.call(this, content, filename, ...rest);
   Object.defineProperty(this.exports, "__esModule", { value: true });
   for (const [, name] of found) this.exports[name] = undefined; // as the file does; the getters then cost half
   for (const [, name, path] of found) Object.defineProperty(this.exports, name, { get: () => this.require(path) });
 };
+
+// CDKTF requires the package that packs assets, in vain: it packs them in a process of its own. It notes where each token is
+// made, for a message that may never come, and most of the cost is to put it into words: that can wait.
+const CORE = /[\\/]node_modules[\\/]cdkt[fn][\\/]lib[\\/](private[\\/]fs|tokens[\\/]private[\\/]stack-trace)\.js$/;
+const ARCHIVER = 'const archiver = require("archiver");';
+
+function compileCore(content, filename, ...rest) {
+  const [, core] = CORE.exec(filename) ?? [];
+  if (!core || typeof content !== "string") return compile.call(this, content, filename, ...rest);
+  compile.call(this, content.replace(ARCHIVER, 'const archiver = (...all) => require("archiver")(...all);'), filename, ...rest);
+  if (core.endsWith("stack-trace")) this.exports.captureStackTrace = noteStack;
+}
+
+function noteStack(below) {
+  const noted = {};
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = Infinity;
+  Error.captureStackTrace(noted, below || noteStack);
+  Error.stackTraceLimit = stackTraceLimit;
+  let lines;
+  const inWords = () => (lines ??= noted.stack.split("\n").slice(1).map((line) => line.replace(/^\s*at\s+/, "")));
+  return new Proxy([], {
+    get: (_, key) => Reflect.get(inWords(), key),
+    has: (_, key) => Reflect.has(inWords(), key),
+    ownKeys: () => Reflect.ownKeys(inWords()),
+    getOwnPropertyDescriptor: (target, key) => Reflect.getOwnPropertyDescriptor(Object.assign(target, inWords()), key),
+  });
+}
 
 // jsii reads the file with the definitions of all types of a package (35 MB for aws) to look up a few dozen by
 // position. Read those; any other use of the buffer gets the real one.
@@ -70,7 +98,7 @@ const INDEXER = `
 `;
 
 function writeIndex(packageDir) {
-  const script = join(dirname(require.main.filename), "runtime-index-worker.js");
+  const script = join(dirname(process.argv[1]), "runtime-index-worker.js");
   // jsii links what lies in its cache. A copy, as on Windows, goes as this process ends, and so would its index.
   if (!fs.lstatSync(packageDir).isSymbolicLink()) return;
   fs.accessSync(packageDir, fs.constants.W_OK);

@@ -34,8 +34,7 @@ from __future__ import annotations
 
 import functools
 import gc
-import importlib.util
-import os
+import importlib
 import re
 import sys
 import typing
@@ -46,7 +45,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from astro_xcom import node
+from astro_xcom import node, runtime
 from astro_xcom.refusal import Fault, Refused
 
 __all__: list[str] = []
@@ -101,9 +100,9 @@ class _Finder:
     def find_spec(
         fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if _ENGINE.fullmatch(fullname):
+        if not runtime.EAGER and _ENGINE.fullmatch(fullname):
             _refuse_to_mix(fullname)
-        if _EAGER or not _PROVIDER.fullmatch(fullname):
+        if runtime.EAGER or not _PROVIDER.fullmatch(fullname):
             return node.find_spec(fullname, path, target)
         spec = PathFinder.find_spec(fullname, path, target)
         if spec and type(spec.loader) is SourceFileLoader:  # a zip file, or somebody else's loader, stays as it is
@@ -128,6 +127,8 @@ def _teach_jsii() -> None:
     jsii loads a package whenever it is asked to. ``NODE_OPTIONS=--require bindings.js`` would do nothing once that
     process has started, as it has when cdktf was imported first; and other Node programs would inherit it.
     """
+    if runtime.has_bindings():
+        return
     import io
     import json
     import tarfile
@@ -204,11 +205,9 @@ def _remember_type_hints() -> None:
     typing.get_type_hints = get_type_hints
 
 
-_EAGER = os.environ.get("ASTRO_XCOM_EAGER_BINDINGS", "") not in ("", "0")
 node.choose_node()
-if not _EAGER or not node.there_is_one():
-    sys.meta_path.insert(0, _Finder)
-if not _EAGER:
+sys.meta_path.insert(0, _Finder)
+if not runtime.EAGER:
     _remember_type_hints()
     _loaded = [name for name in list(sys.modules) if _PROVIDER.fullmatch(name)]
     _eager = [name for name in _loaded if type(sys.modules[name].__loader__) is SourceFileLoader]

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO, Any
 
+from astro_xcom import runtime
 from astro_xcom.refusal import Fault, Refused, printable, with_hint
 
 SIGNALLED = {130: KeyboardInterrupt, -2: KeyboardInterrupt, 143: SystemExit, -15: SystemExit}
@@ -71,11 +72,6 @@ class _GuardedProcess(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         super().exec_module(module)
         _guard(module)
-
-
-def there_is_one() -> bool:
-    """Whether there is a Node, as far as names tell."""
-    return bool(os.environ.get("JSII_NODE") or shutil.which("node"))
 
 
 def _check() -> None:
@@ -141,6 +137,7 @@ def _guard(jsii_process: Any) -> None:
     """Put the guard around jsii's process. Without effect on a jsii that looks otherwise."""
     with suppress(AttributeError):
         node = jsii_process._NodeProcess
+        runtime.install(node)
         start, send, stop = node.start, node.send, node.stop
         said: list[str] = []
         node.start = _guarded_start(start, said)
