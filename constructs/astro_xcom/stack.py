@@ -19,6 +19,7 @@ from constructs import Construct
 
 from astro_xcom.agent import AgentRelease, AgentValues
 from astro_xcom.cloud_block import CloudBlock
+from astro_xcom.construct_ids import id_of
 from astro_xcom.forgotten import forgotten
 from astro_xcom.imports import import_blocks
 from astro_xcom.settings import AzurermState, Deployment, GcsState, HcpState, LocalState, RemoteState, S3State
@@ -120,8 +121,8 @@ class XComStack(TerraformStack):
             self.add_override("import", [{"to": to, "id": literal(id_)} for to, id_ in ids.items()])
 
     def _backend(self, backend: Backend) -> None:
-        check_state_place(self.node.id, backend, self.node.id, self.deployment)
-        own = literal(backend.own_name(self.node.id))
+        check_state_place(id_of(self), backend, id_of(self), self.deployment)
+        own = literal(backend.own_name(id_of(self)))
         if isinstance(backend, S3State):
             S3Backend(
                 self,

@@ -46,6 +46,7 @@ from constructs import Construct
 
 from astro_xcom import names
 from astro_xcom.aws.irsa import IrsaRoleRef
+from astro_xcom.construct_ids import id_of
 from astro_xcom.lifecycle import NEW_FIRST, protected
 from astro_xcom.names import aws as rules
 from astro_xcom.refusal import Refused, at
@@ -164,18 +165,18 @@ class XComBucketRef(Construct):
         same role changes nothing. Raises Refused for two roles with the same id: the id is part of addresses.
         """
         if role not in self._grants:
-            if any(role.node.id == other.node.id for other in self._grants):
-                raise Refused("each role granted here needs an id of its own", got=role.node.id)
+            if any(id_of(role) == id_of(other) for other in self._grants):
+                raise Refused("each role granted here needs an id of its own", got=id_of(role))
             self._grants[role] = self._grant(role, policy_name)
         return self._grants[role]
 
     def _grant(self, role: IrsaRoleRef, policy_name: str | None) -> DataAwsIamPolicyDocument:
-        policy = self.access_policy(f"access-{role.node.id}")
+        policy = self.access_policy(f"access-{id_of(role)}")
         if role.managed:
             grant = IamRolePolicy(
                 self,
-                f"grant-{role.node.id}",
-                name=policy_name or role.policy_name(f"{self.node.id}-{self.name}", self.node.path),
+                f"grant-{id_of(role)}",
+                name=policy_name or role.policy_name(f"{id_of(self)}-{self.name}", self.node.path),
                 role=role.name,
                 policy=policy.json,
                 lifecycle=NEW_FIRST,

@@ -13,6 +13,7 @@ from cdktf_cdktf_provider_aws.eks_pod_identity_association import EksPodIdentity
 from constructs import Construct
 
 from astro_xcom.aws.eks import EksPodIdentityCluster
+from astro_xcom.construct_ids import id_of
 from astro_xcom.lifecycle import NEW_FIRST
 from astro_xcom.names.aws import POD_IDENTITY_ACTIONS, POD_IDENTITY_SERVICE, POD_IDENTITY_TAGS
 from astro_xcom.refusal import Refused
@@ -73,7 +74,7 @@ class PodIdentityAssociations(Construct):
         made = [
             EksPodIdentityAssociation(
                 self,
-                f"{cluster.node.id}_{namespace}_{name}",
+                f"{id_of(cluster)}_{namespace}_{name}",
                 cluster_name=cluster.name,
                 region=cluster.region,
                 namespace=namespace,

@@ -13,6 +13,7 @@ from astro_xcom.aws.eks import EksOidcProvider, EksPodIdentityCluster
 from astro_xcom.aws.irsa import IrsaRole, IrsaRoleRef
 from astro_xcom.aws.permissions import PolicyStatement
 from astro_xcom.aws.pod_identity import PodIdentityAssociations
+from astro_xcom.construct_ids import id_of
 from astro_xcom.names import apart
 from astro_xcom.settings import AwsDeployment, EksCluster
 from astro_xcom.stack import XComStack
@@ -126,7 +127,7 @@ class AwsXComStack(XComStack):
         return IrsaRole(
             self,
             id_,
-            name=deployment.role_name(self.node.id, worker),
+            name=deployment.role_name(id_of(self), worker),
             subjects=self.trusted[worker],
             oidc_providers=self.oidc_providers,
             pod_identity_clusters=self.pod_identity_clusters,

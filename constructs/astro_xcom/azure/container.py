@@ -20,6 +20,7 @@ from constructs import Construct
 from astro_xcom import names
 from astro_xcom.azure.account import XComAccountRef
 from astro_xcom.azure.federation import FederatedIdentityRef
+from astro_xcom.construct_ids import id_of
 from astro_xcom.lifecycle import protected
 from astro_xcom.names import azure as rules
 from astro_xcom.names import limits, places
@@ -109,8 +110,8 @@ class XComContainerRef(Construct):
         of addresses.
         """
         if identity not in self._grants:
-            if any(identity.node.id == other.node.id for other in self._grants):
-                raise Refused("each identity granted here needs an id of its own", got=identity.node.id)
+            if any(id_of(identity) == id_of(other) for other in self._grants):
+                raise Refused("each identity granted here needs an id of its own", got=id_of(identity))
             self._grants[identity] = self._grant(identity)
         return self._grants[identity]
 
@@ -123,7 +124,7 @@ class XComContainerRef(Construct):
             return grant
         grant = identity.grants[self.role_scope] = RoleAssignment(
             self,
-            f"grant-{identity.node.id}",
+            f"grant-{id_of(identity)}",
             scope=self.role_scope,
             role_definition_name=ROLE,
             principal_id=identity.principal_id,

@@ -18,6 +18,7 @@ from astro_xcom.azure.account import XComAccount, XComAccountRef
 from astro_xcom.azure.aks import AksOidcIssuer
 from astro_xcom.azure.container import ROLE, XComContainer, XComContainerRef
 from astro_xcom.azure.federation import AUDIENCE, FederatedIdentity, FederatedIdentityRef
+from astro_xcom.construct_ids import id_of
 from astro_xcom.lifecycle import protected
 from astro_xcom.permissions import RoleOn
 from astro_xcom.settings import AksCluster, AzureDeployment
@@ -129,7 +130,7 @@ class AzureXComStack(XComStack):
         return XComAccount(
             self,
             "storage-account",
-            name=deployment.account(self.node.id),
+            name=deployment.account(id_of(self)),
             resource_group=self.group,
             location=deployment.location,
             replication=storage.replication,
@@ -192,7 +193,7 @@ class AzureXComStack(XComStack):
 
     def _identity(self, deployment: AzureDeployment, worker: Worker) -> FederatedIdentityRef:
         identity, id_ = deployment.identities()[worker], construct_id(worker)
-        name = deployment.identity_name(self.node.id, worker)
+        name = deployment.identity_name(id_of(self), worker)
         group = deployment.identity_group(worker) if identity.existing else self.group
         if not identity.federate:
             return FederatedIdentity.from_name(

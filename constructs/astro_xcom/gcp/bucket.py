@@ -24,6 +24,7 @@ from cdktf_cdktf_provider_google.storage_bucket_iam_member import StorageBucketI
 from constructs import Construct
 
 from astro_xcom import names
+from astro_xcom.construct_ids import id_of
 from astro_xcom.environment import GCSFS
 from astro_xcom.gcp.workload_identity import Principals
 from astro_xcom.lifecycle import NEW_FIRST, protected
@@ -99,8 +100,8 @@ class XComBucketRef(Construct):
         of addresses.
         """
         if identity not in self._grants:
-            if any(identity.node.id == other.node.id for other in self._grants):
-                raise Refused("each service account granted here needs an id of its own", got=identity.node.id)
+            if any(id_of(identity) == id_of(other) for other in self._grants):
+                raise Refused("each service account granted here needs an id of its own", got=id_of(identity))
             self._grants[identity] = self._grant(identity)
         return self._grants[identity]
 
@@ -112,7 +113,7 @@ class XComBucketRef(Construct):
         grants = identity.grants[self._bucket] = [
             StorageBucketIamMember(
                 self,
-                "-".join(filter(None, (kind, identity.node.id, key))),
+                "-".join(filter(None, (kind, id_of(identity), key))),
                 bucket=self._bucket,
                 role=role,
                 member=member,

@@ -10,6 +10,7 @@ from cdktf_cdktf_provider_helm.provider import HelmProviderKubernetes, HelmProvi
 from constructs import Construct
 
 from astro_xcom.agent.cluster import from_kubeconfig
+from astro_xcom.construct_ids import id_of
 from astro_xcom.gcp.bucket import XComBucket, XComBucketRef
 from astro_xcom.gcp.gke import GkeWorkloadPool
 from astro_xcom.gcp.workload_identity import (
@@ -141,7 +142,7 @@ class GcpXComStack(XComStack):
             id_,
             pools=self.pools,
             subjects=self.trusted[worker],
-            account_id=None if existing else deployment.account_id(self.node.id, worker),
+            account_id=None if existing else deployment.account_id(id_of(self), worker),
             project=None if existing else deployment.project,
             email=existing,
         )

@@ -8,6 +8,7 @@ from cdktf_cdktf_provider_google.service_account_iam_member import ServiceAccoun
 from cdktf_cdktf_provider_google.storage_bucket_iam_member import StorageBucketIamMember
 from constructs import Construct
 
+from astro_xcom.construct_ids import id_of
 from astro_xcom.gcp.gke import GkeWorkloadPool
 from astro_xcom.gcp.permissions import check_roles, grant
 from astro_xcom.lifecycle import NEW_FIRST
@@ -208,5 +209,5 @@ def _member(pool: GkeWorkloadPool, namespace: str, name: str) -> tuple[str, str]
 
 
 def _key(pool: GkeWorkloadPool, namespace: str, name: str) -> str:
-    front = pool.name.removesuffix(rules.POOL) if is_known(pool.name) else pool.node.id
+    front = pool.name.removesuffix(rules.POOL) if is_known(pool.name) else id_of(pool)
     return f"{front}_{namespace}_{name}"
