@@ -25,7 +25,9 @@ export PIPENV_PIPFILE := $(CURDIR)/$(AT)Pipfile
 else
 $(error CDK must be cdktf or cdktn, got $(CDK))
 endif
-PYTEST = cd $(TESTED); pipenv run pytest -n $(PROCESSES) --dist worksteal
+# PATH says it all; pipenv, a third of a second, is for the variables of a .env file.
+RUN := $(if $(wildcard $(AT).env),pipenv run )
+PYTEST = cd $(TESTED); $(RUN)pytest -n $(PROCESSES) --dist worksteal
 # The only deployment of the file, where none is named.
 NAME = $(or $(STACK),$(shell $(AT).venv/bin/python tools/stack.py ""))
 # For what pip builds: nothing but constructs/.
@@ -77,10 +79,10 @@ $(AT)node_modules/.ready: $(AT)package-lock.json $(AT).venv/.ready
 	@touch $@
 
 synth: $(AT).venv/.ready ## Write the Terraform JSON of every deployment to cdktf.out/
-	@pipenv run python main.py
+	@$(RUN)python main.py
 
 check: $(AT).venv/.ready ## Say who is trusted, where values go, when they expire: make check [STACK=aws-example]
-	@pipenv run astro-xcom check $(STACK)
+	@$(RUN)astro-xcom check $(STACK)
 
 test: $(AT).venv/.ready ## Run the unit tests
 	@$(PYTEST)
@@ -114,12 +116,12 @@ test-cluster: $(AT).venv/.ready ##+ Run the tests with a real Kubernetes API ser
 	@$(PYTEST) -m cluster -n 1 tests/cluster tests/e2e
 
 lint: $(AT).venv/.ready ##+ Check style and types
-	@pipenv run ruff format --check .
-	@pipenv run ruff check .
-	@cd $(TESTED); pipenv run mypy
+	@$(RUN)ruff format --check .
+	@$(RUN)ruff check .
+	@cd $(TESTED); $(RUN)mypy
 
 bench: $(AT).venv/.ready ##+ Time synthesis and write docs/benchmarks.md (some minutes)
-	@pipenv run python benchmarks/run.py --write docs/benchmarks.md
+	@$(RUN)python benchmarks/run.py --write docs/benchmarks.md
 
 docs: .docs/.ready ##+ Build the documentation in site/
 	@.docs/bin/mkdocs build --strict
@@ -135,12 +137,12 @@ docs-serve: .docs/.ready ##+ Show the documentation on http://127.0.0.1:8000 and
 
 dist: $(AT).venv/.ready ##+ Build wheel and sdist of the package constructs/ in dist/, for CDKTF and for CDK Terrain
 	@rm -rf dist
-	@pipenv run python tools/cdktn.py
+	@$(RUN)python tools/cdktn.py
 	@for source in constructs engines/cdktn/source/constructs; do \
-	pipenv run uv build --quiet --build-constraints tools/build.txt --no-create-gitignore --out-dir dist "$$source"; done
+	$(RUN)uv build --quiet --build-constraints tools/build.txt --no-create-gitignore --out-dir dist "$$source"; done
 
 release: $(AT).venv/.ready ##+ Check that changelog, version, git tag and addresses agree, then build dist/
-	@pipenv run python tools/release.py
+	@$(RUN)python tools/release.py
 	@$(MAKE) --no-print-directory dist sbom
 
 sbom: .sbom/.ready ##+ Write what the packages of dist/ were tested with, beside them (CycloneDX)
@@ -154,13 +156,13 @@ sbom: .sbom/.ready ##+ Write what the packages of dist/ were tested with, beside
 	@touch $@
 
 golden: $(AT).venv/.ready ##+ Rewrite the goldens and the generated pages of docs/, then read their diff
-	@pipenv run python -m astro_xcom.schema > docs/deployments.schema.json
-	@pipenv run python tools/reference.py
-	@UPDATE_GOLDEN=1 pipenv run pytest -q tests/test_golden.py tests/test_examples.py tests/test_texts.py
+	@$(RUN)python -m astro_xcom.schema > docs/deployments.schema.json
+	@$(RUN)python tools/reference.py
+	@UPDATE_GOLDEN=1 $(RUN)pytest -q tests/test_golden.py tests/test_examples.py tests/test_texts.py
 	@$(MAKE) --no-print-directory pictures
 
 pictures: $(AT).venv/.ready ##+ Draw docs/pictures anew
-	@pipenv run astro-xcom graph --file tests/example/deployments.yaml --output docs/pictures
+	@$(RUN)astro-xcom graph --file tests/example/deployments.yaml --output docs/pictures
 
 lock: .pipenv/bin/pipenv $(if $(AT),source) ##+ Resolve Pipfile.lock and package-lock.json anew (with the oldest Python, so that it fits all)
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cp -r $(AT)Pipfile $(AT)package.json constructs tools "$$folder"; cd "$$folder"; \
@@ -170,8 +172,8 @@ lock: .pipenv/bin/pipenv $(if $(AT),source) ##+ Resolve Pipfile.lock and package
 
 update: $(AT).venv/.ready lock ##+ Renew every lock file: what tests, docs, builds and users install; then say what changed
 	@$(MAKE) --no-print-directory CDK=cdktn lock
-	@pipenv run python tools/update.py
-	@pipenv run python tools/update.py changes
+	@$(RUN)python tools/update.py
+	@$(RUN)python tools/update.py changes
 
 newest: $(AT).venv/.ready ##+ Try the newest Airflow, pre-releases included, with the newest packages (blocks nothing)
 	@export AGENT_AIRFLOW='apache-airflow>=3.3.0b1,<4' PIP_PRE=1; $(PYTEST) -m e2e tests/e2e
@@ -183,31 +185,31 @@ terraform:
 	@command -v "$(TERRAFORM_BINARY_NAME)" > /dev/null || { echo "Terraform or OpenTofu 1.10 or newer is needed to plan and deploy, and there is no $(TERRAFORM_BINARY_NAME) command: for OpenTofu, TERRAFORM_BINARY_NAME=tofu; for Terraform see https://developer.hashicorp.com/terraform/install"; exit 1; }
 
 validate: synth terraform ## Let Terraform validate every stack (downloads the providers)
-	@for stack in $$(pipenv run python -c 'import json; print(*json.load(open("cdktf.out/manifest.json"))["stacks"])'); do echo "$$stack"; stack=cdktf.out/stacks/$$stack; "$$TERRAFORM_BINARY_NAME" -chdir="$$stack" init -backend=false -input=false > /dev/null; "$$TERRAFORM_BINARY_NAME" -chdir="$$stack" validate; done
+	@for stack in $$($(RUN)python -c 'import json; print(*json.load(open("cdktf.out/manifest.json"))["stacks"])'); do echo "$$stack"; stack=cdktf.out/stacks/$$stack; "$$TERRAFORM_BINARY_NAME" -chdir="$$stack" init -backend=false -input=false > /dev/null; "$$TERRAFORM_BINARY_NAME" -chdir="$$stack" validate; done
 
 diff: stack terraform cli ## Plan one deployment: make diff STACK=aws-example
-	@test -t 1 || export CI=1; pipenv run $(CDK) diff "$(NAME)"
+	@test -t 1 || export CI=1; $(RUN)$(CDK) diff "$(NAME)"
 
 deploy: stack synth terraform cli ## Say what an apply does, then apply it: make deploy STACK=aws-example [ALLOW=code]
-	@pipenv run python tools/deploy.py "$(NAME)" $(foreach code,$(ALLOW),--allow=$(code))
+	@$(RUN)python tools/deploy.py "$(NAME)" $(foreach code,$(ALLOW),--allow=$(code))
 
 destroy: stack synth terraform cli ## Destroy one deployment; fails while its storage is protected from destroy
-	@pipenv run python tools/deploy.py --destroy "$(NAME)" $(foreach code,$(ALLOW),--allow=$(code))
+	@$(RUN)python tools/deploy.py --destroy "$(NAME)" $(foreach code,$(ALLOW),--allow=$(code))
 
 probe: stack terraform $(AT).venv/.ready ## Show with Jobs in the cluster that XComs work: make probe STACK=aws-example
-	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; probe=(pipenv run astro-xcom probe "$(NAME)" --state "$$folder/state.json"); \
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; probe=($(RUN)astro-xcom probe "$(NAME)" --state "$$folder/state.json"); \
 	"$$TERRAFORM_BINARY_NAME" -chdir="cdktf.out/stacks/$(NAME)" show -json > "$$folder/state.json"; \
 	"$${probe[@]}" --output "$$folder/probe.yaml"; eval "$$("$${probe[@]}" --delete)"; kubectl apply -f "$$folder/probe.yaml"; \
 	status=0; "$${probe[@]}" --kubectl || status=$$?; eval "$$("$${probe[@]}" --delete)"; exit $$status
 
 export: $(AT).venv/.ready ## Write the Terraform JSON to commit to terraform/
-	@pipenv run astro-xcom export terraform
+	@$(RUN)astro-xcom export terraform
 
 push: stack $(AT).venv/.ready ## Run one deployment in HCP Terraform: make push STACK=aws-example
-	@pipenv run astro-xcom push "$(NAME)" $(foreach code,$(ALLOW),--allow=$(code))
+	@$(RUN)astro-xcom push "$(NAME)" $(foreach code,$(ALLOW),--allow=$(code))
 
 stack: $(AT).venv/.ready # before anything else is installed, and before minutes pass
-	@pipenv run python tools/stack.py "$(STACK)" > /dev/null
+	@$(RUN)python tools/stack.py "$(STACK)" > /dev/null
 
 clean: ## Remove what the targets made, but never state
 	@rm -rf engines/cdktn/.venv engines/cdktn/node_modules engines/cdktn/source
