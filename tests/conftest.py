@@ -7,8 +7,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 from cdktf import Testing
 
 from cluster.control_plane import Cluster, ControlPlane, built, go
@@ -17,6 +19,19 @@ from support import EXAMPLE, GOLDEN, PROJECT, TERRAFORM, Applied, synth_file
 
 os.environ.pop("DEPLOYMENTS", None)  # of whoever runs `make test`
 Testing.__test__ = False  # else pytest looks for tests in it, once a module, through jsii
+
+make_command, made_commands = typer.main.get_command, {}
+
+
+def get_command(app: typer.Typer) -> Any:
+    """The command of an app. Each run would make it anew, with all that it holds; here it is made once."""
+    key = app, len(app.registered_commands)
+    if key not in made_commands:
+        made_commands[key] = make_command(app)
+    return made_commands[key]
+
+
+typer.main.get_command = get_command
 
 SHARED = PROJECT.parent / "shared"
 

@@ -1,6 +1,7 @@
 """What looks like a secret, and what only sounds like one."""
 
 import json
+from time import process_time
 
 import pytest
 
@@ -118,3 +119,12 @@ def test_an_assignment_tells_of_a_secret(text: str, expected: bool) -> None:
 def test_no_message_shows_a_secret(value: object) -> None:
     assert "hunter2" not in shown(value)
     assert "hunter2" not in str(Refused("must be something else", got=value))
+
+
+@pytest.mark.parametrize("part", ["x", "http", "a.b-", " x", "x=", "://", "1http://"])
+def test_a_long_text_is_read_soon(part: str) -> None:
+    text = part * (200_000 // len(part))
+    started = process_time()
+    assert not holds_secret(text)
+    assert not assigns_secret(text)
+    assert process_time() - started < 2

@@ -19,9 +19,9 @@ NOT_SECRET = re.compile(
     r"(FILE|PATH|DIR|NAME|REF|URL|URI|ARN|ENDPOINT|TTL|SECONDS|MINUTES|HOURS|DAYS|EXPIRY|LIFETIME|APIKEYSECRET)$"
 )
 REFERENCE = r"\$\([^()]+\)|\$\{[^{}]+\}|\{\{.*\}\}"  # filled in later: by Kubernetes, the shell, a template
-URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s\"'<>]+")
 USER_INFO = re.compile(r"(?<=://)[^\s/?#\"'<>]*:([^\s/?#\"'<>]*)@")
-ASSIGNED = re.compile(r"(?m)([\w.-]+)[\"']?[ \t]*[:=][ \t]*[\"']?([^\s\"'#,;]+)")
+ASSIGNED = re.compile(r"(?m)(?<![\w.-])([\w.-]+)[\"']?[ \t]*[:=][ \t]*[\"']?([^\s\"'#,;]+)")
 SHAPES = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY|\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[oprsu]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}|"
     r"\bglpat-[\w-]{20,}|\bxox[abprs]-[\w-]{10,}|\bhvs\.\w{20,}|(AccountKey|SharedAccessKey|SharedAccessSignature)=\w"
