@@ -1,5 +1,6 @@
 """Fixtures that find real Terraform, real Helm and the offline providers."""
 
+import functools
 import os
 import re
 import shutil
@@ -7,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer.main
@@ -20,18 +20,9 @@ from support import EXAMPLE, GOLDEN, PROJECT, TERRAFORM, Applied, synth_file
 os.environ.pop("DEPLOYMENTS", None)  # of whoever runs `make test`
 Testing.__test__ = False  # else pytest looks for tests in it, once a module, through jsii
 
-make_command, made_commands = typer.main.get_command, {}
-
-
-def get_command(app: typer.Typer) -> Any:
-    """The command of an app. Each run would make it anew, with all that it holds; here it is made once."""
-    key = app, len(app.registered_commands)
-    if key not in made_commands:
-        made_commands[key] = make_command(app)
-    return made_commands[key]
-
-
-typer.main.get_command = get_command
+make_command = functools.cache(lambda app, _, make=typer.main.get_command: make(app))
+# Each run would make the command anew, with all that it holds.
+typer.main.get_command = lambda app: make_command(app, len(app.registered_commands))  # type: ignore[assignment]
 
 SHARED = PROJECT.parent / "shared"
 

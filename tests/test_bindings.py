@@ -617,7 +617,7 @@ ORDINARY = {
 # its peak memory, that of its workers included. Python would not know it of a Node that takes long to end.
 COSTS = """
 const fs = require("fs"), { readFileSync } = fs, read = [];
-if (require("worker_threads").isMainThread && process.argv[1].endsWith("program.js")) {
+if (require("worker_threads").isMainThread && /[/](program|astro-xcom)[.]js$/.test(process.argv[1])) {
   fs.readFileSync = (path, ...options) => {
     const content = readFileSync(path, ...options);
     if (/@cdktf[/]provider-.*[/][.]jsii/.test(path)) read.push(require("path").basename(path));

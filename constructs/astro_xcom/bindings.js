@@ -43,20 +43,25 @@ function compileCore(content, filename, ...rest) {
   if (core.endsWith("stack-trace")) this.exports.captureStackTrace = noteStack;
 }
 
+const notes = new WeakMap();
+
+function inWords(stack) {
+  const noted = notes.get(stack);
+  notes.delete(stack);
+  if (noted) stack.push(...noted.stack.split("\n").slice(1).map((line) => line.replace(/^\s*at\s+/, "")));
+  return stack;
+}
+
+const READS = ["get", "has", "ownKeys", "getOwnPropertyDescriptor"];
+const LATER = Object.fromEntries(READS.map((name) => [name, (stack, ...rest) => Reflect[name](inWords(stack), ...rest)]));
+
 function noteStack(below) {
-  const noted = {};
-  const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = Infinity;
+  const noted = {}, stack = [], { stackTraceLimit } = Error;
+  Error.stackTraceLimit = Number.MAX_SAFE_INTEGER;
   Error.captureStackTrace(noted, below || noteStack);
   Error.stackTraceLimit = stackTraceLimit;
-  let lines;
-  const inWords = () => (lines ??= noted.stack.split("\n").slice(1).map((line) => line.replace(/^\s*at\s+/, "")));
-  return new Proxy([], {
-    get: (_, key) => Reflect.get(inWords(), key),
-    has: (_, key) => Reflect.has(inWords(), key),
-    ownKeys: () => Reflect.ownKeys(inWords()),
-    getOwnPropertyDescriptor: (target, key) => Reflect.getOwnPropertyDescriptor(Object.assign(target, inWords()), key),
-  });
+  notes.set(stack, noted);
+  return new Proxy(stack, LATER);
 }
 
 // jsii reads the file with the definitions of all types of a package (35 MB for aws) to look up a few dozen by

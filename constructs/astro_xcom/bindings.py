@@ -22,7 +22,8 @@ The Terraform JSON stays the same, byte for byte: the code that makes it is the 
 loaded would only have defined classes which nobody uses.
 
 Switch: ``ASTRO_XCOM_EAGER_BINDINGS=1``, read when this module is imported, leaves Python and Node as they are without
-it. ``JSII_NODE`` is set all the same: it says which Node runs, not what it loads.
+it. ``JSII_NODE`` is set all the same: it says which Node runs, not what it loads; and node.py looks after Node all the
+same.
 
 Errors: Refused, when jsii is imported and cannot start Node (see node.py), and when a program imports both engines,
 which do not know each other's classes. No other: a provider that was imported earlier stays as it is, and so does one

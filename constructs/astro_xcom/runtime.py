@@ -34,7 +34,8 @@ def fits() -> bool:
 
 def install(node: Any) -> None:
     """Let jsii's class for its Node process start runtime.js."""
-    start, unpack = node.start, node._jsii_runtime
+    start: Callable[[Any], None] = node.start
+    unpack: Callable[[Any], str] = node._jsii_runtime
 
     def started(self: Any) -> None:
         if not fits() or os.environ.get("JSII_RUNTIME"):
@@ -52,8 +53,9 @@ def has_bindings() -> bool:
     """Whether jsii's Node process runs bindings.js already. Starts it."""
     import jsii
 
-    jsii.stats()
-    return getattr(getattr(jsii.kernel.provider, "_process", None), "has_bindings", False)
+    kernel: Any = jsii.kernel
+    kernel.stats()
+    return getattr(getattr(kernel.provider, "_process", None), "has_bindings", False)
 
 
 def _main(unpack: Callable[[Any], str], node: Any) -> str:

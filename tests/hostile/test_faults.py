@@ -47,6 +47,11 @@ FAULTS = (
     Fault(name="no JSII_NODE", env={"JSII_NODE": "/nowhere"}, line='JSII_NODE must be .*"/nowhere"; try to unset it'),
     Fault(name="JSII_NODE is a folder", env={"JSII_NODE": "/tmp"}, line="JSII_NODE must be .*; try to unset it"),
     Fault(name="JSII_NODE is false", env={"JSII_NODE": "/bin/false"}, line=f"{NODE}exit code 1"),
+    Fault(
+        name="JSII_NODE is false, without the bindings",
+        env={"JSII_NODE": "/bin/false", "ASTRO_XCOM_EAGER_BINDINGS": "1"},
+        line=f"{NODE}exit code 1",
+    ),
     Fault(name="JSII_NODE is no Node", command=BUNDLE, env={"JSII_NODE": "/bin/cat"}, line=f"{NODE}.*unrecognized.*"),
     Fault(name="JSII_NODE says other things", env={"JSII_NODE": "/bin/echo"}, line=f"{NODE}it is no Node.*"),
     Fault(name="no JSII_RUNTIME", env={"JSII_RUNTIME": "/nowhere.js"}, line="JSII_RUNTIME must be a file; .*"),
