@@ -99,7 +99,7 @@ def test_what_is_kept_is_read_and_not_written_again(cache: Path, tmp_path: Path)
     assert (tmp_path / "out" / "stacks" / "stack" / "cdk.tf.json").read_bytes() == made
 
 
-@pytest.mark.parametrize("content", [b"", b"nonsense", None], ids=["empty", "another text", "cut off"])
+@pytest.mark.parametrize("content", [b"", None], ids=["empty", "cut off"])
 def test_what_is_spoilt_is_made_anew(content: bytes | None, cache: Path, tmp_path: Path) -> None:
     run(tmp_path, STACK, cache)
     for name in kept(cache):
@@ -183,7 +183,7 @@ time.sleep(60)
 """
 
 
-@pytest.fixture(params=["idle", "messages", "callback"])
+@pytest.fixture(params=["messages", "callback"])
 def busy(request: pytest.FixtureRequest, cache: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     env = {**os.environ, "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(cache), "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-c", BUSY, request.param]
@@ -205,11 +205,14 @@ def busy(request: pytest.FixtureRequest, cache: Path, tmp_path: Path) -> Iterato
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=["INT", "TERM", "KILL"])
-@pytest.mark.parametrize("all_of_it", [True, False], ids=["group", "Python alone"])
-def test_no_node_outlives_its_python(number: signal.Signals, all_of_it: bool, busy: subprocess.Popen[str]) -> None:
+@pytest.mark.parametrize(
+    ("number", "group"),
+    [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGKILL, False)],
+    ids=["Ctrl-C", "TERM", "KILL"],
+)
+def test_no_node_outlives_its_python(number: signal.Signals, group: bool, busy: subprocess.Popen[str]) -> None:
     (node,) = psutil.Process(busy.pid).children(recursive=True)
-    (os.killpg if all_of_it else os.kill)(busy.pid, number)
+    (os.killpg if group else os.kill)(busy.pid, number)
     assert busy.wait(timeout=30) != 0
     end = monotonic() + 10
     while node.is_running() and node.status() != psutil.STATUS_ZOMBIE:
