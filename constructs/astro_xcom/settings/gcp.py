@@ -365,7 +365,7 @@ class GcpDeployment(Deployment):
             for position, each in enumerate(own.roles):
                 if each.role in rules.STORAGE_ROLES.values() and each.scope == on_the_bucket:
                     yield Refused(
-                        "is what agents get for the XComs: remove it, or destroying one of the two takes both",
+                        "is a role that agents already get for the XComs: remove it, or destroying one grant removes both",
                         got=f"{each.role} on {each.scope}",
                         field=f"{setting(worker)}.roles[{position}]",
                     )
