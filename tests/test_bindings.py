@@ -300,9 +300,9 @@ def test_two_engines_in_one_program_are_refused_in_one_sentence(
     ended = run(
         f"""
 import astro_xcom.bindings, {first}
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
 try: import {second}
-except Refused as error: reply(said=str(error))
+except SettingError as error: reply(said=str(error))
 """,
         PYTHONPATH=str(tmp_path),
     )

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astro_xcom.chart_values import Source, merge, same, with_defaults, xcom_values
-from astro_xcom.refusal import Refusals
+from astro_xcom.errors import SettingErrors
 from astro_xcom.service_accounts import ServiceAccount
 from astro_xcom.user_values import check_owned, check_source
 from astro_xcom.xcom import PodIdentity
@@ -30,7 +30,7 @@ def merged(*values: Values) -> Values:
 
 
 def conflicts(*values: Values) -> list[str]:
-    with pytest.raises(Refusals) as caught:
+    with pytest.raises(SettingErrors) as caught:
         merged(*values)
     return caught.value.lines
 
@@ -218,7 +218,7 @@ def outcome(values: list[Values]) -> str:
     """The merged document up to the order of named entries, or that there is none."""
     try:
         document = merged(*values)
-    except Refusals:
+    except SettingErrors:
         return "refused"
     for key in ("commonEnv", "workers"):
         if key in document:
@@ -244,7 +244,7 @@ def test_merging_in_steps_is_merging_at_once(values: list[Values]) -> None:
     one, two, three = values
     try:
         both = merged(one, two)
-    except Refusals:
+    except SettingErrors:
         assert outcome(values) == "refused"
         return
     assert outcome([both, three]) == outcome(values)
@@ -263,7 +263,7 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> set[tuple[tuple[str, ...],
 def test_nothing_is_lost_and_nothing_added(values: list[Values]) -> None:
     try:
         document = merged(*values)
-    except Refusals:
+    except SettingErrors:
         return
     assert leaves(document) == set().union(*map(leaves, values))
 
@@ -306,7 +306,7 @@ def test_same_means_the_same_to_helm(one: Any, other: Any, expected: bool) -> No
 def problems(values: Values) -> list[str]:
     try:
         check_source(Source(name="mine.yaml", values=values))
-    except Refusals as error:
+    except SettingErrors as error:
         return error.lines
     return []
 
@@ -413,7 +413,7 @@ def test_a_source_may_repeat_a_setting_or_leave_it_out(values: Values) -> None:
 
 @pytest.mark.parametrize(("given", "shown"), [("other", '"other"'), (1, "1"), (False, "false")])
 def test_a_source_that_contradicts_a_setting_is_refused(given: Any, shown: str) -> None:
-    with pytest.raises(Refusals) as caught:
+    with pytest.raises(SettingErrors) as caught:
         check_owned(Source(name="mine", values={"namespace": given}), {"namespace": ("agent.namespace", "astro")})
     assert caught.value.lines == [f'mine: namespace: {shown} here, "astro" in agent.namespace; keep one of them']
 
@@ -492,7 +492,7 @@ TEXTS = [
 
 @pytest.mark.parametrize(("text", "says"), TEXTS)
 def test_text_is_asked_for_as_it_was_written(text: str, says: str) -> None:
-    with pytest.raises(Refusals) as caught:
+    with pytest.raises(SettingErrors) as caught:
         check_source(Source(name="mine", values=parse(text)))
     (line,) = caught.value.lines
     assert line.startswith(f"mine: {says}")

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from astro_xcom.cli import app as cli
 from astro_xcom.deployments import read_deployments
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
 from astro_xcom.report import Document, Report, WorkerReport, check, read_state
 from astro_xcom.report.terraform import Known, planned
 from astro_xcom.synthesis import synthesized
@@ -675,7 +675,7 @@ def test_a_state_is_of_one_deployment(run: Run) -> None:
     ],
 )
 def test_another_json_than_a_state_is_refused(text: str, words: str) -> None:
-    with pytest.raises(Refused, match=re.escape(words)):
+    with pytest.raises(SettingError, match=re.escape(words)):
         read_state(text)
 
 
@@ -1157,7 +1157,7 @@ def test_it_says_what_outputs_cannot_tell(run: Run, tmp_path: Path) -> None:
 def test_the_state_of_another_cloud_is_refused() -> None:
     deployment, body, _ = made("aws-example")
     _, _, other = made("gcp-example")
-    with pytest.raises(Refused, match="is not the state of this deployment: it has no output role_arn"):
+    with pytest.raises(SettingError, match="is not the state of this deployment: it has no output role_arn"):
         check(deployment, body, read_state(json.dumps(other)))
 
 

@@ -10,7 +10,7 @@ import pytest
 from cdktf import CloudBackend, NamedCloudWorkspace, TerraformStack, Testing
 
 from astro_xcom.cloud_block import CloudBlock
-from astro_xcom.settings.state import HcpState
+from astro_xcom.settings.backend import HcpState
 from support import only, synth
 
 

@@ -8,8 +8,8 @@ from cdktf import TerraformStack, TerraformVariable, Testing
 
 from astro_xcom.aws import XComBucket as AwsBucket
 from astro_xcom.azure import XComAccount, XComContainer
+from astro_xcom.errors import SettingError
 from astro_xcom.gcp import XComBucket as GcpBucket
-from astro_xcom.refusal import Refused
 from support import synth
 
 Storage = AwsBucket | GcpBucket | XComContainer
@@ -34,7 +34,7 @@ STORAGE: dict[str, Make] = {
 def test_a_folder_is_asked_for_once(make: Make) -> None:
     storage = make(TerraformStack(Testing.app(), "stack"), 30)
     storage.folder("finance")
-    with pytest.raises(Refused, match=r'asked for before.*got "finance"'):
+    with pytest.raises(SettingError, match=r'asked for before.*got "finance"'):
         storage.folder("finance")
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from astro_xcom.chart_values import release_values, xcom_values
 from astro_xcom.deployments import read_deployments
-from astro_xcom.refusal import Refusals
+from astro_xcom.errors import SettingErrors
 from astro_xcom.report import check
 from astro_xcom.settings import AwsDeployment, Deployment
 from astro_xcom.synthesis import synthesized
@@ -86,7 +86,7 @@ def read(content: Yaml | str, folder: Path) -> dict[str, Deployment]:
 
 
 def refused(content: Yaml | str, folder: Path) -> list[str]:
-    with pytest.raises(Refusals) as caught:
+    with pytest.raises(SettingErrors) as caught:
         read(content, folder)
     assert str(caught.value) == "\n".join(caught.value.lines)
     return caught.value.lines
@@ -207,18 +207,18 @@ def test_a_misspelt_top_level_key(tmp_path: Path) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(Refusals, match=r"^deployments\.yaml: no such file$"):
+    with pytest.raises(SettingErrors, match=r"^deployments\.yaml: no such file$"):
         read_deployments(tmp_path / "deployments.yaml")
 
 
 def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
-    with pytest.raises(Refusals, match=rf"^{tmp_path.name}: cannot be read: Is a directory$"):
+    with pytest.raises(SettingErrors, match=rf"^{tmp_path.name}: cannot be read: Is a directory$"):
         read_deployments(tmp_path)
 
 
 def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
     (tmp_path / "deployments.yaml").write_bytes("deployments: {ä: {}}".encode("latin-1"))
-    with pytest.raises(Refusals, match=r"^deployments\.yaml: cannot be read: not UTF-8 text$"):
+    with pytest.raises(SettingErrors, match=r"^deployments\.yaml: cannot be read: not UTF-8 text$"):
         read_deployments(tmp_path / "deployments.yaml")
 
 
@@ -243,7 +243,7 @@ def test_whatever_text_is_refused_its_message_is_one_line(
     put(values, path, {text: 1} if path == "tags" else text)
     try:
         read({"deployments": {"a": values}}, tmp_path_factory.getbasetemp())
-    except Refusals as error:
+    except SettingErrors as error:
         (line,) = error.lines
         assert not set("\n\r") & set(line)
 
@@ -358,7 +358,7 @@ def test_values_that_are_read_do_not_contradict_ours_later(values: Yaml, tmp_pat
     # A refusal while the file is read names the deployment and comes with all others; a later one does not.
     try:
         agent = read({"deployments": {"a": changed(agent__values=values)}}, tmp_path)["a"].agent
-    except Refusals:
+    except SettingErrors:
         return
     ours = xcom_values(
         namespace=agent.namespace,
@@ -456,7 +456,7 @@ def test_the_blanks_of_the_vendors_template_are_not_given(blank: Yaml, tmp_path:
 
 
 def test_the_chart_creates_no_namespace(tmp_path: Path) -> None:
-    with pytest.raises(Refusals, match=r"createNamespace: remove it; agent\.create_namespace does that"):
+    with pytest.raises(SettingErrors, match=r"createNamespace: remove it; agent\.create_namespace does that"):
         read({"deployments": {"a": changed(agent__values={"createNamespace": True})}}, tmp_path)
 
 
@@ -468,9 +468,11 @@ def test_a_backend_of_ones_own_is_a_setting(tmp_path: Path) -> None:
     assert report.xcom.backend == own
     assert f"The agents' image must have the class {own}: no agent starts without it." in report.for_others
     for wrong in ("Backend", "a b.C", "a.b-c", "a..b", ""):
-        with pytest.raises(Refusals, match=r"xcom\.backend: must be a Python class with its module"):
+        with pytest.raises(SettingErrors, match=r"xcom\.backend: must be a Python class with its module"):
             read({"deployments": {"a": changed(xcom__backend=wrong)}}, tmp_path)
-    with pytest.raises(Refusals, match=r'xcomBackend: "x.Y" here, "airflow\..*" in xcom.backend; keep one of them'):
+    with pytest.raises(
+        SettingErrors, match=r'xcomBackend: "x.Y" here, "airflow\..*" in xcom.backend; keep one of them'
+    ):
         read({"deployments": {"a": changed(agent__values={"xcomBackend": "x.Y"})}}, tmp_path)
 
 
@@ -721,7 +723,7 @@ def test_five_mistakes_of_a_section_come_in_one_round(cloud: str, tmp_path: Path
     storage: dict[str, object] = {"location": example["storage"]["location"]} if cloud == "gcp" else {}
     body["defaults"].get("agent", {}).pop("values_files", None)
     example["storage"] = {**storage, **FIVE[cloud]}
-    with pytest.raises(Refusals) as refused:
+    with pytest.raises(SettingErrors) as refused:
         read({"defaults": body["defaults"], "deployments": {"one": example}}, tmp_path)
     fields = {line.split(": ")[1].removeprefix("one.storage.").partition("[")[0] for line in refused.value.lines}
     assert fields == FIVE[cloud].keys()
@@ -735,7 +737,7 @@ def test_keys_of_ones_own_hold_anchors(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["x", "X-tags", "xtags", "-x"])
 def test_other_keys_at_the_top_are_refused(key: str, tmp_path: Path) -> None:
-    with pytest.raises(Refusals, match=f"{key}: is not a setting"):
+    with pytest.raises(SettingErrors, match=f"{key}: is not a setting"):
         read({key: {}, "deployments": {"a": GOOD}}, tmp_path)
 
 

@@ -26,7 +26,7 @@ from constructs import Construct
 
 from astro_xcom.cli import app
 from astro_xcom.deployments import CLOUDS, read_deployments
-from astro_xcom.refusal import Refusals
+from astro_xcom.errors import SettingErrors
 from environments import environment
 from support import EXAMPLE, GOLDEN, PROJECT, only, synth, synth_file
 
@@ -198,7 +198,7 @@ def test_the_messages_that_are_shown_are_what_is_said(project: Path) -> None:
     assert good in text
     file = project / "deployments.yaml"
     file.write_text(text.replace(good, "storage: {bucket: Acme_XCom}\n    xcom: {compression: gz}\n"))
-    with pytest.raises(Refusals) as refused:
+    with pytest.raises(SettingErrors) as refused:
         read_deployments(file)
     (said,) = [block.text for block in blocks("text") if block.page == README]
     assert refused.value.lines == said.splitlines()

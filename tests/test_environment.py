@@ -12,7 +12,7 @@ from cdktf import TerraformStack, Testing
 
 from astro_xcom.agent import AgentValues
 from astro_xcom.environment import OVERRIDES, OWNED
-from astro_xcom.refusal import Refusals
+from astro_xcom.errors import SettingErrors
 from astro_xcom.settings import AgentSettings, Deployment, ValuesFile
 from astro_xcom.synthesis import make_stack
 from astro_xcom.xcom import CLOUDS, Cloud, PodIdentity, XComLocation
@@ -67,7 +67,7 @@ def deployment(cloud: Cloud, values: Values, folder: Path, *, in_file: bool = Fa
 
 
 def refused(cloud: Cloud, values: Values, folder: Path, **more: Any) -> list[str]:
-    with pytest.raises(Refusals) as caught:
+    with pytest.raises(SettingErrors) as caught:
         deployment(cloud, values, folder, **more)
     return caught.value.lines
 
@@ -105,7 +105,7 @@ EVERYWHERE: list[tuple[Cloud, str]] = [
 @pytest.mark.parametrize("in_file", [False, True])
 def test_it_is_refused_in_every_environment(cloud: Cloud, name: str, place: str, in_file: bool, tmp_path: Path) -> None:
     values = PLACES[place]([{"name": name, "value": "x"}])
-    with pytest.raises(Refusals) as caught:  # what may be equal to the settings is compared when the stack is made
+    with pytest.raises(SettingErrors) as caught:  # what may be equal to the settings is compared when the stack is made
         make_stack(Testing.app(), "d", deployment(cloud, values, tmp_path, in_file=in_file))
     (line,) = caught.value.lines
     assert f"{'mine.yaml' if in_file else 'agent.values'}: {place}[{name}]: " in line
@@ -286,7 +286,7 @@ def test_the_construct_refuses_what_undoes_its_storage(of: Cloud | None, cloud: 
     if cloud not in (None, of) and of is not None:
         AgentValues(stack, "values", agent=agent, location=location, pod_identity=PodIdentity())
         return
-    with pytest.raises(Refusals, match=rf"^mine\.yaml: triggerer\.env\[{name}\]: (must not be set|is set from)"):
+    with pytest.raises(SettingErrors, match=rf"^mine\.yaml: triggerer\.env\[{name}\]: (must not be set|is set from)"):
         AgentValues(stack, "values", agent=agent, location=location, pod_identity=PodIdentity())
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from astro_xcom.refusal import Refusals
+from astro_xcom.errors import SettingErrors
 from support import Body, of_type, only, read, synth_file
 
 BASES = yaml.safe_load((Path(__file__).parent / "transitions" / "edits.yaml").read_text())["bases"]
@@ -31,7 +31,7 @@ def made(folder: Path, cloud: str, **sections: Any) -> Body:
 
 
 def refused(folder: Path, cloud: str, **sections: Any) -> str:
-    with pytest.raises(Refusals) as problems:
+    with pytest.raises(SettingErrors) as problems:
         read(text(cloud, **sections), folder)
     return str(problems.value)
 
@@ -162,7 +162,7 @@ def test_the_key_of_today_is_no_former_key(tmp_path: Path) -> None:
 def test_no_state_lies_where_a_former_path_expires(tmp_path: Path) -> None:
     base = {**BASES["aws"], "storage": {"bucket": "acme-astro-xcom", "path": "new", "former_paths": ["old"]}}
     state = {"s3": {"bucket": "acme-astro-xcom", "region": "us-east-1", "key": "old/terraform.tfstate"}}
-    with pytest.raises(Refusals, match="XComs expire"):
+    with pytest.raises(SettingErrors, match="XComs expire"):
         read(yaml.safe_dump({"deployments": {"edited": {**base, "state": state}}}), tmp_path)
 
 
@@ -174,5 +174,5 @@ def test_the_state_store_of_a_neighbour_does_not_expire_with_a_former_path(tmp_p
         "storage": {"bucket": "acme-astro-xcom", "existing": True, "path": "two"},
         "state_store": {"path": "old/state"},
     }
-    with pytest.raises(Refusals, match="state must not"):
+    with pytest.raises(SettingErrors, match="state must not"):
         read(yaml.safe_dump({"deployments": {"one": one, "two": two}}), tmp_path)

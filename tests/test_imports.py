@@ -12,11 +12,11 @@ import yaml
 from astro_xcom.cli import app
 from astro_xcom.cli.source import synthesized_files
 from astro_xcom.deployments import read_deployments
+from astro_xcom.errors import SettingErrors
 from astro_xcom.hcp.bundle import archive
 from astro_xcom.hcp.export import differences, write
 from astro_xcom.hcp.stack_files import body
 from astro_xcom.imports import import_blocks, importable
-from astro_xcom.refusal import Refusals
 from support import AGENT, BASES, EXAMPLE, GOLDEN, Body, edited, read
 
 FILES = [EXAMPLE / "deployments.yaml", *sorted(GOLDEN.glob("*/deployments.yaml"))]
@@ -141,7 +141,7 @@ def test_names_that_an_import_must_keep_are_settings(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("row", REFUSED, ids=lambda row: row["says"])
 def test_an_import_that_cannot_be_is_refused(row: Body, tmp_path: Path) -> None:
-    with pytest.raises(Refusals) as refused:
+    with pytest.raises(SettingErrors) as refused:
         blocks(row["cloud"], tmp_path, **row["edit"])
     (line,) = refused.value.lines
     assert line.startswith("deployments.yaml: hand.")
@@ -149,7 +149,7 @@ def test_an_import_that_cannot_be_is_refused(row: Body, tmp_path: Path) -> None:
 
 
 def test_every_import_that_cannot_be_has_a_line(tmp_path: Path) -> None:
-    with pytest.raises(Refusals) as refused:
+    with pytest.raises(SettingErrors) as refused:
         blocks("gcp", tmp_path, imports={"buckets": True, "bucket": "b/acme-xcom", "roles": True})
     assert len(refused.value.lines) == 3
 

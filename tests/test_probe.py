@@ -15,10 +15,10 @@ import pytest
 import yaml
 
 from astro_xcom.cli.app import main
+from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.probe.kubectl import logs
 from astro_xcom.probe.manifests import SCRIPTS, Probe, manifests, secrets_left_out, to_yaml
 from astro_xcom.probe.report import summed_up, table
-from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.report.terraform import UNKNOWN, Known, planned
 from astro_xcom.yaml_files import parse
 from support import EXAMPLE, GOLDEN, PROJECT, Body
@@ -156,7 +156,7 @@ def test_a_long_name_is_cut_so_that_it_can_be_a_label() -> None:
 
 def test_values_that_do_not_say_enough_are_refused_at_once() -> None:
     unknown = {"commonEnv": [{"name": "A", "value": "(known after apply: client_id of x)"}], "image": None}
-    with pytest.raises(Refusals) as refused:
+    with pytest.raises(SettingErrors) as refused:
         manifests(odd(**unknown))
     assert [re.sub("[(].*[)]; ", "", line) for line in refused.value.lines] == [
         "odd: the agents' environment is not known before the apply try --state with the output of `terraform show "
@@ -246,7 +246,7 @@ class Cluster:
         condition, log, _ = self.jobs[job]
         if arguments[0] == "logs":
             if not log:
-                raise Refused("no pod")
+                raise SettingError("no pod")
             return log
         return json.dumps({"status": {"conditions": [{"type": condition, "status": "True"}] if condition else []}})
 

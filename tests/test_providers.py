@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from astro_xcom.deployments import read_deployments
-from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.settings.terraform import version_constraint
 from support import EXAMPLE, synth_file
 
@@ -72,7 +72,7 @@ def test_what_terraform_takes_is_taken(given: str, is_: str) -> None:
     "given", ["", "latest", "6.*", "v6.25", "^6.25", "~=6.25", "==6.25", "~> 6.25 < 7", "6.25,", "6.2.5.1"]
 )
 def test_what_terraform_refuses_is_refused(given: str) -> None:
-    with pytest.raises(Refused, match=r'must be a version constraint of Terraform.*; try "~> 6'):
+    with pytest.raises(SettingError, match=r'must be a version constraint of Terraform.*; try "~> 6'):
         version_constraint(given)
 
 
@@ -93,6 +93,6 @@ def test_what_terraform_refuses_is_refused(given: str) -> None:
     ],
 )
 def test_a_refusal_names_the_place(terraform: str, line: str, tmp_path: Path) -> None:
-    with pytest.raises(Refusals) as refused:
+    with pytest.raises(SettingErrors) as refused:
         read_deployments(written(tmp_path, terraform))
     assert f"deployments.yaml: defaults.{line}" in str(refused.value)

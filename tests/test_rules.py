@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from astro_xcom.deployments import read_deployments
-from astro_xcom.refusal import Refusals
+from astro_xcom.errors import SettingErrors
 from astro_xcom.synthesis import synthesized
 from support import PROJECT
 
@@ -78,7 +78,7 @@ def test_a_case_of_a_rule(rule: Yaml, cloud: str, case: Yaml, tmp_path: Path) ->
     file = tmp_path / "deployments.yaml"
     file.write_text(json.dumps({"deployments": deployments(cloud, case)}), encoding="utf-8")
     if "says" in case:
-        with pytest.raises(Refusals) as caught:
+        with pytest.raises(SettingErrors) as caught:
             read_deployments(file)
         (line,) = [line for line in caught.value.lines if f": {'b' if 'b' in case else 'a'}.{case['at']}: " in line]
         assert case["says"] in line
@@ -144,7 +144,7 @@ def test_the_contradictions_of_a_deployment_come_together(tmp_path: Path) -> Non
         "trusted_clusters": [{"name": "data-prod"}],
     }
     file.write_text(json.dumps({"deployments": deployments("aws", {"a": wrong})}), encoding="utf-8")
-    with pytest.raises(Refusals) as caught:
+    with pytest.raises(SettingErrors) as caught:
         read_deployments(file)
     assert [line.split(": ")[1] for line in caught.value.lines] == [
         "a.trusted_clusters",
@@ -163,7 +163,9 @@ def test_what_stands_in_the_defaults_is_blamed_there(tmp_path: Path) -> None:
         }
     }
     file.write_text(json.dumps({**content, "deployments": deployments("aws", {"a": {}})}), encoding="utf-8")
-    with pytest.raises(Refusals, match=r"^deployments\.yaml: defaults\.identity\.permissions_boundary: must be of"):
+    with pytest.raises(
+        SettingErrors, match=r"^deployments\.yaml: defaults\.identity\.permissions_boundary: must be of"
+    ):
         read_deployments(file)
 
 

@@ -5,7 +5,7 @@ from time import process_time
 
 import pytest
 
-from astro_xcom.refusal import Refused, shown
+from astro_xcom.errors import SettingError, quoted
 from astro_xcom.secret_text import assigns_secret, holds_secret, is_secret, masked, secret_name
 
 
@@ -117,8 +117,8 @@ def test_an_assignment_tells_of_a_secret(text: str, expected: bool) -> None:
     ],
 )
 def test_no_message_shows_a_secret(value: object) -> None:
-    assert "hunter2" not in shown(value)
-    assert "hunter2" not in str(Refused("must be something else", got=value))
+    assert "hunter2" not in quoted(value)
+    assert "hunter2" not in str(SettingError("must be something else", got=value))
 
 
 @pytest.mark.parametrize("part", ["x", "http", "a.b-", " x", "x=", "://", "1http://"])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astro_xcom.chart_values import Source, merge
-from astro_xcom.refusal import Refusals
+from astro_xcom.errors import SettingErrors
 from astro_xcom.service_accounts import ServiceAccount, named_in_values, service_accounts, subjects
 
 Values = dict[str, Any]
@@ -22,7 +22,7 @@ def names_of(values: Values) -> list[str]:
 
 
 def refused(values: Values) -> list[str]:
-    with pytest.raises(Refusals) as caught:
+    with pytest.raises(SettingErrors) as caught:
         accounts_of(values)
     return caught.value.lines
 
@@ -243,7 +243,7 @@ PROPERTY = settings(max_examples=120, deadline=None, derandomize=True)
 def test_naming_the_accounts_changes_none_of_them(values: Values) -> None:
     try:
         accounts = accounts_of(values)
-    except Refusals:
+    except SettingErrors:
         return
     ours = named_in_values(accounts)
     assert accounts_of(merge([Source(name="user", values=values), Source(name="ours", values=ours)])) == accounts
@@ -254,7 +254,7 @@ def test_naming_the_accounts_changes_none_of_them(values: Values) -> None:
 def test_no_account_is_made_twice(values: Values) -> None:
     try:
         made = [account.name for account in accounts_of(values) if account.create]
-    except Refusals:
+    except SettingErrors:
         return
     assert len(made) == len(set(made))
 
@@ -264,7 +264,7 @@ def test_no_account_is_made_twice(values: Values) -> None:
 def test_every_running_component_has_one_account(values: Values) -> None:
     try:
         accounts = accounts_of(values)
-    except Refusals:
+    except SettingErrors:
         return
     workers = [worker["name"] for worker in values.get("workers") or ()]
     expected = workers if "workers" in values else [None]

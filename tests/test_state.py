@@ -9,9 +9,9 @@ import pytest
 import yaml
 from cdktf import App
 
-from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.settings import Deployment, GcsState, State
-from astro_xcom.settings.state import DELETED
+from astro_xcom.settings.backend import DELETED
 from astro_xcom.synthesis import make_stack
 from support import EXAMPLE, PROJECT, Body, read, synth_file
 
@@ -41,7 +41,7 @@ def block(state: Any, folder: Path) -> Body:
 
 
 def refused(state: Any, folder: Path, **others: Any) -> list[str]:
-    with pytest.raises(Refusals) as problems:
+    with pytest.raises(SettingErrors) as problems:
         read(content(state, **others), folder)
     return [line.removeprefix("deployments.yaml: ") for line in problems.value.lines]
 
@@ -277,7 +277,7 @@ def with_state(of: str, state: str, change: tuple[str, str] = ("", "")) -> str:
 def test_no_state_is_where_agents_of_any_deployment_may_delete_it(
     of: str, state: str, change: tuple[str, str], field: str, place: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(Refusals) as problems:
+    with pytest.raises(SettingErrors) as problems:
         read(with_state(of, state, change), tmp_path)
     keeper = {"s3": "aws", "azurerm": "azure", "gcs": "gcp"}[field.partition(".")[0]]
     (line,) = problems.value.lines
@@ -303,7 +303,7 @@ def test_a_state_beside_the_xcoms_is_fine(state: str, tmp_path: Path) -> None:
 def test_a_stack_refuses_its_state_among_its_own_xcoms(tmp_path: Path) -> None:
     deployment = read(with_state("gcp", "{gcs: {bucket: acme-state}}"), tmp_path)["gcp"]
     moved = deployment.model_copy(update={"state": State(gcs=GcsState(bucket="acme-xcom-gcp"))})
-    with pytest.raises(Refused, match="must not be in bucket acme-xcom-gcp"):
+    with pytest.raises(SettingError, match="must not be in bucket acme-xcom-gcp"):
         make_stack(App(outdir=str(tmp_path)), "gcp", moved)
 
 

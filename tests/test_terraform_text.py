@@ -13,7 +13,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from astro_xcom.terraform_text import PATTERN, literal, without_normalization
+from astro_xcom.terraform_text import PATTERN, escape_templates, without_normalization
 from support import TERRAFORM
 
 PIECES = ["$", "{", "%", "}", "${", "%{", "TfToken[", "${TfToken[TOKEN.1]}", "#{TfToken[TOKEN.2]}", "#", '"', "\\", "a"]
@@ -47,7 +47,7 @@ def texts_in(value: Any) -> list[str]:
     "text", ["", "plain", "$", "%", "$HOME", "100%", "$(VAR)", "{{ .Values.x }}", '"\\', "TfToken"]
 )
 def test_text_without_templates_stays_as_it_is(text: str) -> None:
-    assert literal(text) == text
+    assert escape_templates(text) == text
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_text_without_templates_stays_as_it_is(text: str) -> None:
     ],
 )
 def test_the_start_of_a_template_is_doubled(text: str, escaped: str) -> None:
-    assert literal(text) == escaped
+    assert escape_templates(text) == escaped
 
 
 @PROPERTY
@@ -72,28 +72,28 @@ def test_the_start_of_a_template_is_doubled(text: str, escaped: str) -> None:
 @example(text="%${TfToken[TOKEN.1]}")
 @example(text="\ufeff${")
 def test_terraform_reads_the_text_that_was_written(text: str) -> None:
-    assert as_terraform_reads(literal(text)) == text
+    assert as_terraform_reads(escape_templates(text)) == text
 
 
 @PROPERTY
 @given(text=TEXTS)
 def test_cdktf_sees_no_token_of_its_own(text: str) -> None:
-    assert not re.search(r"[$#&]\{TfToken\[", literal(text))
+    assert not re.search(r"[$#&]\{TfToken\[", escape_templates(text))
 
 
 @pytest.mark.parametrize("value", [None, True, False, 0, 1.5, -1])
 def test_what_is_not_text_stays_as_it_is(value: Any) -> None:
-    assert literal(value) is value
+    assert escape_templates(value) is value
 
 
 def test_text_is_escaped_at_every_depth_keys_included() -> None:
     value = {"${k}": [{"a": ("${x}", 1)}, ["%{y}", None]], "b": "${z}"}
-    assert literal(value) == {"$${k}": [{"a": ["$${x}", 1]}, ["%%{y}", None]], "b": "$${z}"}
+    assert escape_templates(value) == {"$${k}": [{"a": ["$${x}", 1]}, ["%%{y}", None]], "b": "$${z}"}
 
 
 def test_the_value_given_is_not_changed() -> None:
     value = {"a": ["${x}"]}
-    literal(value)
+    escape_templates(value)
     assert value == {"a": ["${x}"]}
 
 
@@ -125,7 +125,7 @@ ODD_TEXT = st.lists(st.sampled_from(["e\u0301", "\ue000", "41", "\\", '"']) | CH
 @given(value=st.lists(ODD_TEXT, max_size=4) | st.dictionaries(ODD_TEXT, ODD_TEXT, max_size=3))
 def test_code_points_in_the_encoded_document_give_the_text_back(value: Any) -> None:
     changed, _ = without_normalization(value)
-    assert [as_terraform_reads(text) for text in texts_in(literal(changed))] == texts_in(changed)
+    assert [as_terraform_reads(text) for text in texts_in(escape_templates(changed))] == texts_in(changed)
     assert restored(changed) == value
 
 
@@ -135,7 +135,7 @@ def test_code_points_in_the_encoded_document_give_the_text_back(value: Any) -> N
 @pytest.mark.terraform
 def test_real_terraform_reads_as_the_model_says(shared: Path, tmp_path: Path) -> None:
     texts = sorted({"".join(pieces) for length in (1, 2, 3) for pieces in itertools.product(PIECES, repeat=length)})
-    written = {f"t{number}": literal(text) for number, text in enumerate(texts)}
+    written = {f"t{number}": escape_templates(text) for number, text in enumerate(texts)}
     (tmp_path / "main.tf.json").write_text(json.dumps({"output": {"texts": {"value": written}}}))
 
     def terraform(*arguments: str) -> str:

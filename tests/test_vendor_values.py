@@ -9,7 +9,7 @@ import pytest
 import yaml
 from cdktf import Testing
 
-from astro_xcom.refusal import Refusals
+from astro_xcom.errors import SettingErrors
 from astro_xcom.synthesis import make_stack
 from support import Body, edited, read, synth
 
@@ -67,7 +67,7 @@ def said(cloud: str, values: Body, folder: Path, **settings: Any) -> list[str]:
     """The refusals, or none."""
     try:
         document(cloud, values, folder, **settings)
-    except Refusals as refused:
+    except SettingErrors as refused:
         return refused.lines
     return []
 

@@ -9,8 +9,8 @@ import yaml
 
 from astro_xcom.chart_values import IDENTITIES, Source, xcom_values
 from astro_xcom.departed import departed
+from astro_xcom.errors import SettingErrors
 from astro_xcom.probe.manifests import Probe
-from astro_xcom.refusal import Refusals
 from astro_xcom.report import check
 from astro_xcom.service_accounts import service_accounts
 from astro_xcom.synthesis import synthesized
@@ -178,7 +178,7 @@ def test_marks_of_a_worker_are_compared_with_its_own_identity() -> None:
         return Source(name="mine", values=given)
 
     assert MARK["aws"] not in json.dumps(without_equal(users("own", "all"), ours))
-    with pytest.raises(Refusals, match=r"set identity\.workers\.finance\.existing_role: \S+/all to use it"):
+    with pytest.raises(SettingErrors, match=r"set identity\.workers\.finance\.existing_role: \S+/all to use it"):
         without_equal(users("all", "all"), ours)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
 from astro_xcom.settings import StateStoreSettings, XComSettings
 from astro_xcom.settings.xcom import check_state_store
 from astro_xcom.xcom import STATE_STORE_BACKEND, XCOM_BACKEND, XComLocation, object_url, recovery_days
@@ -199,7 +199,7 @@ def test_state_and_xcoms_are_refused_exactly_where_they_could_share_an_object(xc
     try:
         check_state_store(xcom, StateStoreSettings(path=state), "2.3.3")
         refused = False
-    except Refused:
+    except SettingError:
         refused = True
     assert refused is shares
 
@@ -209,7 +209,7 @@ def test_a_state_store_needs_a_chart_that_knows_it(version: str, fits: bool) -> 
     try:
         check_state_store("xcom", StateStoreSettings(path="state"), version)
         assert fits
-    except Refused as error:
+    except SettingError as error:
         assert not fits, error  # noqa: PT017
 
 

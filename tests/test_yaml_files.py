@@ -12,7 +12,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.yaml_files import parse, read_mapping
 from support import CHART
 
@@ -114,19 +114,19 @@ ODD: list[tuple[str, Any]] = [
     ("!!float 1", 1),
     ("!!float 010", 8),
     ('!!float "1.5"', 1.5),
-    ("!!int 1.0", Refused),
-    ("!!int 1e3", Refused),
-    ('!!int ""', Refused),
-    ("!!int x", Refused),
-    ("!!bool x", Refused),
-    ('!!bool ""', Refused),
-    ("!!null x", Refused),
-    ("!!float x", Refused),
-    ("!!float ~", Refused),
-    ("!!timestamp x", Refused),
+    ("!!int 1.0", SettingError),
+    ("!!int 1e3", SettingError),
+    ('!!int ""', SettingError),
+    ("!!int x", SettingError),
+    ("!!bool x", SettingError),
+    ('!!bool ""', SettingError),
+    ("!!null x", SettingError),
+    ("!!float x", SettingError),
+    ("!!float ~", SettingError),
+    ("!!timestamp x", SettingError),
     ("!!timestamp 2024-01-01", "2024-01-01"),
     ("!!binary aGk=", "hi"),
-    ('!!binary "%"', Refused),
+    ('!!binary "%"', SettingError),
     ("!!set {a, b}", {"a": None, "b": None}),
     ("!!omap [a: 1]", [{"a": 1}]),
     ("!!pairs [a: 1]", [{"a": 1}]),
@@ -134,10 +134,10 @@ ODD: list[tuple[str, Any]] = [
     ("<<", "<<"),
     ("{b: 2, <<: {b: 1}}", {"b": 1}),
     ("{b: 2, <<: [{c: 3}, {b: 1}]}", {"b": 1, "c": 3}),
-    ("&x [*x]", Refused),
-    ("&x {a: *x}", Refused),
-    ('"\\ud83d\\ude00"', Refused),
-    ('"\\ud83d"', Refused),
+    ("&x [*x]", SettingError),
+    ("&x {a: *x}", SettingError),
+    ('"\\ud83d\\ude00"', SettingError),
+    ('"\\ud83d"', SettingError),
     ("1e309", "1e309"),
     ("0x_", "0x_"),
     ("18446744073709551616", 2.0**64),
@@ -150,20 +150,20 @@ ODD: list[tuple[str, Any]] = [
 def read_or_refused(text: str) -> Any:
     try:
         (read,) = parse(in_a_list([text]))
-    except Refused:
-        return Refused
+    except SettingError:
+        return SettingError
     return read
 
 
 @pytest.mark.parametrize(("text", "helms"), ODD)
 def test_an_odd_scalar_is_read_as_helm_reads_it_or_refused(text: str, helms: Any) -> None:
     read = read_or_refused(text)
-    assert read is Refused or (helms is not Refused and equal(read, helms)), read
+    assert read is SettingError or (helms is not SettingError and equal(read, helms)), read
 
 
 def test_a_document_nested_deeply_is_read_or_refused() -> None:
     depth = 1500
-    assert read_or_refused("[" * depth + "]" * depth) is Refused
+    assert read_or_refused("[" * depth + "]" * depth) is SettingError
 
 
 # ---- whole documents
@@ -290,20 +290,20 @@ FREQUENT_MISTAKES = {
 
 @pytest.mark.parametrize(("text", "says"), FREQUENT_MISTAKES.items())
 def test_a_frequent_mistake_is_named_by_its_cause(text: str, says: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(SettingError) as refused:
         parse(text)
     assert str(refused.value) == says
 
 
 @pytest.mark.parametrize(("text", "line", "says"), REFUSED_DOCUMENTS)
 def test_a_document_is_refused_with_its_line(text: str, line: int, says: str) -> None:
-    with pytest.raises(Refused, match=rf"^line {line}: .*{says}"):
+    with pytest.raises(SettingError, match=rf"^line {line}: .*{says}"):
         parse(text)
 
 
 @pytest.mark.parametrize("text", [text for text, _, _ in REFUSED_DOCUMENTS])
 def test_a_refusal_of_a_document_is_one_readable_line(text: str) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(SettingError) as caught:
         parse(text)
     assert not set("\n\r") & set(str(caught.value))
     assert len(str(caught.value)) < 300
@@ -345,14 +345,14 @@ def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
 )
 def test_a_bad_file_gives_one_line_with_its_name(content: bytes, says: str, tmp_path: Path) -> None:
     (tmp_path / "values.yaml").write_bytes(content)
-    with pytest.raises(Refusals) as caught:
+    with pytest.raises(SettingErrors) as caught:
         read_mapping(tmp_path / "values.yaml", name="values.yaml")
     (line,) = caught.value.lines
     assert line.startswith(says)
 
 
 def test_a_file_that_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(Refusals, match=r"^team/values\.yaml: no such file$"):
+    with pytest.raises(SettingErrors, match=r"^team/values\.yaml: no such file$"):
         read_mapping(tmp_path / "values.yaml", name="team/values.yaml")
 
 
@@ -400,7 +400,7 @@ def test_the_table_of_scalars_is_helms(helm: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "helms"), ODD)
 def test_the_table_of_odd_scalars_is_helms(text: str, helms: Any, helm: Path, tmp_path: Path) -> None:
     values = received(helm, tmp_path, f"scalars:\n{in_a_list([text])}")
-    assert (helms is Refused) if values is None else equal(values["scalars"], [helms])
+    assert (helms is SettingError) if values is None else equal(values["scalars"], [helms])
 
 
 @pytest.mark.terraform
@@ -442,7 +442,7 @@ def readable(text: str) -> bool:
     """One entry of a list to us, whose name no other entry can use."""
     try:
         return len(parse(in_a_list([text]))) == 1 and not re.search(r"[&*]", text)
-    except Refused:
+    except SettingError:
         return False
 
 

@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from astro_xcom.refusal import Refusals
+from astro_xcom.errors import SettingErrors
 
 PROJECT = Path(__file__).resolve().parent.parent
 GOLDEN = PROJECT / "tests" / "golden"
@@ -109,10 +109,10 @@ def all_upgrade_problems() -> Iterator[str]:
 
 
 def write_addresses() -> str:
-    """Write the list of this version. Raises Refusals for a version that is out."""
+    """Write the list of this version. Raises SettingErrors for a version that is out."""
     version = _version()
     if f"v{version}" in _git("tag"):
-        raise Refusals([f"{version} is released, so its addresses stay as they are; try a new version first"])
+        raise SettingErrors([f"{version} is released, so its addresses stay as they are; try a new version first"])
     file = _list(version)
     file.write_text(pinned(_goldens()))
     return f"{file.relative_to(PROJECT)}: {len(file.read_text().splitlines())} addresses"
@@ -121,7 +121,7 @@ def write_addresses() -> str:
 def _version() -> str:
     found = re.search(rf'^__version__ = "({VERSION})"$', VERSION_FILE.read_text(), re.MULTILINE)
     if not found:
-        raise Refusals([f"{VERSION_FILE.relative_to(PROJECT)}: __version__ must be three numbers, such as 0.1.0"])
+        raise SettingErrors([f"{VERSION_FILE.relative_to(PROJECT)}: __version__ must be three numbers, such as 0.1.0"])
     return found[1]
 
 
@@ -156,12 +156,12 @@ def _is_date(text: str) -> bool:
 def _git(*arguments: str) -> list[str]:
     done = subprocess.run(["git", *arguments], cwd=PROJECT, capture_output=True, text=True)  # noqa: S603, S607 - the user's git
     if done.returncode:
-        raise Refusals([f"git {' '.join(arguments)}: {done.stderr.strip()}"])
+        raise SettingErrors([f"git {' '.join(arguments)}: {done.stderr.strip()}"])
     return done.stdout.split("\n")[:-1]
 
 
 def main() -> str:
-    """Run the command, and say what is true now. Raises Refusals with every problem."""
+    """Run the command, and say what is true now. Raises SettingErrors with every problem."""
     parser = argparse.ArgumentParser(description="Is this commit a release?")
     parser.add_argument(
         "command", nargs="?", choices=["upgrade", "addresses"], help="check, or write, the addresses only"
@@ -171,12 +171,12 @@ def main() -> str:
         return write_addresses()
     problems = list(all_upgrade_problems() if command == "upgrade" else release_problems())
     if problems:
-        raise Refusals(list(dict.fromkeys(problems)))
+        raise SettingErrors(list(dict.fromkeys(problems)))
     return "no address is lost" if command == "upgrade" else f"{_version()} can be released"
 
 
 if __name__ == "__main__":
     try:
         print(main())  # noqa: T201 - it is a command
-    except Refusals as error:
+    except SettingErrors as error:
         sys.exit(str(error))

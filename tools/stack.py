@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from astro_xcom.deployments import chosen, read_deployments
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
 from astro_xcom.terminal import run, tell
 
 
@@ -15,7 +15,7 @@ def main() -> None:
     deployments = read_deployments(file)
     wanted = sys.argv[1]
     if not wanted and len(deployments) > 1:
-        raise Refused(f"which deployment of {file}?", hint=" or ".join(f"STACK={name}" for name in deployments))
+        raise SettingError(f"which deployment of {file}?", hint=" or ".join(f"STACK={name}" for name in deployments))
     tell(*chosen(deployments, [wanted] if wanted else [], file=str(file)))
 
 

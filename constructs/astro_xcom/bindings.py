@@ -25,10 +25,10 @@ Switch: ``ASTRO_XCOM_EAGER_BINDINGS=1``, read when this module is imported, leav
 it. ``JSII_NODE`` is set all the same: it says which Node runs, not what it loads; and node.py looks after Node all the
 same.
 
-Errors: Refused, when jsii is imported and cannot start Node (see node.py), and when a program imports both engines,
-which do not know each other's classes. No other: a provider that was imported earlier stays as it is, and so does one
-that does not look as expected; if jsii cannot run ``bindings.js``, the Python half works alone. These are slow, and
-the first and the last warn and say what to do.
+Errors: SettingError, when jsii is imported and cannot start Node (see node.py), and when a program imports both
+engines, which do not know each other's classes. No other: a provider that was imported earlier stays as it is, and so
+does one that does not look as expected; if jsii cannot run ``bindings.js``, the Python half works alone. These are
+slow, and the first and the last warn and say what to do.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from types import ModuleType
 from typing import Any
 
 from astro_xcom import node, runtime
-from astro_xcom.refusal import Fault, Refused
+from astro_xcom.errors import Fault, SettingError
 
 __all__: list[str] = []
 
@@ -115,7 +115,7 @@ def _refuse_to_mix(package: str) -> None:
     engine = package[:5]
     for other in list(sys.modules):
         if _ENGINE.fullmatch(other) and not other.startswith(engine):
-            raise Refused(
+            raise SettingError(
                 f"a program has one engine: {package} does not go together with {other}, which was imported before; "
                 f"try {other[:5]} and its providers everywhere, or the package {engine}-astro-xcom in place of this one"
             )

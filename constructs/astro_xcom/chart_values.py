@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from astro_xcom.errors import SettingErrors, quoted
 from astro_xcom.kubernetes import SOURCES, variables
-from astro_xcom.refusal import Refusals, shown
 from astro_xcom.service_accounts import ServiceAccount, named_in_values
 from astro_xcom.workers import Worker, with_others
 from astro_xcom.xcom import STATE_STORE_BACKEND, XCOM_BACKEND, PodIdentity
@@ -44,8 +44,8 @@ class Source:
 def merge(sources: Iterable[Source]) -> dict[str, Any]:
     """One document from all sources, whatever their order.
 
-    Maps merge deeply, `commonEnv` and `workers` by `name`. Raises Refusals that name the sources of every value that
-    two of them give differently.
+    Maps merge deeply, `commonEnv` and `workers` by `name`. Raises SettingErrors that name the sources of every value
+    that two of them give differently.
     """
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -54,7 +54,7 @@ def merge(sources: Iterable[Source]) -> dict[str, Any]:
         _merge_map(merged, source.values, "", source.name, origins, problems)
     problems += _chosen_twice(merged, origins)
     if problems:
-        raise Refusals(problems)
+        raise SettingErrors(problems)
     return merged
 
 
@@ -99,7 +99,7 @@ def _merge_map(
             origins[where] = name
         elif not same(known, value):
             problems.append(
-                f"{name}: {where}: {shown(value)} here, {shown(known)} in {origins[where]}; keep one of them"
+                f"{name}: {where}: {quoted(value)} here, {quoted(known)} in {origins[where]}; keep one of them"
             )
 
 
@@ -171,7 +171,7 @@ def _told(identities: Mapping[Worker, PodIdentity]) -> str:
 
 
 def release_values(sources: Iterable[Source], ours: Mapping[str, Any]) -> dict[str, Any]:
-    """The whole document: the user's values and ours. Raises Refusals where they disagree."""
+    """The whole document: the user's values and ours. Raises SettingErrors where they disagree."""
     users = [Source(name=source.name, values=_without_blanks(source.values, ours)) for source in sources]
     return with_defaults(merge([*users, Source(name="the XCom backend of this project", values=ours)]))
 

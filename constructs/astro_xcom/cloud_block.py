@@ -5,7 +5,7 @@ from typing import Any
 from cdktf import DataTerraformRemoteState, NamedRemoteWorkspace, TerraformBackend, TerraformRemoteState
 from constructs import Construct
 
-from astro_xcom.settings.state import HcpState
+from astro_xcom.settings.backend import HcpState
 
 
 class CloudBlock(TerraformBackend):
@@ -30,7 +30,7 @@ class CloudBlock(TerraformBackend):
         is_hosted = self._backend.hostname.startswith("app.terraform.io")
         return {"backend": "cloud", "cloud": "tfc" if is_hosted else "tfe"}
 
-    def get_remote_state_data_source(self, scope: Construct, name: str, from_stack: str) -> TerraformRemoteState:
+    def get_remote_state_data_source(self, scope: Construct, name: str, relative_to_stack: str) -> TerraformRemoteState:
         """How another stack reads an output of this one."""
         return DataTerraformRemoteState(
             scope,

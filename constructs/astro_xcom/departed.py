@@ -10,7 +10,7 @@ from astro_xcom.files import read_text
 from astro_xcom.forgotten import address
 from astro_xcom.json_files import OTHER_SHAPE, parse_json
 from astro_xcom.settings import Deployment
-from astro_xcom.settings.state import LocalState
+from astro_xcom.settings.backend import LocalState
 from astro_xcom.workers import construct_id, setting
 
 
@@ -76,7 +76,7 @@ def _read(path: Path) -> Departed | None:
             for section in sections:
                 within = within.setdefault(section, {})
             within[last] = value
-    except OTHER_SHAPE:  # Refused among them
+    except OTHER_SHAPE:  # SettingError among them
         return None
     return Departed(state=path.name, resources=len(held), settings=settings)
 

@@ -8,12 +8,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from astro_xcom import names, siblings
+from astro_xcom import siblings
+from astro_xcom.errors import SettingError, SettingErrors, quoted
 from astro_xcom.imports import import_blocks
-from astro_xcom.refusal import Refusals, Refused, shown
+from astro_xcom.rules import common
 from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
 from astro_xcom.settings.deployment import check_state_place
-from astro_xcom.settings.errors import Place, explain, unknown_key
+from astro_xcom.settings.messages import Place, explain, unknown_key
 from astro_xcom.yaml_files import read_mapping
 
 CLOUDS: dict[str, type[Deployment]] = {"aws": AwsDeployment, "azure": AzureDeployment, "gcp": GcpDeployment}
@@ -22,7 +23,8 @@ CLOUDS: dict[str, type[Deployment]] = {"aws": AwsDeployment, "azure": AzureDeplo
 def read_deployments(path: str | Path) -> dict[str, Deployment]:
     """The deployments of a file, by name. Relative paths in it start at its folder.
 
-    Raises Refusals: a line for each problem, as `deployments.yaml: aws-example.storage.bucket: rule; got ...; try ...`.
+    Raises SettingErrors: a line for each problem, as `deployments.yaml: aws-example.storage.bucket: rule; got ...; try
+    ...`.
     """
     path = Path(path)
     return deployments_in(read_mapping(path, name=path.name), folder=path.parent, file=path.name)
@@ -37,16 +39,16 @@ def deployments_in(content: Mapping[str, Any], *, folder: Path, file: str) -> di
     defaults = content.get("defaults")
     deployments = content.get("deployments")
     if not isinstance(defaults, (dict, type(None))):
-        problems.append(f"defaults: must be a mapping; got {shown(defaults)}")
+        problems.append(f"defaults: must be a mapping; got {quoted(defaults)}")
     defaults = defaults if isinstance(defaults, dict) else {}
     if not isinstance(deployments, dict) or not deployments:
-        problems.append(f"deployments: must hold at least one deployment, by name; got {shown(deployments)}")
+        problems.append(f"deployments: must hold at least one deployment, by name; got {quoted(deployments)}")
         deployments = {}
     for name, given in deployments.items():
         try:
-            names.deployment_name(name)
+            common.deployment_name(name)
             found[name] = _deployment(name, given, defaults, folder=folder)
-        except Refused as error:
+        except SettingError as error:
             place = Place(name, {}, {}).of(tuple(error.field.split(".")) if error.field else ())
             problems.append(f"{place}: {error}")
         except ValidationError as error:
@@ -61,21 +63,21 @@ def deployments_in(content: Mapping[str, Any], *, folder: Path, file: str) -> di
         *_imports(found),
     ]
     if problems:
-        raise Refusals([f"{file}: {line}" for line in dict.fromkeys(problems)])
+        raise SettingErrors([f"{file}: {line}" for line in dict.fromkeys(problems)])
     return found
 
 
 def chosen(deployments: Mapping[str, Deployment], names: Iterable[str], *, file: str) -> dict[str, Deployment]:
-    """The deployments of these names, or all. Raises Refusals for names that are none."""
+    """The deployments of these names, or all. Raises SettingErrors for names that are none."""
     wanted = list(dict.fromkeys(names)) or list(deployments)
     problems = []
     for name in wanted:
         if name not in deployments:
             near = difflib.get_close_matches(name, deployments, n=1)
             rule = f"a deployment must be one of {', '.join(deployments)}"
-            problems.append(f"{file}: {Refused(rule, got=name, hint=near[0] if near else None)}")
+            problems.append(f"{file}: {SettingError(rule, got=name, hint=near[0] if near else None)}")
     if problems:
-        raise Refusals(problems)
+        raise SettingErrors(problems)
     return {name: deployments[name] for name in wanted}
 
 
@@ -96,12 +98,12 @@ IGNORED = "x-"
 
 def _deployment(name: str, given: Any, defaults: Mapping[str, Any], *, folder: Path) -> Deployment:
     if not isinstance(given, dict):
-        raise Refused("must be a mapping of settings", got=given)
+        raise SettingError("must be a mapping of settings", got=given)
     cloud = given.get("cloud")
     if not isinstance(cloud, str) or cloud not in CLOUDS:
         near = [OTHER_NAMES.get(str(cloud).lower()), *difflib.get_close_matches(str(cloud).lower(), CLOUDS, n=1)]
         hint = next(filter(None, near), None)
-        raise Refused(f"must be one of {', '.join(CLOUDS)}", got=cloud, hint=hint, field="cloud")
+        raise SettingError(f"must be one of {', '.join(CLOUDS)}", got=cloud, hint=hint, field="cloud")
     return CLOUDS[cloud].model_validate(_under(defaults, given), context={"folder": folder, "name": name})
 
 
@@ -123,7 +125,7 @@ def _shared_state(deployments: Mapping[str, Deployment]) -> Iterator[str]:
         if first != name:
             yield (
                 f"{name}.state: is the state of {first} too, and each apply would destroy the other's resources; "
-                f"got {backend.own} {shown(backend.own_name(name))}; try {backend.own} "
+                f"got {backend.own} {quoted(backend.own_name(name))}; try {backend.own} "
                 f'"{backend.default.format(name)}"'
             )
 
@@ -138,7 +140,7 @@ def _state_that_agents_may_delete(deployments: Mapping[str, Deployment]) -> Iter
         for keeper in keepers[getattr(backend, backend.place[0])] if backend.place else ():
             try:
                 check_state_place(name, backend, keeper, deployments[keeper])
-            except Refused as error:
+            except SettingError as error:
                 yield f"{name}.state.{error.field}: {error}"
 
 
@@ -146,5 +148,5 @@ def _imports(deployments: Mapping[str, Deployment]) -> Iterator[str]:
     for name, deployment in deployments.items():
         try:
             import_blocks(name, deployment)
-        except Refusals as error:
+        except SettingErrors as error:
             yield from (f"{name}.{line}" for line in error.lines)

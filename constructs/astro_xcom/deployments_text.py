@@ -4,14 +4,14 @@ from textwrap import indent
 
 import yaml
 
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
 from astro_xcom.yaml_files import parse
 
 START = "# What deploys: see docs/settings.md.\n\ndeployments:\n"
 
 
 def added(text: str, deployment: str, *, file: str) -> str:
-    """The text with one more deployment, after the last one. Raises Refused where only its author can add it."""
+    """The text with one more deployment, after the last one. Raises SettingError where only its author can add it."""
     if not text.strip():
         return START + indent(deployment, "  ")
     root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -35,5 +35,7 @@ def added(text: str, deployment: str, *, file: str) -> str:
         result = None
     wanted = {**before, "deployments": {**(before.get("deployments") or {}), **parse(deployment)}}
     if result is None or parse(result) != wanted:
-        raise Refused(f"{file}: a deployment cannot be added to this text without changing the rest; paste it yourself")
+        raise SettingError(
+            f"{file}: a deployment cannot be added to this text without changing the rest; paste it yourself"
+        )
     return result

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
 
 if sys.platform != "win32":
     import fcntl
@@ -22,41 +22,41 @@ OPEN_ALREADY = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
 def read_file(place: Path, *, largest: int = LARGEST) -> bytes:
     """The content of a regular file, or of an open pipe.
 
-    Raises Refused, without the file's name, for what cannot be read, is no file or is larger.
+    Raises SettingError, without the file's name, for what cannot be read, is no file or is larger.
     """
     try:
         with open(place, "rb", opener=_opener(place)) as file:
             kind = os.fstat(file.fileno()).st_mode
             if not (stat.S_ISREG(kind) or (stat.S_ISFIFO(kind) and str(place).startswith(OPEN_ALREADY))):
-                raise Refused("cannot be read: is no regular file")
+                raise SettingError("cannot be read: is no regular file")
             content = file.read(largest + 1)
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL
-        if isinstance(error, Refused):
+        if isinstance(error, SettingError):
             raise
-        raise Refused(f"cannot be read: {reason(error)}") from error
+        raise SettingError(f"cannot be read: {reason(error)}") from error
     if len(content) > largest:
-        raise Refused(f"cannot be read: is larger than {largest:,} bytes")
+        raise SettingError(f"cannot be read: is larger than {largest:,} bytes")
     return content
 
 
 def read_text(place: Path, *, largest: int = LARGEST) -> str:
-    """The same as text. Raises Refused for what is not UTF-8, too."""
+    """The same as text. Raises SettingError for what is not UTF-8, too."""
     return as_text(read_file(place, largest=largest))
 
 
 def as_text(content: bytes) -> str:
-    """Text that others wrote. Raises Refused for what is not UTF-8."""
+    """Text that others wrote. Raises SettingError for what is not UTF-8."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        raise Refused("cannot be read: not UTF-8 text") from None
+        raise SettingError("cannot be read: not UTF-8 text") from None
 
 
 def read_stdin(*, largest: int = LARGEST) -> str:
-    """What stands on standard input. Raises Refused as above."""
+    """What stands on standard input. Raises SettingError as above."""
     content = sys.stdin.buffer.read(largest + 1) if hasattr(sys.stdin, "buffer") else sys.stdin.read().encode()
     if len(content) > largest:
-        raise Refused(f"cannot be read: is larger than {largest:,} bytes")
+        raise SettingError(f"cannot be read: is larger than {largest:,} bytes")
     return as_text(content)
 
 
@@ -69,7 +69,8 @@ def replace_files(files: Mapping[Path, bytes], *, below: Path | None = None) -> 
     """Write all of these files and the folders above them, or none: first beside their places, then renamed.
 
     Files that hold the same already are left alone. Two who write the same files do so one after the other. What is
-    written is readable by all, as git has it. Raises Refused for a place that is not below `below`, if that is given.
+    written is readable by all, as git has it. Raises SettingError for a place that is not below `below`, if that is
+    given.
     """
     staged: dict[Path, Path] = {}
     made: list[Path] = []
@@ -92,7 +93,7 @@ def replace_files(files: Mapping[Path, bytes], *, below: Path | None = None) -> 
         _remove(staged.values(), made)
         if isinstance(error, OSError):
             named = Path(error.filename) if isinstance(error.filename, str) else place
-            raise Refused(
+            raise SettingError(
                 f"{named if named in place.parents else place}: cannot be written: {reason(error)}"
             ) from error
         raise
@@ -108,16 +109,16 @@ def check_below(place: Path, folder: Path) -> None:
     except (OSError, RuntimeError):  # links in a circle
         inside = False
     if not inside:
-        raise Refused(f"{place}: a link leads out of {folder}", hint="to replace the link by a folder")
+        raise SettingError(f"{place}: a link leads out of {folder}", hint="to replace the link by a folder")
 
 
 def remove_files(places: Iterable[Path]) -> None:
-    """Delete files. Raises Refused for one that cannot be deleted."""
+    """Delete files. Raises SettingError for one that cannot be deleted."""
     for place in places:
         try:
             place.unlink(missing_ok=True)
         except OSError as error:
-            raise Refused(f"{place}: cannot be deleted: {reason(error)}") from error
+            raise SettingError(f"{place}: cannot be deleted: {reason(error)}") from error
 
 
 def _opener(place: Path) -> Callable[[str, int], int]:
@@ -136,9 +137,9 @@ def _holds(place: Path, content: bytes) -> bool:
 
 def _check_replaceable(place: Path) -> None:
     if place.is_dir():
-        raise Refused(f"{place}: cannot be written: is a directory")
+        raise SettingError(f"{place}: cannot be written: is a directory")
     if place.exists() and not place.is_file():
-        raise Refused(f"{place}: cannot be written: is no regular file")
+        raise SettingError(f"{place}: cannot be written: is no regular file")
 
 
 def _make_folders(folder: Path) -> list[Path]:

@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 
-from astro_xcom.names import azure, gcp
+from astro_xcom.rules import azure, gcp
 from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
 from astro_xcom.workers import Worker, construct_id
 

@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from astro_xcom.errors import SettingError, SettingErrors, quoted
 from astro_xcom.forgotten import BUCKET_SETTINGS, address
-from astro_xcom.names import aws, azure, gcp
-from astro_xcom.refusal import Refusals, Refused, shown
+from astro_xcom.rules import aws, azure, gcp
 from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment, GcpRole
 from astro_xcom.workers import Worker, construct_id
 
@@ -61,8 +61,8 @@ def importable(name: str, deployment: Deployment) -> dict[str, Importable]:
 def import_blocks(name: str, deployment: Deployment) -> dict[str, str]:
     """Address -> id of what `imports` of the deployment names, parents first.
 
-    Raises Refusals, a line for each import that cannot be: of what the stack does not create, or with an id that the
-    settings contradict.
+    Raises SettingErrors, a line for each import that cannot be: of what the stack does not create, or with an id that
+    the settings contradict.
     """
     if not deployment.imports:
         return {}
@@ -79,7 +79,7 @@ def import_blocks(name: str, deployment: Deployment) -> dict[str, str]:
                 add(parent)
         try:
             wanted[there[thing].address] = _id(there[thing], given.get(thing, True))
-        except Refused as error:
+        except SettingError as error:
             problems.append(f"imports.{thing}: {error}")
 
     for thing in given:
@@ -90,7 +90,7 @@ def import_blocks(name: str, deployment: Deployment) -> dict[str, str]:
             rule = f"is nothing that this deployment creates; there are {', '.join(there)}"
             problems.append(f"imports.{thing}: {rule}" + (f"; try {near[0]}" if near else ""))
     if problems:
-        raise Refusals(list(dict.fromkeys(problems)))
+        raise SettingErrors(list(dict.fromkeys(problems)))
     return wanted
 
 
@@ -117,14 +117,14 @@ def _named(imports: Mapping[str, bool | str], there: Mapping[str, Importable]) -
 def _id(thing: Importable, given: bool | str) -> str:
     if thing.id is not None:
         if given is not True and given != thing.id:
-            raise Refused("must be true, or the id that the settings give", got=given, hint=shown(thing.id))
+            raise SettingError("must be true, or the id that the settings give", got=given, hint=quoted(thing.id))
         return thing.id
     found = thing.form.fullmatch(given) if thing.form and isinstance(given, str) else None
     if not isinstance(given, str) or not found:
-        raise Refused(f"needs its id, which no setting says: {thing.find}", got=given)
+        raise SettingError(f"needs its id, which no setting says: {thing.find}", got=given)
     if thing.scope and found["scope"].lower() != thing.scope.lower():
         of_account = thing.scope.lower().startswith(f"{found['scope'].lower()}/")
-        raise Refused(
+        raise SettingError(
             f"must be an assignment on {thing.scope}: Terraform replaces any other",
             got=found["scope"],
             hint="storage.role_scope: account" if of_account else None,

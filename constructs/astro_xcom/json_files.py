@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.errors import AstroXComError, SettingError
 
 DEEPEST = 100
 OTHER_SHAPE = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -28,13 +28,13 @@ def parse_json(text: str | bytes) -> Any:
 
 @contextmanager
 def shaped(rule: str, **options: Any) -> Iterator[None]:
-    """Read JSON as if it had its shape: what it then lacks is Refused with this rule."""
+    """Read JSON as if it had its shape: what it then lacks is SettingError with this rule."""
     try:
         yield
-    except (Refused, Refusals):
+    except AstroXComError:
         raise
     except OTHER_SHAPE as error:
-        raise Refused(rule, **options) from error
+        raise SettingError(rule, **options) from error
 
 
 def _items(value: Any) -> list[Any]:

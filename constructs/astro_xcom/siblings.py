@@ -7,9 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from astro_xcom import names
-from astro_xcom.names import limits
-from astro_xcom.refusal import Refused, shown
+from astro_xcom.errors import SettingError, quoted
+from astro_xcom.rules import common, limits
 from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment
 from astro_xcom.settings.claims import Claim, Identity
 from astro_xcom.workers import setting
@@ -42,8 +41,8 @@ def claimed_twice(deployments: Deployments) -> Iterator[str]:
             yield f"{name}.{claim.setting}: {_refusal(claim, first)}"
 
 
-def _refusal(claim: Claim, first: str) -> Refused:
-    return Refused(claim.rule.format(first=first), got=claim.shown, hint=claim.way_out)
+def _refusal(claim: Claim, first: str) -> SettingError:
+    return SettingError(claim.rule.format(first=first), got=claim.shown, hint=claim.way_out)
 
 
 def too_many_credentials(deployments: Deployments) -> Iterator[str]:
@@ -65,7 +64,7 @@ def _too_many(
             f"an identity holds at most {limits.AZURE_CREDENTIALS.most} federated credentials, and "
             f"{' and '.join(numbers)} create {' + '.join(map(str, numbers.values()))} on {identity.name[-1]}"
         )
-        yield f"{place}: {Refused(rule, hint='an identity of its own, or workers that share a service account')}"
+        yield f"{place}: {SettingError(rule, hint='an identity of its own, or workers that share a service account')}"
 
 
 def expiring_state_stores(deployments: Deployments) -> Iterator[str]:
@@ -79,14 +78,14 @@ def expiring_state_stores(deployments: Deployments) -> Iterator[str]:
                 continue
             state, storage = deployment.state_store.path, deployments[other].storage
             for xcoms in (storage.path, *storage.former_paths, *storage.shared_paths):
-                if not (names.contains(xcoms, state) or names.contains(state, xcoms)):
+                if not (common.contains(xcoms, state) or common.contains(state, xcoms)):
                     continue
                 rule = (
                     f'must not contain storage.path of {other} ("{xcoms}"), in the same storage, or be inside it: '
                     "XComs expire, state must not"
                 )
                 hint = f'"state-{name}"' if xcoms else "a bucket or container of its own"
-                yield f"{name}.state_store.path: {Refused(rule, got=state, hint=hint)}"
+                yield f"{name}.state_store.path: {SettingError(rule, got=state, hint=hint)}"
 
 
 def adopted_from_another(deployments: Deployments) -> Iterator[str]:
@@ -112,20 +111,21 @@ def adopted_from_another(deployments: Deployments) -> Iterator[str]:
                 hint = (
                     f"existing: container with container: {owner.storage_is(maker).name[-1]}, or an account of its own"
                 )
-                yield f"{name}.storage.container: {Refused(rule, got=deployment.storage_is(name).name[-1], hint=hint)}"
+                error = SettingError(rule, got=deployment.storage_is(name).name[-1], hint=hint)
+                yield f"{name}.storage.container: {error}"
 
 
 def _not_covered(name: str, deployment: Deployment, maker: str, owner: Deployment) -> Iterator[str]:
     path, storage = deployment.storage.path, owner.storage
-    if not any(names.contains(each, path) for each in (storage.path, *storage.former_paths, *storage.shared_paths)):
+    if not any(common.contains(each, path) for each in (storage.path, *storage.former_paths, *storage.shared_paths)):
         rule = f"is in storage that {maker} creates, and its lifecycle does not cover it: values would never expire"
-        hint = f"storage.shared_paths: {shown([*storage.shared_paths, path])} of {maker}"
-        yield f"{name}.storage.path: {Refused(rule, got=path, hint=hint)}"
+        hint = f"storage.shared_paths: {quoted([*storage.shared_paths, path])} of {maker}"
+        yield f"{name}.storage.path: {SettingError(rule, got=path, hint=hint)}"
     days, most = deployment.xcom.retention_days, owner.xcom.retention_days
     if days > most:
         rule = f"must be at most {most}: {maker} creates the storage, and everything in it expires after {most} days"
         hint = f"{most}, or xcom.retention_days: {days} of {maker}"
-        yield f"{name}.xcom.retention_days: {Refused(rule, got=days, hint=hint)}"
+        yield f"{name}.xcom.retention_days: {SettingError(rule, got=days, hint=hint)}"
 
 
 def _without_the_key(name: str, deployment: Deployment, maker: str, owner: Deployment) -> Iterator[str]:
@@ -136,7 +136,7 @@ def _without_the_key(name: str, deployment: Deployment, maker: str, owner: Deplo
     if owner.storage.encryption == "SSE-KMS" and (key is None or needed not in (None, key)):
         rule = f"must be the key of the bucket, which {maker} creates with SSE-KMS: else the agents can write nothing"
         hint = f'"{needed}"' if needed else f"the ARN of the key that {maker} creates"
-        yield f"{name}.storage.kms_key_arn: {Refused(rule, got=key, hint=hint)}"
+        yield f"{name}.storage.kms_key_arn: {SettingError(rule, got=key, hint=hint)}"
 
 
 def _of_another_account(name: str, deployment: Deployment, maker: str, owner: Deployment) -> Iterator[str]:
@@ -146,7 +146,7 @@ def _of_another_account(name: str, deployment: Deployment, maker: str, owner: De
     said = deployment.storage.account_id
     if said and owner.account and said != owner.account:
         rule = f"must be the account of {maker}, which makes the bucket"
-        yield f"{name}.storage.account_id: {Refused(rule, got=said, hint=shown(owner.account))}"
+        yield f"{name}.storage.account_id: {SettingError(rule, got=said, hint=quoted(owner.account))}"
 
 
 def _in_another_group(name: str, deployment: AzureDeployment, maker: str, owner: AzureDeployment) -> Iterator[str]:
@@ -156,11 +156,11 @@ def _in_another_group(name: str, deployment: AzureDeployment, maker: str, owner:
     group, made_in = deployment.storage.resource_group or deployment.resource_group.name, owner.resource_group.name
     if deployment.subscription_id.lower() != owner.subscription_id.lower():
         rule = f"must be that of {maker}, which creates the account {owner.account(maker)}"
-        refused = Refused(rule, got=deployment.subscription_id, hint=f'"{owner.subscription_id}"')
+        refused = SettingError(rule, got=deployment.subscription_id, hint=f'"{owner.subscription_id}"')
         yield f"{name}.subscription_id: {refused}"
     elif group.lower() != made_in.lower():
         rule = f"must be that of the account {owner.account(maker)}, which {maker} creates"
-        yield f"{name}.storage.resource_group: {Refused(rule, got=group, hint=shown(made_in))}"
+        yield f"{name}.storage.resource_group: {SettingError(rule, got=group, hint=quoted(made_in))}"
 
 
 def _grouped(deployments: Deployments, key: Callable[[str, Deployment], Key]) -> Mapping[Key, list[str]]:

@@ -23,9 +23,9 @@ from astro_xcom.construct_ids import id_of
 from astro_xcom.forgotten import forgotten
 from astro_xcom.imports import import_blocks
 from astro_xcom.settings import AzurermState, Deployment, GcsState, HcpState, LocalState, RemoteState, S3State
+from astro_xcom.settings.backend import Backend
 from astro_xcom.settings.deployment import check_state_place
-from astro_xcom.settings.state import Backend
-from astro_xcom.terraform_text import from_stack, literal
+from astro_xcom.terraform_text import escape_templates, relative_to_stack
 from astro_xcom.terraform_version import REQUIRED
 from astro_xcom.xcom import PodIdentity, XComLocation
 
@@ -118,11 +118,11 @@ class XComStack(TerraformStack):
     def _import(self, ids: Mapping[str, str]) -> None:
         """Take up what exists. CDKTF has no construct for `import` by an address of its own making."""
         if ids:
-            self.add_override("import", [{"to": to, "id": literal(id_)} for to, id_ in ids.items()])
+            self.add_override("import", [{"to": to, "id": escape_templates(id_)} for to, id_ in ids.items()])
 
     def _backend(self, backend: Backend) -> None:
         check_state_place(id_of(self), backend, id_of(self), self.deployment)
-        own = literal(backend.own_name(id_of(self)))
+        own = escape_templates(backend.own_name(id_of(self)))
         if isinstance(backend, S3State):
             S3Backend(
                 self,
@@ -156,4 +156,4 @@ class XComStack(TerraformStack):
         elif isinstance(backend, LocalState):
             # From the stack's folder to the project's: the same bytes on every machine, and outside of what
             # synthesis may delete.
-            LocalBackend(self, path=from_stack(own))
+            LocalBackend(self, path=relative_to_stack(own))

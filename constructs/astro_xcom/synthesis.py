@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
+from astro_xcom.errors import AstroXComError, SettingError, SettingErrors
 from astro_xcom.files import check_below, remove_files, replace_files
-from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ OUT = "cdktf.out"
 
 
 def make_stack(scope: "Construct", name: str, deployment: Deployment) -> "XComStack":
-    """The stack of one deployment. Raises Refused or Refusals for settings that contradict one another."""
+    """The stack of one deployment. Raises SettingError or SettingErrors for settings that contradict one another."""
     if isinstance(deployment, AwsDeployment):
         from astro_xcom.aws import AwsXComStack
 
@@ -39,22 +39,22 @@ def make_stack(scope: "Construct", name: str, deployment: Deployment) -> "XComSt
 
 
 def add_stacks(scope: "Construct", deployments: Mapping[str, Deployment], *, file: str) -> None:
-    """A stack for each deployment. Raises Refusals: a line for each problem of any of them, starting with `file`."""
+    """A stack for each deployment. Raises SettingErrors: a line for each problem of any, starting with `file`."""
     problems: list[str] = []
     for name, deployment in deployments.items():
         try:
             make_stack(scope, name, deployment)
-        except (Refused, Refusals) as error:
+        except AstroXComError as error:
             problems += [f"{file}: {name}: {line}" for line in str(error).splitlines()]
     if problems:
-        raise Refusals(problems)
+        raise SettingErrors(problems)
 
 
 @contextmanager
 def temporary_app() -> Iterator["App"]:
     """A CDKTF app whose output is in a folder that goes again, whatever happens."""
     if os.environ.get("SYNTH_HCL_OUTPUT") == "true":  # the cdktf command sets it to false
-        raise Refused("SYNTH_HCL_OUTPUT must not be true (--hcl): the stacks are JSON", hint="to unset it")
+        raise SettingError("SYNTH_HCL_OUTPUT must not be true (--hcl): the stacks are JSON", hint="to unset it")
     from cdktf import App  # only for a good file: it takes a while
 
     with TemporaryDirectory(prefix="astro-xcom-") as folder:
@@ -63,7 +63,7 @@ def temporary_app() -> Iterator["App"]:
 
 @contextmanager
 def synthesized_folder(deployments: Mapping[str, Deployment], *, file: str) -> Iterator[Path]:
-    """A folder with what CDKTF writes, that goes again. Raises Refusals as add_stacks does."""
+    """A folder with what CDKTF writes, that goes again. Raises SettingErrors as add_stacks does."""
     with temporary_app() as app:
         add_stacks(app, deployments, file=file)
         app.synth()
@@ -71,7 +71,7 @@ def synthesized_folder(deployments: Mapping[str, Deployment], *, file: str) -> I
 
 
 def synthesized(deployments: Mapping[str, Deployment], *, file: str) -> dict[str, dict[str, Any]]:
-    """The Terraform JSON of each deployment. Writes nothing that stays. Raises Refusals as add_stacks does."""
+    """The Terraform JSON of each deployment. Writes nothing that stays. Raises SettingErrors as add_stacks does."""
     with temporary_app() as app:
         from cdktf import Testing
 

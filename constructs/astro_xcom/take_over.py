@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.kubernetes import env_lists
-from astro_xcom.names import azure
-from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.rules import azure
 from astro_xcom.vendor_values import BACKEND, COMPRESSIONS, URL, marks, of_worker
 from astro_xcom.workers import Worker, named
 from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_BACKEND, XCOM_VARIABLES, object_url
@@ -71,12 +71,12 @@ class Proposal:
 
 
 def things(words: Collection[str]) -> set[str]:
-    """What `--adopt` names. Raises Refusals for what is none."""
+    """What `--adopt` names. Raises SettingErrors for what is none."""
     found = {OTHER_WORDS.get(word, word) for word in words}
     rule = f"must be one of {', '.join(THINGS)}"
-    problems = [f"--adopt: {Refused(rule, got=word)}" for word in sorted(found - {*THINGS})]
+    problems = [f"--adopt: {SettingError(rule, got=word)}" for word in sorted(found - {*THINGS})]
     if problems:
-        raise Refusals(problems)
+        raise SettingErrors(problems)
     return found
 
 
@@ -93,11 +93,11 @@ def propose(
     """The deployment of these chart values. `given`: setting -> value, by the caller.
 
     What is in `adopt` stays its owner's. With `imports` the rest becomes part of the stack; without, everything but the
-    release stays its owner's. Raises Refusals for values that keep no XComs in this cloud.
+    release stays its owner's. Raises SettingErrors for values that keep no XComs in this cloud.
     """
     proposal = Proposal()
     if namespace and values.get("namespace") not in (None, "", namespace):
-        raise Refusals([f"namespace is {values['namespace']}, and --namespace {namespace}: keep one of them"])
+        raise SettingErrors([f"namespace is {values['namespace']}, and --namespace {namespace}: keep one of them"])
     adopt = set(adopt) if imports else {"storage", "identity", *adopt}
     said = {
         "namespace": namespace or values.get("namespace"),
@@ -166,7 +166,7 @@ def _xcom(cloud: str, values: Mapping[str, Any], notes: list[str]) -> dict[str, 
     env = variables(values)
     url = _url(cloud, env, f"{XCOM_VARIABLES}PATH")
     if url is None:
-        raise Refusals([_why_nowhere(values)])
+        raise SettingErrors([_why_nowhere(values)])
     xcom: dict[str, Any] = {}
     if url["connection"] and not (cloud == "azure" and url["connection"] == azure.DEFAULT_CONNECTION_ID):
         xcom["connection_id"] = url["connection"]
@@ -199,11 +199,11 @@ def _url(cloud: str, env: Mapping[str, str], variable: str, *, of: re.Match[str]
         return None
     found = URL.fullmatch(env[variable])
     if found is None or found["scheme"] not in SCHEMES[cloud]:
-        raise Refusals([f"{variable} is no path of {cloud}; got {json.dumps(env[variable])}"])
+        raise SettingErrors([f"{variable} is no path of {cloud}; got {json.dumps(env[variable])}"])
     if cloud == "azure" and "." in found["bucket"]:
         form = f"{found['scheme']}://CONNECTION@CONTAINER/FOLDER"
         rule = f"Airflow reads {form}, and takes {found['bucket']} for the container: nothing can have been kept there"
-        raise Refusals([f"{variable}: {rule}"])
+        raise SettingErrors([f"{variable}: {rule}"])
     place = of or found
     connection = place["connection"] or (azure.DEFAULT_CONNECTION_ID if cloud == "azure" else None)
     ours = object_url(SCHEMES[cloud][0], place["bucket"], found["path"] or "", connection_id=connection)
@@ -211,7 +211,7 @@ def _url(cloud: str, env: Mapping[str, str], variable: str, *, of: re.Match[str]
         have = f"you have {json.dumps(env[variable])}, the settings can give {json.dumps(ours)}"
         lost = "tasks would not find what they kept" if of else "a value already written would be read as its path"
         way = "give that to today's agents, let the runs under way end, and then take over"
-        raise Refusals([f"{variable}: {have}: {lost}; {way}"])
+        raise SettingErrors([f"{variable}: {have}: {lost}; {way}"])
     return found
 
 
@@ -227,7 +227,7 @@ def _identities(values: Mapping[str, Any], mark: str) -> dict[Worker, str]:
         for worker, of in found.items()
         if len(of) > 1
     ]:
-        raise Refusals(problems)
+        raise SettingErrors(problems)
     others, every = found.pop(None), {text for of in found.values() for text in of}
     if not others and len(every) == 1:
         return {None: every.pop()}

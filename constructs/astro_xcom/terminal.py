@@ -14,7 +14,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import NoReturn
 
-from astro_xcom.refusal import Fault, Refusals, Refused, printable
+from astro_xcom.errors import AstroXComError, Fault, printable
 
 DEBUG = "--debug"
 INTERRUPTED, ENDED = 130, 143
@@ -64,7 +64,7 @@ def tell(text: str) -> None:
 
 
 def _lines(error: BaseException) -> list[str]:
-    if isinstance(error, (Fault, Refused, Refusals)):
+    if isinstance(error, (Fault, AstroXComError)):
         return str(error).splitlines()
     if isinstance(error, KeyboardInterrupt):
         return ["interrupted"]

@@ -12,12 +12,12 @@ BYTE_ORDER_MARK = "\ufeff"
 CODE_POINT = "\ue000"  # a private character: ours wherever it stands in a document
 
 
-def from_stack(path: str) -> str:
+def relative_to_stack(path: str) -> str:
     """A path of the project as Terraform needs it, which runs in the stack's own folder, three below."""
     return path if path.startswith(("/", "~", "\\\\")) or path[1:2] == ":" else posixpath.join("../../..", path)
 
 
-def literal(value: Any) -> Any:
+def escape_templates(value: Any) -> Any:
     """The same value with every text in it, keys included, escaped so that Terraform reads just that text.
 
     For attributes and locals, not for arguments of `Fn`.

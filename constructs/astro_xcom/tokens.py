@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from cdktf import Fn, Token
 from constructs import Construct
 
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
 from astro_xcom.xcom import LONGEST_RECOVERY_DAYS, recovery_days
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ def is_known(value: Any) -> bool:
     return not Token.is_unresolved(value)
 
 
-def check(rule: Callable[[T], T], value: T | None) -> None:
+def check_if_known(rule: Callable[[T], T], value: T | None) -> None:
     """Apply a rule of astro_xcom.names to a value that can be read."""
     if value is not None and is_known(value):
         rule(value)
@@ -44,7 +44,7 @@ def shortest_recovery(retention_days: int) -> int:
 def once(scope: Construct, id_: str, name: str) -> str:
     """The id of a folder. Refuses the second one of a name: it is part of addresses."""
     if scope.node.try_find_child(id_) is not None:
-        raise Refused("is a folder that was asked for before: keep what folder() returned", got=name)
+        raise SettingError("is a folder that was asked for before: keep what folder() returned", got=name)
     return id_
 
 
@@ -55,7 +55,7 @@ def namespace_and_name(subject: str) -> tuple[str, str]:
     """Those of a service account, where the cloud takes each by name: as part of addresses, and without wildcards."""
     namespace, _, name = subject.removeprefix(SUBJECT).partition(":")
     if not is_known(subject) or not subject.startswith(SUBJECT) or not namespace or not name or "*" in subject:
-        raise Refused(
+        raise SettingError(
             "must name one Kubernetes service account, known when the JSON is written: there are no wildcards for them",
             got=subject,
             hint=f'"{SUBJECT}astro:prod-triggerer"',

@@ -6,6 +6,7 @@ from typing import Any
 
 from astro_xcom.chart_values import AGENT_TOKEN_VARIABLES, Source, at, same
 from astro_xcom.environment import NAMES, clouds_of, overridden
+from astro_xcom.errors import SettingErrors, quoted
 from astro_xcom.kubernetes import (
     FREE,
     TEXT_LISTS,
@@ -17,7 +18,6 @@ from astro_xcom.kubernetes import (
     variables,
     walk,
 )
-from astro_xcom.refusal import Refusals, shown
 from astro_xcom.secret_text import assigns_secret, holds_secret, is_secret
 from astro_xcom.xcom import Cloud
 from astro_xcom.yaml_files import DEEPEST, LARGEST_CONTENT, UNSPEAKABLE
@@ -60,12 +60,12 @@ IDENTITY_MARKS = (
 def check_source(source: Source) -> None:
     """Refuse user values that cannot work, or that would silently undo what this project sets.
 
-    Raises Refusals with every problem of the source.
+    Raises SettingErrors with every problem of the source.
     """
     front = f"{source.name}: " if source.name else ""
     problems = [front + line for line in _too_much(source.values) or _problems(source.values)]
     if problems:
-        raise Refusals(problems)
+        raise SettingErrors(problems)
 
 
 def check_owned(source: Source, owned: Mapping[str, tuple[str, Any]]) -> None:
@@ -74,12 +74,12 @@ def check_owned(source: Source, owned: Mapping[str, tuple[str, Any]]) -> None:
     A blank is not given.
     """
     problems = [
-        f"{source.name}: {key}: {shown(source.values[key])} here, {shown(value)} in {setting}; keep one of them"
+        f"{source.name}: {key}: {quoted(source.values[key])} here, {quoted(value)} in {setting}; keep one of them"
         for key, (setting, value) in owned.items()
         if source.values.get(key) not in (None, "") and not same(source.values[key], value)
     ]
     if problems:
-        raise Refusals(problems)
+        raise SettingErrors(problems)
 
 
 def check_environment(sources: Iterable[Source], clouds: Sequence[Cloud], owned: Mapping[str, str]) -> None:
@@ -95,7 +95,7 @@ def check_environment(sources: Iterable[Source], clouds: Sequence[Cloud], owned:
     )
     problems = list(dict.fromkeys(lines))
     if problems:
-        raise Refusals(problems)
+        raise SettingErrors(problems)
 
 
 def _too_much(values: Mapping[str, Any]) -> list[str]:
@@ -107,7 +107,7 @@ def _too_much(values: Mapping[str, Any]) -> list[str]:
             if isinstance(value, Mapping):
                 unfit = [key for key in value if not isinstance(key, str) or key == UNSPEAKABLE]
                 if unfit:
-                    return [f"{where or 'values'}: a key must be text, and not {UNSPEAKABLE}; got {shown(unfit[0])}"]
+                    return [f"{where or 'values'}: a key must be text, and not {UNSPEAKABLE}; got {quoted(unfit[0])}"]
                 below += [(f"{where}.{key}" if where else key, item) for key, item in value.items()]
             elif isinstance(value, (list, tuple)):
                 below += [(f"{where}[{position}]", item) for position, item in enumerate(value)]
@@ -123,14 +123,14 @@ def _problems(values: Mapping[str, Any]) -> Iterator[str]:
     yield from _secrets(values)
     for path in MAPPINGS:
         if not isinstance(at(values, path), (Mapping, type(None))):
-            yield f"{'.'.join(path)}: must be a mapping; got {shown(at(values, path))}"
+            yield f"{'.'.join(path)}: must be a mapping; got {quoted(at(values, path))}"
     yield from _worker_problems(values)
     yield from _service_account_problems(values)
     for path in TEXTS:
         if not isinstance(at(values, path), (str, type(None))):
             yield f"{'.'.join(path)}: {not_text(at(values, path))}"
     if not isinstance(at(values, ("sentinel", "enabled")), (bool, type(None))):
-        yield f"sentinel.enabled: must be true or false; got {shown(at(values, ('sentinel', 'enabled')))}"
+        yield f"sentinel.enabled: must be true or false; got {quoted(at(values, ('sentinel', 'enabled')))}"
     yield from env_problems(values)
     yield from overridden(values, None)
     for where, name, entry in variables(values):
@@ -186,13 +186,13 @@ def _worker_problems(values: Mapping[str, Any]) -> Iterator[str]:
     for position, worker in enumerate(workers):
         name = worker.get("name") if isinstance(worker, Mapping) else None
         if not isinstance(name, str) or not name:
-            yield f"workers[{position}]: must be a mapping with a name; got {shown(worker)}"
+            yield f"workers[{position}]: must be a mapping with a name; got {quoted(worker)}"
             continue
         if name in seen:
             yield f"workers[{name}]: is there twice; keep one of them"
         seen.add(name)
         if not isinstance(worker.get("serviceAccount"), (Mapping, type(None))):
-            yield f"workers[{name}].serviceAccount: must be a mapping; got {shown(worker['serviceAccount'])}"
+            yield f"workers[{name}].serviceAccount: must be a mapping; got {quoted(worker['serviceAccount'])}"
 
 
 def _service_account_problems(values: Mapping[str, Any]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
 from astro_xcom.user_values import IDENTITY_MARKS
 from astro_xcom.vendor_values import BACKEND
 from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_VARIABLES
@@ -40,7 +40,7 @@ def cleaned(text: str, connection: str | None = None) -> str:
     left = "".join(line for number, line in enumerate(lines) if number not in gone)
     try:
         same = parse(left or "{}") == _without(parse(text), (), given)
-    except Refused:
+    except SettingError:
         same = False
     return left if same else text
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from astro_xcom.chart_values import Source
+from astro_xcom.errors import SettingErrors, quoted
 from astro_xcom.kubernetes import walk
-from astro_xcom.refusal import Refusals, shown
 from astro_xcom.user_values import IDENTITY_MARKS
 from astro_xcom.workers import Worker, setting
 from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_VARIABLES
@@ -33,7 +33,7 @@ OTHER_IDENTITY = "pods would act as another identity, which needs access to the 
 def without_equal(source: Source, ours: Mapping[str, Any]) -> dict[str, Any]:
     """The user's values without what ours give equally. `ours` are chart values, with tokens for what is not known.
 
-    Raises Refusals for what differs: what they have, what the settings give, what would become of values already
+    Raises SettingErrors for what differs: what they have, what the settings give, what would become of values already
     written, and the setting that keeps them.
     """
     problems: list[str] = []
@@ -57,7 +57,7 @@ def without_equal(source: Source, ours: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(values.get("commonEnv"), list):
         values["commonEnv"] = [entry for entry in values["commonEnv"] if kept(entry)]
     if problems:
-        raise Refusals([f"{source.name}: {line}" for line in problems])
+        raise SettingErrors([f"{source.name}: {line}" for line in problems])
     return values
 
 
@@ -101,7 +101,7 @@ def check_connection(source: Source, variable: str, account: str | None) -> None
     for entry in entries if isinstance(entries, list) else ():
         named = isinstance(entry, Mapping) and entry.get("name") == variable
         if named and (problem := _connection(entry.get("value"), account)):
-            raise Refusals([f"{source.name}: commonEnv[{variable}]: {problem}"])
+            raise SettingErrors([f"{source.name}: commonEnv[{variable}]: {problem}"])
 
 
 def _connection(value: Any, account: str | None) -> str | None:
@@ -197,8 +197,8 @@ def _mark(theirs: Any, ours: Any, worker: Worker) -> str:
 
 
 def _differs(theirs: Any, ours: str, lost: str, advice: str) -> str:
-    given = shown(_known(ours)) if ours else "none"
-    return f"you have {shown(theirs)}, the settings give {given}: {lost}; {advice}"
+    given = quoted(_known(ours)) if ours else "none"
+    return f"you have {quoted(theirs)}, the settings give {given}: {lost}; {advice}"
 
 
 def _known(text: str) -> str:

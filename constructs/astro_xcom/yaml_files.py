@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
+from astro_xcom.errors import SettingError, SettingErrors, quoted
 from astro_xcom.files import read_text
-from astro_xcom.refusal import Refusals, Refused, shown
 from astro_xcom.yaml_mistakes import Own, in_words
 
 TEXT, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
@@ -189,32 +189,32 @@ for _tag, _pattern, _first, _read in (
 def parse(text: str) -> Any:
     """The content of one YAML document. Do not change it: it is shared.
 
-    Raises Refused with the line for invalid YAML, a key given twice or not text, and numbers Helm cannot hold.
+    Raises SettingError with the line for invalid YAML, a key given twice or not text, and numbers Helm cannot hold.
     """
     try:
         return yaml.load(text, Loader=HelmLoader)  # noqa: S506 - HelmLoader is a SafeLoader
     except yaml.MarkedYAMLError as error:
-        raise Refused(in_words(error, text)) from None
+        raise SettingError(in_words(error, text)) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise Refused(f"line {line}: the character {text[error.position]!r} is not allowed") from None
+        raise SettingError(f"line {line}: the character {text[error.position]!r} is not allowed") from None
     except RecursionError:  # brackets that the scanner meets before
-        raise Refused(f"is nested more than {DEEPEST} deep") from None
+        raise SettingError(f"is nested more than {DEEPEST} deep") from None
 
 
 def read_mapping(path: Path, *, name: str) -> dict[str, Any]:
-    """The top-level mapping of a YAML file. Raises Refusals that start with `name`."""
+    """The top-level mapping of a YAML file. Raises SettingErrors that start with `name`."""
     try:
         content = parse(read_text(path, largest=LARGEST_FILE))
-    except Refused as error:
+    except SettingError as error:
         cause = error.__cause__
         if isinstance(cause, FileNotFoundError):
-            raise Refusals([f"{name}: no such file"]) from None
-        raise Refusals(
+            raise SettingErrors([f"{name}: no such file"]) from None
+        raise SettingErrors(
             [f"{name}: {f'cannot be read: {cause.strerror}' if isinstance(cause, OSError) else error}"]
         ) from None
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise Refusals([f"{name}: must be a mapping of keys to values; got {shown(content)}"])
+        raise SettingErrors([f"{name}: must be a mapping of keys to values; got {quoted(content)}"])
     return content

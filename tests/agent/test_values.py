@@ -5,7 +5,7 @@ import pytest
 from cdktf import TerraformStack, Testing
 
 from astro_xcom.agent import AgentValues
-from astro_xcom.refusal import Refusals
+from astro_xcom.errors import SettingErrors
 from astro_xcom.settings import AgentSettings, StateStoreSettings, ValuesFile, XComSettings
 from astro_xcom.xcom import PodIdentity, XComLocation
 from support import Body, synth
@@ -80,5 +80,5 @@ def test_text_that_looks_like_a_template_is_escaped_in_keys_and_values() -> None
 def test_a_conflict_with_ours_names_both_sources(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("stateStoreBackend: my.Backend\n")
     given = agent(values_files=[ValuesFile.read("mine.yaml", folder=tmp_path)])
-    with pytest.raises(Refusals, match=r'stateStoreBackend: "airflow.*" here, "my\.Backend" in mine\.yaml'):
+    with pytest.raises(SettingErrors, match=r'stateStoreBackend: "airflow.*" here, "my\.Backend" in mine\.yaml'):
         document(given, state_store=StateStoreSettings(path="state"))

@@ -6,7 +6,7 @@ import pytest
 from cdktf import Fn, TerraformStack, TerraformVariable, Testing
 
 from astro_xcom.aws import EksOidcProvider, IrsaRole, XComBucket, XComBucketRef
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
 from support import Body, of_type, only, resolved, synth
 
 PROVIDER = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/0123456789ABCDEF"
@@ -171,7 +171,7 @@ def by_name(stack: TerraformStack, id_: str, name: str, account_id: str | None =
 def test_no_bucket_of_any_name_or_account(
     changes: dict[str, str], message: str, make: Callable[..., XComBucketRef], stack: TerraformStack
 ) -> None:
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(SettingError, match=message):
         make(stack, "storage", **{"name": "acme-xcom", **changes})
     make(stack, "storage", name=Fn.join("-", ["acme", "xcom"]), account_id=Fn.join("", ["4", "5"]))
 
@@ -233,7 +233,7 @@ def test_eventbridge_hears_of_objects_when_asked_to(stack: TerraformStack) -> No
 
 @pytest.mark.parametrize(("bucket", "message"), [("acme-xcom", "must be another bucket"), ("Acme", "a bucket's name")])
 def test_a_bucket_that_cannot_take_access_logs_is_refused(stack: TerraformStack, bucket: str, message: str) -> None:
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(SettingError, match=message):
         XComBucket(stack, "storage", name="acme-xcom", access_log_bucket=bucket)
     XComBucket(stack, "storage", name="acme-xcom")  # the id is still free
 
@@ -252,7 +252,7 @@ def test_protection_can_be_switched_off_and_then_the_bucket_emptied(stack: Terra
 
 
 def test_a_protected_bucket_is_never_emptied(stack: TerraformStack) -> None:
-    with pytest.raises(Refused, match="protect_from_destroy=False"):
+    with pytest.raises(SettingError, match="protect_from_destroy=False"):
         XComBucket(stack, "storage", name="acme-xcom", force_destroy=True)
 
 
@@ -264,21 +264,21 @@ def test_a_name_filled_in_later_passes_the_checks(stack: TerraformStack) -> None
 
 
 def test_a_refused_bucket_leaves_its_id_free(stack: TerraformStack) -> None:
-    with pytest.raises(Refused, match='try "acme-xcom"'):
+    with pytest.raises(SettingError, match='try "acme-xcom"'):
         XComBucket(stack, "storage", name="Acme_XCom")
     XComBucket(stack, "storage", name="acme-xcom")
 
 
 @pytest.mark.parametrize(("path", "state"), [("xcom", "xcom"), ("xcom", "xcom/state"), ("a/b", "a"), ("", "state")])
 def test_state_may_not_expire_with_the_xcoms(stack: TerraformStack, path: str, state: str) -> None:
-    with pytest.raises(Refused, match="state must not"):
+    with pytest.raises(SettingError, match="state must not"):
         XComBucket(stack, "storage", name="acme-xcom", path=path, state_store_path=state)
-    with pytest.raises(Refused, match="state must not"):
+    with pytest.raises(SettingError, match="state must not"):
         XComBucket.from_name(stack, "storage", "acme-xcom", path=path, state_store_path=state)
 
 
 def test_a_retention_that_loses_everything_is_refused(stack: TerraformStack) -> None:
-    with pytest.raises(Refused, match="1-36500 days"):
+    with pytest.raises(SettingError, match="1-36500 days"):
         XComBucket(stack, "storage", name="acme-xcom", retention_days=0)
 
 
@@ -331,7 +331,7 @@ def test_one_role_can_be_granted_several_folders(stack: TerraformStack) -> None:
 
 @pytest.mark.parametrize("name", ["", "a/b", "Ingest", "..", "x" * 49])
 def test_a_folder_has_a_simple_name(stack: TerraformStack, name: str) -> None:
-    with pytest.raises(Refused, match="1-48 lower-case letters"):
+    with pytest.raises(SettingError, match="1-48 lower-case letters"):
         XComBucket(stack, "storage", name="acme-xcom").folder(name)
 
 
@@ -345,7 +345,7 @@ def test_two_granted_roles_need_two_ids(stack: TerraformStack) -> None:
     storage = XComBucket(stack, "storage", name="acme-xcom")
     team = TerraformStack(stack, "team")
     storage.grant_read_write(named_role(stack, "agents"))
-    with pytest.raises(Refused, match='each role granted here needs an id of its own; got "agents"'):
+    with pytest.raises(SettingError, match='each role granted here needs an id of its own; got "agents"'):
         storage.grant_read_write(named_role(team, "agents"))
 
 
@@ -354,11 +354,11 @@ EAST, WEST = (f"arn:aws:kms:{region}:111122223333:key/1" for region in ("us-east
 
 @pytest.mark.parametrize(("key", "former"), [(EAST, [WEST]), (None, [EAST, WEST])])
 def test_all_keys_of_a_bucket_are_of_its_region(stack: TerraformStack, key: str | None, former: list[str]) -> None:
-    with pytest.raises(Refused, match="must be a key in us-east-1: S3 uses no other"):
+    with pytest.raises(SettingError, match="must be a key in us-east-1: S3 uses no other"):
         XComBucket(stack, "storage", name="acme-xcom", sse_kms=True, kms_key_arn=key, former_kms_key_arns=former)
-    with pytest.raises(Refused, match="must be a key in us-east-1"):
+    with pytest.raises(SettingError, match="must be a key in us-east-1"):
         XComBucket.from_name(stack, "storage", "acme-xcom", kms_key_arn=key, former_kms_key_arns=former)
-    with pytest.raises(Refused, match="must be the ARN of a KMS key"):
+    with pytest.raises(SettingError, match="must be the ARN of a KMS key"):
         XComBucket(stack, "storage", name="acme-xcom", sse_kms=True, kms_key_arn="alias/xcom")
 
 

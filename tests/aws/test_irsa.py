@@ -4,9 +4,9 @@ import pytest
 from cdktf import TerraformStack, TerraformVariable, Testing
 
 from astro_xcom.aws import EksOidcProvider, IrsaRole, PolicyStatement
-from astro_xcom.names import aws as rules
-from astro_xcom.names import places
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
+from astro_xcom.rules import aws as rules
+from astro_xcom.rules import places
 from support import of_type, only, resolved, synth
 
 HOST = "oidc.eks.us-east-1.amazonaws.com/id/0123456789ABCDEF"
@@ -84,13 +84,13 @@ def test_boundary_path_and_session_reach_the_role(stack: TerraformStack) -> None
     ],
 )
 def test_what_iam_would_refuse_is_refused(stack: TerraformStack, changes: dict[str, object], message: str) -> None:
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(SettingError, match=message):
         irsa(stack, **changes)
 
 
 @pytest.mark.parametrize("given", [{}, {"cluster_name": "data", "arn": PROVIDER}])
 def test_a_provider_is_given_one_way(stack: TerraformStack, given: dict[str, str]) -> None:
-    with pytest.raises(Refused, match="either"):
+    with pytest.raises(SettingError, match="either"):
         EksOidcProvider(stack, "oidc", **given)
 
 
@@ -126,7 +126,7 @@ def test_a_role_is_of_one_account(
     if says is None:
         assert irsa(stack, oidc_providers=providers, permissions_boundary=boundary).managed
         return
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(SettingError, match=says):
         irsa(stack, oidc_providers=providers, permissions_boundary=boundary)
 
 
@@ -235,7 +235,7 @@ def statement(**changes: object) -> PolicyStatement:
     ],
 )
 def test_a_statement_that_opens_too_much_or_nothing_is_refused(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(SettingError, match=message):
         statement(**changes)
 
 
@@ -253,5 +253,5 @@ def test_a_statement_that_opens_too_much_or_nothing_is_refused(changes: dict[str
 def test_permissions_that_iam_would_refuse_are_refused(
     stack: TerraformStack, changes: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(SettingError, match=message):
         irsa(stack, **changes)

@@ -2,7 +2,7 @@ import pytest
 from cdktf import TerraformStack, TerraformVariable, Testing
 
 from astro_xcom.aws import EksOidcProvider, EksPodIdentityCluster, IrsaRole, PodIdentityAssociations
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
 from support import of_type, only, resolved, synth
 
 PROVIDER = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/0123456789ABCDEF"
@@ -74,12 +74,12 @@ def test_pods_are_annotated_where_they_are_to_use_irsa(
 
 
 def test_the_annotation_of_web_identity_alone_is_refused(stack: TerraformStack) -> None:
-    with pytest.raises(Refused, match="annotate needs oidc_providers"):
+    with pytest.raises(SettingError, match="annotate needs oidc_providers"):
         role(stack, annotate=True)
 
 
 def test_too_many_accounts_are_refused(stack: TerraformStack) -> None:
-    with pytest.raises(Refused, match="IAM allows 8192"):
+    with pytest.raises(SettingError, match="IAM allows 8192"):
         role(stack, subjects=[f"system:serviceaccount:team-{n}:worker" for n in range(30)])
 
 
@@ -106,10 +106,10 @@ def test_each_service_account_of_each_cluster_has_an_association(stack: Terrafor
 def test_an_association_names_one_service_account(stack: TerraformStack, subject: str) -> None:
     if subject == "token":
         subject = TerraformVariable(stack, "subject", type="string").string_value
-    with pytest.raises(Refused, match="must name one Kubernetes service account"):
+    with pytest.raises(SettingError, match="must name one Kubernetes service account"):
         PodIdentityAssociations(stack, "pods", role_arn="arn", clusters=[cluster(stack)], subjects=[subject])
 
 
 def test_an_association_of_nobody_is_refused(stack: TerraformStack) -> None:
-    with pytest.raises(Refused, match="at least one"):
+    with pytest.raises(SettingError, match="at least one"):
         PodIdentityAssociations(stack, "pods", role_arn="arn", clusters=[], subjects=SUBJECTS)

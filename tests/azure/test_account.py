@@ -2,7 +2,7 @@ import pytest
 from cdktf import TerraformStack, TerraformVariable, Testing
 
 from astro_xcom.azure import XComAccount, XComContainer
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
 from support import of_type, only, resolved, synth
 
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
@@ -177,7 +177,7 @@ def test_without_a_key_of_ones_own_there_is_no_identity(stack: TerraformStack) -
     ],
 )
 def test_what_azure_would_refuse_is_refused(stack: TerraformStack, changes: dict[str, object], message: str) -> None:
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(SettingError, match=message):
         account(stack, **changes)
     account(stack)  # the id is still free
 
@@ -202,7 +202,7 @@ def test_an_existing_accounts_id_may_be_filled_in_later(stack: TerraformStack) -
 def test_an_account_has_one_lifecycle_and_so_one_container(stack: TerraformStack) -> None:
     made = account(stack)
     XComContainer(stack, "one", account=made)
-    with pytest.raises(Refused, match="an account for each container"):
+    with pytest.raises(SettingError, match="an account for each container"):
         XComContainer(stack, "two", account=made, name="other")
     assert len(of_type(synth(stack), "azurerm_storage_management_policy")) == 1
 
@@ -234,5 +234,5 @@ CHINAS_ZONE = ZONE.replace("core.windows.net", "core.chinacloudapi.cn")
     ],
 )
 def test_what_belongs_together_is_compared(stack: TerraformStack, changes: dict[str, object], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(SettingError, match=says):
         account(stack, **changes)

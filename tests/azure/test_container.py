@@ -11,7 +11,7 @@ from astro_xcom.azure import (
     XComContainer,
     XComContainerRef,
 )
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
 from support import Body, of_type, only, resolved, synth
 
 ACCOUNT = (
@@ -221,7 +221,7 @@ def test_a_name_filled_in_later_passes_the_checks(stack: TerraformStack, account
 def test_what_azure_or_airflow_would_refuse_is_refused(
     stack: TerraformStack, account: XComAccount, changes: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(SettingError, match=message):
         XComContainer(stack, "storage", account=account, **changes)  # type: ignore[arg-type]
     XComContainer(stack, "storage", account=account)  # the id is still free
 
@@ -269,14 +269,14 @@ def test_an_identity_granted_several_folders_gets_the_role_once(stack: Terraform
 
 
 def test_a_folder_has_a_simple_name(stack: TerraformStack, account: XComAccount) -> None:
-    with pytest.raises(Refused, match="1-48 lower-case letters"):
+    with pytest.raises(SettingError, match="1-48 lower-case letters"):
         XComContainer(stack, "storage", account=account).folder("a/b")
 
 
 def test_two_granted_identities_need_two_ids(stack: TerraformStack, account: XComAccount) -> None:
     storage, team = XComContainer(stack, "storage", account=account), TerraformStack(stack, "team")
     storage.grant_read_write(user(stack, "agents"))
-    with pytest.raises(Refused, match='each identity granted here needs an id of its own; got "agents"'):
+    with pytest.raises(SettingError, match='each identity granted here needs an id of its own; got "agents"'):
         storage.folder("ingest").grant_read_write(user(team, "agents"))
 
 
@@ -306,7 +306,7 @@ def test_a_role_on_one_container_is_assigned_once(stack: TerraformStack, adopted
 
 
 def test_an_account_is_reached_in_its_own_environment(stack: TerraformStack, account: XComAccount) -> None:
-    with pytest.raises(Refused, match="account_host is of Azure's environment china, and account of public"):
+    with pytest.raises(SettingError, match="account_host is of Azure's environment china, and account of public"):
         XComContainer(stack, "storage", account=account, account_host="acmexcom.blob.core.chinacloudapi.cn")
 
 

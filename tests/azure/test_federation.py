@@ -3,8 +3,8 @@ from cdktf import TerraformStack, TerraformVariable, Testing
 from cdktf_cdktf_provider_azurerm.federated_identity_credential import FederatedIdentityCredential
 
 from astro_xcom.azure import AksOidcIssuer, FederatedIdentity
+from astro_xcom.errors import SettingError
 from astro_xcom.permissions import RoleOn
-from astro_xcom.refusal import Refused
 from support import Body, of_type, only, resolved, synth
 
 ISSUER = "https://westeurope.oic.prod-aks.azure.com/11111111-1111-1111-1111-111111111111/22222222-2222-2222-2222-222222222222/"
@@ -173,7 +173,7 @@ def test_an_identity_holds_twenty_credentials(stack: TerraformStack) -> None:
     ],
 )
 def test_what_azure_would_refuse_is_refused(stack: TerraformStack, changes: dict[str, object], message: str) -> None:
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(SettingError, match=message):
         federated(stack, **changes)
     federated(TerraformStack(Testing.app(), "test"))
 
@@ -181,18 +181,18 @@ def test_what_azure_would_refuse_is_refused(stack: TerraformStack, changes: dict
 def test_eleven_accounts_of_two_clusters_are_too_many(stack: TerraformStack) -> None:
     issuers = [AksOidcIssuer(stack, name, issuer=f"https://{name}.example.com/") for name in ("one", "two")]
     federated(stack, issuers=issuers, subjects=MANY[:10])
-    with pytest.raises(Refused, match="11 service accounts of 2 clusters"):
+    with pytest.raises(SettingError, match="11 service accounts of 2 clusters"):
         FederatedIdentity(stack, "other", name="astro-xcom", resource_group="data", issuers=issuers, subjects=MANY[:11])
 
 
 def test_two_clusters_with_one_issuer_are_one(stack: TerraformStack) -> None:
     issuers = [AksOidcIssuer(stack, name, issuer=ISSUER) for name in ("one", "two")]
-    with pytest.raises(Refused, match="trusted once"):
+    with pytest.raises(SettingError, match="trusted once"):
         federated(stack, issuers=issuers)
 
 
 def test_a_subject_filled_in_later_has_no_name_to_give_its_credential(stack: TerraformStack) -> None:
-    with pytest.raises(Refused, match="known when the stack is synthesized"):
+    with pytest.raises(SettingError, match="known when the stack is synthesized"):
         federated(stack, subjects=[TerraformVariable(stack, "subject", type="string").string_value])
 
 
@@ -207,21 +207,23 @@ def test_a_subject_filled_in_later_has_no_name_to_give_its_credential(stack: Ter
     ],
 )
 def test_an_issuer_is_given_one_way(stack: TerraformStack, given: dict[str, str]) -> None:
-    with pytest.raises(Refused, match="either"):
+    with pytest.raises(SettingError, match="either"):
         AksOidcIssuer(stack, "oidc", **given)
 
 
 def test_issuers_are_of_the_identitys_environment(stack: TerraformStack) -> None:
     issuer = "https://usgovvirginia.oic.prod-aks.azure.us/11111111-1111-1111-1111-111111111111/a/"
     issuers = [AksOidcIssuer(stack, "oidc", issuer=issuer)]
-    with pytest.raises(Refused, match=r"issuers\[0\] is of Azure's environment usgovernment, and location of public"):
+    with pytest.raises(
+        SettingError, match=r"issuers\[0\] is of Azure's environment usgovernment, and location of public"
+    ):
         federated(stack, issuers=issuers)
     assert federated(stack, issuers=issuers, location="usgovvirginia").managed
 
 
 def test_two_clusters_of_one_key_are_told_so(stack: TerraformStack) -> None:
     issuers = [AksOidcIssuer(stack, name, issuer=f"https://{name}.example.com/", key="prod") for name in ("a", "b")]
-    with pytest.raises(Refused, match=r'each cluster needs a key of its own: .*; got "prod"'):
+    with pytest.raises(SettingError, match=r'each cluster needs a key of its own: .*; got "prod"'):
         federated(stack, issuers=issuers)
 
 
@@ -266,10 +268,10 @@ def test_the_address_of_a_role_does_not_depend_on_case_or_order(stack: Terraform
 def test_a_role_that_cannot_be_assigned_or_opens_everything_is_refused(
     stack: TerraformStack, role: str, scope: str, message: str
 ) -> None:
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(SettingError, match=message):
         federated(stack, roles=[RoleOn(role=role, scope=scope)])
 
 
 def test_a_role_is_given_once_on_a_scope(stack: TerraformStack) -> None:
-    with pytest.raises(Refused, match="once on each scope"):
+    with pytest.raises(SettingError, match="once on each scope"):
         federated(stack, roles=[RoleOn(role="Reader", scope=VAULT), RoleOn(role="reader", scope=VAULT)])

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astro_xcom.names import azure as rules
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
+from astro_xcom.rules import azure as rules
 
 Check = Callable[[str], str]
 
@@ -115,10 +115,10 @@ def near(check: Check) -> st.SearchStrategy[str]:
 TRIES = st.sampled_from(list(RULES)).flatmap(lambda check: st.tuples(st.just(check), near(check)))
 
 
-def refusal(check: Check, value: str) -> Refused | None:
+def refusal(check: Check, value: str) -> SettingError | None:
     try:
         check(value)
-    except Refused as error:
+    except SettingError as error:
         return error
     return None
 
@@ -136,7 +136,7 @@ def test_a_bad_name_is_refused_and_what_to_try_works(check: Check, value: str) -
     assert_hint_works(check, refused)
 
 
-def assert_hint_works(check: Check, refused: Refused) -> None:
+def assert_hint_works(check: Check, refused: SettingError) -> None:
     if refused.hint is not None and "<" not in refused.hint:
         for hint in refused.hint.split(" and "):
             check(json.loads(hint) if hint.startswith('"') else hint)
@@ -173,7 +173,7 @@ def test_whatever_came(tried: tuple[Check, str]) -> None:
     ],
 )  # fmt: skip
 def test_a_refusal_says_the_rule_and_what_came(check: Check, value: str, says: str) -> None:
-    with pytest.raises(Refused, match=re.escape(says)):
+    with pytest.raises(SettingError, match=re.escape(says)):
         check(value)
 
 
@@ -241,7 +241,7 @@ def test_a_connections_variable() -> None:
 
 @pytest.mark.parametrize(("accounts", "clusters"), [(21, 1), (7, 3), (1, 21)])
 def test_more_than_twenty_credentials(accounts: int, clusters: int) -> None:
-    with pytest.raises(Refused, match=f"{accounts} service accounts of {clusters} clusters"):
+    with pytest.raises(SettingError, match=f"{accounts} service accounts of {clusters} clusters"):
         rules.credential_count(accounts, clusters)
 
 

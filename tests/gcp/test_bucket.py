@@ -1,8 +1,8 @@
 import pytest
 from cdktf import TerraformStack, TerraformVariable, Testing
 
+from astro_xcom.errors import SettingError
 from astro_xcom.gcp import WorkloadIdentity, WorkloadIdentityRef, XComBucket, XComBucketRef
-from astro_xcom.refusal import Refused
 from support import Body, of_type, only, resolved, synth
 
 EMAIL = "agents@acme-data.iam.gserviceaccount.com"
@@ -207,7 +207,7 @@ def test_an_existing_bucket_gets_members_and_no_settings(stack: TerraformStack) 
 
 @pytest.mark.parametrize("name", ["*", "acme-*"])
 def test_no_bucket_of_any_name(name: str, stack: TerraformStack) -> None:
-    with pytest.raises(Refused, match="must be a bucket's name"):
+    with pytest.raises(SettingError, match="must be a bucket's name"):
         XComBucketRef(stack, "storage", name=name)
 
 
@@ -258,7 +258,7 @@ def test_protection_can_be_switched_off_and_then_the_bucket_emptied(stack: Terra
 def test_what_cloud_storage_would_refuse_is_refused_and_leaves_the_id_free(
     stack: TerraformStack, changes: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(SettingError, match=message):
         bucket(stack, **changes)
     bucket(stack)
 
@@ -283,7 +283,7 @@ def test_values_filled_in_later_pass_the_checks(stack: TerraformStack) -> None:
 
 def test_a_key_cannot_be_made_for_a_location_filled_in_later(stack: TerraformStack) -> None:
     location = TerraformVariable(stack, "l", type="string").string_value
-    with pytest.raises(Refused, match="location must be known"):
+    with pytest.raises(SettingError, match="location must be known"):
         bucket(stack, location=location, customer_managed_key=True)
 
 
@@ -315,22 +315,22 @@ def test_an_account_granted_several_folders_gets_each_member_once(stack: Terrafo
 
 
 def test_a_folder_has_a_simple_name(stack: TerraformStack) -> None:
-    with pytest.raises(Refused, match="1-48 lower-case letters"):
+    with pytest.raises(SettingError, match="1-48 lower-case letters"):
         bucket(stack).folder("a/b")
 
 
 def test_two_granted_accounts_need_two_ids(stack: TerraformStack) -> None:
     storage, team = bucket(stack), TerraformStack(stack, "team")
     storage.grant_read_write(account(stack, "agents"))
-    with pytest.raises(Refused, match='each service account granted here needs an id of its own; got "agents"'):
+    with pytest.raises(SettingError, match='each service account granted here needs an id of its own; got "agents"'):
         storage.folder("ingest").grant_read_write(account(team, "agents", "reports@acme-data.iam.gserviceaccount.com"))
 
 
 def test_a_former_key_is_where_the_bucket_is(stack: TerraformStack) -> None:
     elsewhere = KEY.replace("us-central1", "europe-west1")
-    with pytest.raises(Refused, match="must be a key in us-central1"):
+    with pytest.raises(SettingError, match="must be a key in us-central1"):
         bucket(stack, former_kms_key_names=[elsewhere])
-    with pytest.raises(Refused, match="names a key twice"):
+    with pytest.raises(SettingError, match="names a key twice"):
         bucket(stack, former_kms_key_names=[KEY, KEY])
 
 

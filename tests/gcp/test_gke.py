@@ -1,8 +1,8 @@
 import pytest
 from cdktf import TerraformStack, Testing
 
+from astro_xcom.errors import SettingError
 from astro_xcom.gcp import GkeWorkloadPool
-from astro_xcom.refusal import Refused
 from support import only, synth
 
 
@@ -47,5 +47,5 @@ def test_a_cluster_is_looked_up_and_refused_without_its_pool(
     ],
 )
 def test_a_pool_that_cannot_be_is_refused(stack: TerraformStack, given: dict[str, str], message: str) -> None:
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(SettingError, match=message):
         GkeWorkloadPool(stack, "pool", **given)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astro_xcom.names import gcp as rules
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
+from astro_xcom.rules import gcp as rules
 
 Check = Callable[[str], str]
 
@@ -103,10 +103,10 @@ TRIES = st.sampled_from(list(RULES)).flatmap(lambda check: st.tuples(st.just(che
 PROPERTY = settings(max_examples=250, deadline=None, derandomize=True)
 
 
-def refusal(check: Check, value: str) -> Refused | None:
+def refusal(check: Check, value: str) -> SettingError | None:
     try:
         check(value)
-    except Refused as error:
+    except SettingError as error:
         return error
     return None
 
@@ -118,7 +118,7 @@ def test_a_good_name_comes_back_as_it_is(check: Check, value: str) -> None:
 
 @pytest.mark.parametrize(("check", "value"), EVERY_REFUSED)
 def test_a_bad_name_is_refused_and_what_to_try_is_accepted(check: Check, value: str) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(SettingError) as caught:
         check(value)
     assert caught.value.got == value
     if caught.value.hint is not None:
@@ -153,7 +153,7 @@ def test_what_to_try_is_accepted_whatever_came_and_stands_in_one_line(tried: tup
 def test_where_the_key_of_a_bucket_has_to_be(location: str, expected: str) -> None:
     assert rules.kms_location(location) == expected
     rules.key_fits_location(KEY.replace("us-central1", expected), location)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(SettingError) as caught:
         rules.key_fits_location(KEY.replace("us-central1", "global"), location)
     assert caught.value.field == "kms_key_name"
     assert caught.value.hint is None  # the same name elsewhere is another key
@@ -186,7 +186,7 @@ def test_locations_that_can_be(location: str, regions: list[str] | None) -> None
     ],
 )
 def test_locations_that_cannot_be(location: str, regions: list[str] | None, field: str) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(SettingError) as caught:
         rules.bucket_location(location, regions)
     assert caught.value.field == field
 
@@ -198,5 +198,5 @@ def test_soft_delete_days_that_can_be(days: int) -> None:
 
 @pytest.mark.parametrize(("days", "tried"), [(-1, 0), (1, 0), (3, 0), (4, 7), (6, 7), (91, 90), (604800, 90)])
 def test_soft_delete_days_that_cannot_be(days: int, tried: int) -> None:
-    with pytest.raises(Refused, match=rf"try {tried}$"):
+    with pytest.raises(SettingError, match=rf"try {tried}$"):
         rules.soft_delete_days(days)

@@ -1,9 +1,9 @@
 import pytest
 from cdktf import TerraformStack, TerraformVariable, Testing
 
+from astro_xcom.errors import SettingError
 from astro_xcom.gcp import DirectPrincipals, GkeWorkloadPool, WorkloadIdentity, XComBucket
 from astro_xcom.permissions import RoleOn
-from astro_xcom.refusal import Refused
 from support import of_type, only, resolved, synth
 
 SUBJECTS = ["system:serviceaccount:astro:worker", "system:serviceaccount:astro:triggerer"]
@@ -141,14 +141,14 @@ def test_what_iam_would_refuse_is_refused_and_leaves_the_id_free(
     stack: TerraformStack, changes: dict[str, object], message: str
 ) -> None:
     given = pool(stack)
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(SettingError, match=message):
         identity(stack, **{"pools": [given], **changes})
     identity(stack, pools=[given])
 
 
 def test_a_subject_filled_in_later_is_refused(stack: TerraformStack) -> None:
     subject = TerraformVariable(stack, "subject", type="string").string_value
-    with pytest.raises(Refused, match="known when the JSON is written"):
+    with pytest.raises(SettingError, match="known when the JSON is written"):
         identity(stack, subjects=[f"system:serviceaccount:astro:{subject}"])
 
 
@@ -203,7 +203,7 @@ def test_an_account_of_somebody_else_gets_roles_too(stack: TerraformStack) -> No
 def test_a_role_that_cannot_be_granted_or_opens_everything_is_refused(
     stack: TerraformStack, role: str, scope: str, message: str
 ) -> None:
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(SettingError, match=message):
         identity(stack, roles=[RoleOn(role=role, scope=scope)])
 
 
@@ -260,11 +260,11 @@ def test_roles_beside_xcoms_are_for_each_principal(stack: TerraformStack) -> Non
 
 @pytest.mark.parametrize("subjects", [[], ["system:serviceaccount:astro:*"]])
 def test_a_principal_is_one_service_account(stack: TerraformStack, subjects: list[str]) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(SettingError):
         direct(stack, subjects=subjects)
 
 
 @pytest.mark.parametrize("number", ["acme-data", "0123456", "12"])
 def test_a_number_is_one(stack: TerraformStack, number: str) -> None:
-    with pytest.raises(Refused, match="digits of a project's number"):
+    with pytest.raises(SettingError, match="digits of a project's number"):
         GkeWorkloadPool(stack, "pool", pool="acme-data.svc.id.goog", project_number=number)

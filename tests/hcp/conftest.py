@@ -14,7 +14,7 @@ from astro_xcom.hcp import api
 from hcp.service import TOKEN, UPLOAD_SECRET, Server, Service
 from support import EXAMPLE
 
-QUICK = api.Patience(request=30, pauses=(0.01, 0.02, 0.03), polls=(0.01,), upload=5)
+QUICK = api.RetryPolicy(request=30, pauses=(0.01, 0.02, 0.03), polls=(0.01,), upload=5)
 
 
 @dataclass(frozen=True)

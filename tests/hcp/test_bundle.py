@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from astro_xcom.errors import SettingErrors
 from astro_xcom.hcp.bundle import archive, check_self_contained
-from astro_xcom.refusal import Refusals
 from hcp.conftest import Command
 
 
@@ -88,5 +88,5 @@ def test_only_the_stack_asked_for_is_warned_about(command: Command, project: Pat
 @pytest.mark.parametrize("path", ["~/.kube/config", "../../../kubeconfig", "/srv/kubeconfig"])
 def test_a_stack_that_needs_a_kubeconfig_is_refused(path: str) -> None:
     body = {"provider": {"helm": [{"kubernetes": {"config_path": path}}]}}
-    with pytest.raises(Refusals, match="instead of cluster"):
+    with pytest.raises(SettingErrors, match="instead of cluster"):
         check_self_contained("a", {"cdk.tf.json": json.dumps(body).encode()})

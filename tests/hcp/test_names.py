@@ -2,8 +2,8 @@ from collections.abc import Callable
 
 import pytest
 
-from astro_xcom.names import hcp as rules
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
+from astro_xcom.rules import hcp as rules
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,6 @@ def test_good_names(rule: Callable[[str], str], value: str) -> None:
     ],
 )
 def test_bad_names_and_what_to_try(rule: Callable[[str], str], value: str, hint: str | None) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(SettingError) as refused:
         rule(value)
     assert refused.value.hint == hint

@@ -749,7 +749,7 @@ def test_the_upload_is_the_bundle(command: Command, service: Service, exported: 
 
 
 def test_the_patience_of_real_use_is_stated() -> None:
-    assert api.Patience() == api.Patience(request=30, pauses=(1, 2, 4, 8, 15, 30), longest_pause=60, upload=300)
+    assert api.RetryPolicy() == api.RetryPolicy(request=30, pauses=(1, 2, 4, 8, 15, 30), longest_pause=60, upload=300)
 
 
 @pytest.mark.parametrize(("registry", "files"), [("registry.terraform.io", 2), ("registry.opentofu.org", 1)])

@@ -1,7 +1,7 @@
 import pytest
 
+from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.hcp.target import Target, target
-from astro_xcom.refusal import Refusals, Refused
 from support import Body
 
 CLOUD: Body = {
@@ -31,12 +31,12 @@ def test_options_fill_what_the_stack_leaves_open() -> None:
 
 @pytest.mark.parametrize("backend", ["s3", "azurerm", "gcs"])
 def test_a_stack_with_its_state_elsewhere_is_refused(backend: str) -> None:
-    with pytest.raises(Refused, match=f"a: keeps its state in {backend}; .* would create everything again"):
+    with pytest.raises(SettingError, match=f"a: keeps its state in {backend}; .* would create everything again"):
         target("a", {"terraform": {"backend": {backend: {}}}}, organization="acme")
 
 
 def test_every_bad_option_is_named() -> None:
-    with pytest.raises(Refusals) as refused:
+    with pytest.raises(SettingErrors) as refused:
         target("a", {}, workspace="a b", project="x", hostname="https://tfe.acme.com")
     assert [line.split(":")[1].strip() for line in refused.value.lines] == [
         "--organization",

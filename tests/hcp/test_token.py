@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from astro_xcom.errors import SettingError
 from astro_xcom.hcp.token import find_token, own_home
-from astro_xcom.refusal import Refused
 
 HOST = "tfe.acme-data.com"
 
@@ -77,7 +77,7 @@ def test_tfe_token_goes_to_a_host_that_the_caller_names(
 def test_tfe_token_goes_to_no_host_that_only_a_file_names(hostname: str, address: str | None, home: Path) -> None:
     environment = {"TFE_TOKEN": "of-any", **({"TFE_ADDRESS": address} if address is not None else {})}
     (home / ".terraform.d" / "credentials.tfrc.json").unlink()
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(SettingError) as refused:
         find_token(hostname, environment, home)
     assert f"TFE_TOKEN is not sent to {hostname}" in str(refused.value)
     variable = f"TF_TOKEN_{hostname.replace('.', '_')}".replace("-", "__")
@@ -91,10 +91,10 @@ def test_what_is_bound_to_the_host_needs_no_naming(home: Path) -> None:
 
 def test_without_a_token_every_way_is_named(tmp_path: Path) -> None:
     with pytest.raises(
-        Refused, match=r"set TF_TOKEN_tfe_acme__data_com or TFE_TOKEN, or run terraform login tfe\.acme"
+        SettingError, match=r"set TF_TOKEN_tfe_acme__data_com or TFE_TOKEN, or run terraform login tfe\.acme"
     ):
         find_token(HOST, {}, tmp_path, option=HOST)
-    with pytest.raises(Refused, match=r"set TF_TOKEN_tfe_acme__data_com, or run terraform login tfe\.acme"):
+    with pytest.raises(SettingError, match=r"set TF_TOKEN_tfe_acme__data_com, or run terraform login tfe\.acme"):
         find_token(HOST, {}, tmp_path)
 
 
@@ -103,13 +103,13 @@ def test_without_a_token_every_way_is_named(tmp_path: Path) -> None:
 )
 def test_a_broken_file_of_credentials_holds_no_token(content: str, home: Path) -> None:
     (home / ".terraform.d" / "credentials.tfrc.json").write_text(content)
-    with pytest.raises(Refused, match="there is no API token"):
+    with pytest.raises(SettingError, match="there is no API token"):
         find_token(HOST, {}, home)
 
 
 @pytest.mark.parametrize("token", ["secret value", "secret\nvalue", "sécret", '"secret"\t'])
 def test_what_cannot_be_a_token_is_refused_unseen(token: str, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="TFE_TOKEN: is not an API token") as refused:
+    with pytest.raises(SettingError, match="TFE_TOKEN: is not an API token") as refused:
         find_token(HOST, {"TFE_TOKEN": f"x{token}x"}, tmp_path, option=HOST)
     assert "cret" not in str(refused.value)
 
@@ -121,5 +121,5 @@ def test_nobody_needs_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "home", unknown)
     assert own_home() is None
     assert find_token("app.terraform.io", {"TFE_TOKEN": "a-token"}, own_home()) == "a-token"
-    with pytest.raises(Refused, match="there is no API token"):
+    with pytest.raises(SettingError, match="there is no API token"):
         find_token("app.terraform.io", {}, own_home())

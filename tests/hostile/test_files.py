@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from astro_xcom.errors import SettingError
 from astro_xcom.files import read_file, replace_files
-from astro_xcom.refusal import Refused
 from hostile.world import contents, project, run
 
 SEED = 20261128
@@ -40,7 +40,7 @@ def test_what_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
     (tmp_path / "z").mkdir()
     before = contents(tmp_path)
-    with pytest.raises(Refused, match=r"/z: cannot be written: is a directory"):
+    with pytest.raises(SettingError, match=r"/z: cannot be written: is a directory"):
         replace_files({tmp_path / "a": b"new", tmp_path / "b" / "c" / "d": b"new", tmp_path / "z": b"new"})
     assert contents(tmp_path) == before
 
@@ -54,7 +54,7 @@ def test_so_does_what_is_interrupted(fault: BaseException, tmp_path: Path, monke
         raise fault
 
     monkeypatch.setattr("astro_xcom.files.os.fsync", fail)
-    with pytest.raises((Refused, KeyboardInterrupt)):
+    with pytest.raises((SettingError, KeyboardInterrupt)):
         replace_files({tmp_path / "a": b"new", tmp_path / "b" / "c": b"new"})
     assert contents(tmp_path) == before
 
@@ -91,7 +91,7 @@ def test_links_are_not_followed_out_of_a_folder(link: str, tmp_path: Path) -> No
         replace_files({place: b"new"}, below=tmp_path / "out")
         assert (tmp_path / "out" / "a").read_bytes() == b"new"
     else:
-        with pytest.raises(Refused, match="a link leads out of"):
+        with pytest.raises(SettingError, match="a link leads out of"):
             replace_files({place: b"new"}, below=tmp_path / "out")
         assert not list((tmp_path / "elsewhere").iterdir())
 
@@ -99,7 +99,7 @@ def test_links_are_not_followed_out_of_a_folder(link: str, tmp_path: Path) -> No
 def test_a_staged_file_that_is_a_link_is_not_written_through(tmp_path: Path) -> None:
     (tmp_path / "theirs").write_text("old")
     (tmp_path / ".a.new").symlink_to("theirs")
-    with pytest.raises(Refused, match="cannot be written"):
+    with pytest.raises(SettingError, match="cannot be written"):
         replace_files({tmp_path / "a": b"new"})
     assert (tmp_path / "theirs").read_text() == "old"
 
@@ -117,13 +117,13 @@ def test_a_staged_file_that_is_a_link_is_not_written_through(tmp_path: Path) -> 
 )
 def test_what_is_no_file_of_a_sensible_size_is_refused(made: str, message: str, tmp_path: Path) -> None:
     subprocess.run(["bash", "-c", made], cwd=tmp_path, check=True)
-    with pytest.raises(Refused, match=f"cannot be read: .*{message}"):
+    with pytest.raises(SettingError, match=f"cannot be read: .*{message}"):
         read_file(tmp_path / "a", largest=100)
 
 
 @pytest.mark.parametrize("name", ["a\0b", "a" * 5000])
 def test_a_name_that_no_file_can_have_is_refused(name: str) -> None:
-    with pytest.raises(Refused, match="cannot be read"):
+    with pytest.raises(SettingError, match="cannot be read"):
         read_file(Path(name))
 
 

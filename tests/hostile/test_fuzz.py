@@ -19,12 +19,12 @@ import pytest
 import yaml
 
 from astro_xcom.deployments import read_deployments
+from astro_xcom.errors import AstroXComError
 from astro_xcom.hcp.stack_files import body, read_stacks
 from astro_xcom.hcp.target import target
 from astro_xcom.json_files import parse_json
 from astro_xcom.plan import forecast, read_plan
 from astro_xcom.plan import text as plan_text
-from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.report import check, read_state
 from astro_xcom.settings import Deployment
 from hostile.world import contents
@@ -86,7 +86,7 @@ def soon() -> Iterator[None]:
 
 
 def fuzz(what: str, sample: Any, attempt: Callable[[Any], object]) -> None:
-    """Whatever is tried ends well, or is Refused in lines that can be read."""
+    """Whatever is tried ends well, or is SettingError in lines that can be read."""
     attempt(copy.deepcopy(sample))  # what is spoilt below is good
     random_ = random.Random(f"{SEED} {what}")
     end = time.monotonic() + SECONDS
@@ -97,7 +97,7 @@ def fuzz(what: str, sample: Any, attempt: Callable[[Any], object]) -> None:
         try:
             with soon():
                 attempt(given)
-        except (Refused, Refusals) as error:
+        except AstroXComError as error:
             refused += bool(str(error).strip())
         except Exception as error:
             raise AssertionError(f"seed {SEED}, attempt {tried} of {what}: {given!r:.3000}") from error

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
-from astro_xcom.hcp.api import Api, Failed, Patience
+from astro_xcom.hcp.api import Api, Failed, RetryPolicy
 from hostile.test_fuzz import ODD, SEED, mutated
 
 TOKEN = "a-token-that-nobody-else-gets"
@@ -87,7 +87,7 @@ def url(server: Server, scheme: str = "https") -> str:
 def api(servers: tuple[Server, Server, Server]) -> Api:
     for server in servers:
         server.asked.clear()
-    patience = Patience(request=2, answer=2, pauses=(0.01,), polls=(0.01,), upload=2, longest_pause=0.05)
+    patience = RetryPolicy(request=2, answer=2, pauses=(0.01,), polls=(0.01,), upload=2, longest_pause=0.05)
     return Api(f"localhost:{servers[0].server_address[1]}", TOKEN, patience)
 
 
@@ -220,7 +220,7 @@ def test_no_library_logs_what_is_secret(
     monkeypatch.setenv("PYTFE_LOG", "debug")
     monkeypatch.setenv("PYTFE_LOG_HTTPX", "1")
     with pytest.warns(UserWarning, match="PYTFE_LOG has no effect"):
-        api = Api(f"localhost:{servers[0].server_address[1]}", TOKEN, Patience(pauses=()))
+        api = Api(f"localhost:{servers[0].server_address[1]}", TOKEN, RetryPolicy(pauses=()))
     logging.getLogger().setLevel(logging.DEBUG)
     servers[0].answer = lambda handler: handler.say(b'{"data": {"id": "a-secret-value"}}')
     api.patch("vars/x", {"data": {"value": "a-secret-value"}})
@@ -235,4 +235,4 @@ def test_odd_settings_of_pytfe_do_not_matter(servers: tuple[Server, ...], monkey
     for name, value in (("TFE_TIMEOUT", "soon"), ("TFE_MAX_RETRIES", "1e3"), ("TFE_ADDRESS", "nonsense")):
         monkeypatch.setenv(name, value)
     servers[0].answer = lambda handler: handler.say(b'{"data": {"id": "x"}}')
-    assert Api(f"localhost:{servers[0].server_address[1]}", TOKEN, Patience()).get("x")["data"] == {"id": "x"}
+    assert Api(f"localhost:{servers[0].server_address[1]}", TOKEN, RetryPolicy()).get("x")["data"] == {"id": "x"}

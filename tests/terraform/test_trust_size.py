@@ -8,7 +8,7 @@ from cdktf import App, TerraformStack
 from cdktf_cdktf_provider_aws.provider import AwsProvider
 
 from astro_xcom.aws import EksOidcProvider, IrsaRole
-from astro_xcom.names.aws import trust_policy_size
+from astro_xcom.rules.aws import trust_policy_size
 from support import run_standin
 
 pytestmark = pytest.mark.terraform

@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from astro_xcom.deployments import read_deployments
+from astro_xcom.errors import SettingErrors
 from astro_xcom.plan import Forecast, forecast, read_plan
-from astro_xcom.refusal import Refusals
 from once import made_once
 from support import Body, edited, read, synth_file
 
@@ -151,7 +151,7 @@ def pairs(cloud: str, number: int) -> list[tuple[Body, Body]]:
             if "STOP" in json.dumps(first.get("says", [])):
                 continue
             settings = edited(edited(TABLE["bases"][cloud], first["edit"]), second["edit"])
-            with contextlib.suppress(Refusals):
+            with contextlib.suppress(SettingErrors):
                 read(json.dumps({"deployments": {f"{cloud}-edited": settings}}), Path(folder))
                 found.append((first, second))
     return found

@@ -8,7 +8,7 @@ from constructs import Construct
 
 from astro_xcom.agent.values import AgentValues
 from astro_xcom.settings import AgentSettings
-from astro_xcom.terraform_text import from_stack, literal
+from astro_xcom.terraform_text import escape_templates, relative_to_stack
 
 
 class AgentRelease(Construct):
@@ -49,8 +49,8 @@ class AgentRelease(Construct):
             name=agent.release_name,
             namespace=agent.namespace,
             create_namespace=agent.create_namespace,
-            repository=literal(agent.chart_repository()),
-            chart=literal(from_stack(agent.chart) if agent.chart.startswith(".") else agent.chart),
+            repository=escape_templates(agent.chart_repository()),
+            chart=escape_templates(relative_to_stack(agent.chart) if agent.chart.startswith(".") else agent.chart),
             version=agent.chart_version,
             values=[values.yaml],
             wait=True,

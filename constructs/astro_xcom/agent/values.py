@@ -8,9 +8,9 @@ from cdktf import Fn, TerraformLocal, Token
 from constructs import Construct
 
 from astro_xcom import chart_values, vendor_values
-from astro_xcom.refusal import Refusals
+from astro_xcom.errors import SettingErrors
 from astro_xcom.settings import AgentSettings, StateStoreSettings, XComSettings
-from astro_xcom.terraform_text import PATTERN, REPLACEMENT, literal, without_normalization
+from astro_xcom.terraform_text import PATTERN, REPLACEMENT, escape_templates, without_normalization
 from astro_xcom.user_values import check_environment
 from astro_xcom.xcom import CLOUDS, PodIdentity, XComLocation
 
@@ -33,8 +33,8 @@ class AgentValues(Construct):
 
     - `workers`: the identity of each worker that has its own. Default: none.
 
-    `yaml` has sorted keys and LF line ends; text in your values reaches the chart unchanged. Raises Refusals that name
-    both sources if your values contradict the settings.
+    `yaml` has sorted keys and LF line ends; text in your values reaches the chart unchanged. Raises SettingErrors that
+    name both sources if your values contradict the settings.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class AgentValues(Construct):
         for source in agent.sources():
             try:
                 values = vendor_values.without_equal(source, own)
-            except Refusals as error:
+            except SettingErrors as error:
                 problems += error.lines
             else:
-                users.append(chart_values.Source(name=source.name, values=literal(values)))
+                users.append(chart_values.Source(name=source.name, values=escape_templates(values)))
         if problems:
-            raise Refusals(problems)
+            raise SettingErrors(problems)
         merged = chart_values.release_values(users, own)
         document, escaped = without_normalization(_with_nulls(merged))
         super().__init__(scope, id_)

@@ -44,13 +44,13 @@ from cdktf_cdktf_provider_aws.s3_bucket_versioning import (
 )
 from constructs import Construct
 
-from astro_xcom import names
 from astro_xcom.aws.irsa import IrsaRoleRef
 from astro_xcom.construct_ids import id_of
+from astro_xcom.errors import SettingError, at
 from astro_xcom.lifecycle import NEW_FIRST, protected
-from astro_xcom.names import aws as rules
-from astro_xcom.refusal import Refused, at
-from astro_xcom.tokens import check, is_known, once, shortest_recovery
+from astro_xcom.rules import aws as rules
+from astro_xcom.rules import common
+from astro_xcom.tokens import check_if_known, is_known, once, shortest_recovery
 from astro_xcom.xcom import XComLocation, object_url
 
 OBJECT_ACTIONS = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
@@ -75,7 +75,7 @@ class XComBucketRef(Construct):
     - `former_kms_key_arns`: keys that encrypted earlier values. Agents may still decrypt with them.
     - `account_id`: the owner's account. Agents use no bucket of this name that another account has or creates later.
 
-    Raises Refused for a path, connection id or ARN that cannot work.
+    Raises SettingError for a path, connection id or ARN that cannot work.
     """
 
     def __init__(
@@ -91,14 +91,14 @@ class XComBucketRef(Construct):
         kms_key_arn: str | None = None,
         former_kms_key_arns: Sequence[str] = (),
     ) -> None:
-        check(rules.existing_s3_bucket, name)
+        check_if_known(rules.existing_s3_bucket, name)
         with at("account_id"):
-            check(rules.aws_account_id, account_id)
-        check(names.object_path, path)
-        check(names.object_path, state_store_path)
+            check_if_known(rules.aws_account_id, account_id)
+        check_if_known(common.object_path, path)
+        check_if_known(common.object_path, state_store_path)
         if is_known([path, state_store_path]):
-            names.separate_paths(path, state_store_path)
-        check(names.connection_id, connection_id)
+            common.separate_paths(path, state_store_path)
+        check_if_known(common.connection_id, connection_id)
         _check_keys(kms_key_arn, former_kms_key_arns)
         super().__init__(scope, id_)
         self.name = name
@@ -126,7 +126,7 @@ class XComBucketRef(Construct):
 
         Its XComs expire with those of the path. `name`, a DNS label, is part of addresses. Creates no resource.
         """
-        names.dns_label(name, longest=FOLDER_NAME)
+        common.dns_label(name, longest=FOLDER_NAME)
         folder = XComBucketRef(
             self,
             once(self, f"folder-{name}", name),
@@ -162,11 +162,11 @@ class XComBucketRef(Construct):
 
         `policy_name` is the inline policy's name; by default it is derived from the bucket's name. A second grant to
         the
-        same role changes nothing. Raises Refused for two roles with the same id: the id is part of addresses.
+        same role changes nothing. Raises SettingError for two roles with the same id: the id is part of addresses.
         """
         if role not in self._grants:
             if any(id_of(role) == id_of(other) for other in self._grants):
-                raise Refused("each role granted here needs an id of its own", got=id_of(role))
+                raise SettingError("each role granted here needs an id of its own", got=id_of(role))
             self._grants[role] = self._grant(role, policy_name)
         return self._grants[role]
 
@@ -209,7 +209,7 @@ class XComBucket(XComBucketRef):
     - `protect_from_destroy`: Terraform refuses to destroy the bucket and its key.
     - `force_destroy`: destroying empties the bucket first. Without it, a bucket that holds objects is not deleted.
 
-    Raises Refused for names that S3 refuses and for keywords that contradict each other.
+    Raises SettingError for names that S3 refuses and for keywords that contradict each other.
     """
 
     def __init__(
@@ -231,17 +231,17 @@ class XComBucket(XComBucketRef):
         protect_from_destroy: bool = True,
         force_destroy: bool = False,
     ) -> None:
-        check(rules.s3_bucket, name)
-        check(names.retention_days, retention_days)
+        check_if_known(rules.s3_bucket, name)
+        check_if_known(common.retention_days, retention_days)
         if is_known([*former_paths, path, state_store_path]):
-            names.former_paths([names.object_path(each) for each in former_paths], path, state_store_path)
+            common.former_paths([common.object_path(each) for each in former_paths], path, state_store_path)
         if kms_key_arn is not None and not sse_kms:
-            raise Refused("kms_key_arn is only used with sse_kms=True")
-        check(rules.existing_s3_bucket, access_log_bucket)
+            raise SettingError("kms_key_arn is only used with sse_kms=True")
+        check_if_known(rules.existing_s3_bucket, access_log_bucket)
         if access_log_bucket == name:
-            raise Refused("access_log_bucket must be another bucket: each log would be logged in turn", got=name)
+            raise SettingError("access_log_bucket must be another bucket: each log would be logged in turn", got=name)
         if force_destroy and protect_from_destroy:
-            raise Refused("force_destroy needs protect_from_destroy=False")
+            raise SettingError("force_destroy needs protect_from_destroy=False")
         super().__init__(
             scope,
             id_,

@@ -8,9 +8,9 @@ from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
 from cdktf_cdktf_provider_aws.data_aws_region import DataAwsRegion
 from constructs import Construct
 
-from astro_xcom.names import aws as rules
-from astro_xcom.refusal import Refused
-from astro_xcom.tokens import check, is_known
+from astro_xcom.errors import SettingError
+from astro_xcom.rules import aws as rules
+from astro_xcom.tokens import check_if_known, is_known
 
 MARK = ":oidc-provider/"
 
@@ -36,10 +36,10 @@ class EksOidcProvider(Construct):
         region: str | None = None,
         arn: str | None = None,
     ) -> None:
-        check(rules.eks_cluster, cluster_name)
-        check(rules.oidc_provider_arn, arn)
+        check_if_known(rules.eks_cluster, cluster_name)
+        check_if_known(rules.oidc_provider_arn, arn)
         if (cluster_name is None) == (arn is None):
-            raise Refused("give either cluster_name or arn")
+            raise SettingError("give either cluster_name or arn")
         super().__init__(scope, id_)
         self.cluster: DataAwsEksCluster | None = None
         """The cluster's data source, when it is looked up by name."""
@@ -70,8 +70,8 @@ class EksPodIdentityCluster(Construct):
     """
 
     def __init__(self, scope: Construct, id_: str, *, name: str, region: str | None = None) -> None:
-        check(rules.eks_cluster, name)
-        check(rules.aws_region, region)
+        check_if_known(rules.eks_cluster, name)
+        check_if_known(rules.aws_region, region)
         super().__init__(scope, id_)
         self.name = name
         self.region = region

@@ -18,11 +18,12 @@ from constructs import Construct
 from astro_xcom.aws.eks import EksOidcProvider, EksPodIdentityCluster
 from astro_xcom.aws.permissions import PolicyStatement, attach, check_permissions
 from astro_xcom.aws.pod_identity import trust as pod_identity_trust
+from astro_xcom.errors import SettingError
 from astro_xcom.lifecycle import NEW_FIRST
-from astro_xcom.names import apart, places
-from astro_xcom.names import aws as rules
-from astro_xcom.refusal import Refused
-from astro_xcom.tokens import check, is_known
+from astro_xcom.rules import aws as rules
+from astro_xcom.rules import places
+from astro_xcom.rules.common import apart
+from astro_xcom.tokens import check_if_known, is_known
 from astro_xcom.xcom import PodIdentity
 
 AUDIENCE = "sts.amazonaws.com"
@@ -108,7 +109,7 @@ class IrsaRole(IrsaRoleRef):
     - `policy_arns`: managed policies that the role gets in addition to its access to XComs.
     - `policy_statements`: statements of a second inline policy, in addition to its access to XComs.
 
-    Raises Refused for names that IAM refuses, for ARNs of two accounts and for a trust policy over its size limit.
+    Raises SettingError for names that IAM refuses, for ARNs of two accounts and for a trust policy over its size limit.
     """
 
     managed = True
@@ -130,20 +131,20 @@ class IrsaRole(IrsaRoleRef):
         policy_arns: Sequence[str] = (),
         policy_statements: Sequence[PolicyStatement] = (),
     ) -> None:
-        check(rules.iam_role, name)
-        check(rules.iam_path, path)
-        check(rules.iam_policy_arn, permissions_boundary)
+        check_if_known(rules.iam_role, name)
+        check_if_known(rules.iam_path, path)
+        check_if_known(rules.iam_policy_arn, permissions_boundary)
         if not (oidc_providers or pod_identity_clusters) or not subjects:
-            raise Refused(
+            raise SettingError(
                 "a role needs at least one OIDC provider, or one cluster with EKS Pod Identity, and at least one "
                 "subject, else nobody could assume it"
             )
         annotate = bool(oidc_providers) if annotate is None else annotate
         if annotate and not oidc_providers:
-            raise Refused("annotate needs oidc_providers: pods with the annotation ask for web identity alone")
+            raise SettingError("annotate needs oidc_providers: pods with the annotation ask for web identity alone")
         for subject in subjects:
             if is_known(subject) and ("*" in subject or "?" in subject):
-                raise Refused("must name one service account: StringEquals takes a star literally", got=subject)
+                raise SettingError("must name one service account: StringEquals takes a star literally", got=subject)
         _check_providers(oidc_providers, pod_identity_clusters, permissions_boundary, subjects)
         check_permissions(policy_arns, policy_statements)
         super().__init__(scope, id_, name=name, path=path, annotate=annotate)
@@ -175,7 +176,7 @@ class IrsaRole(IrsaRoleRef):
 
         `path` is the role's IAM path; `annotate` gives the agents' service accounts the annotation of IRSA.
         """
-        check(rules.iam_role, name)
+        check_if_known(rules.iam_role, name)
         return IrsaRoleRef(scope, id_, name=name, path=path, annotate=annotate)
 
     @staticmethod
@@ -184,7 +185,7 @@ class IrsaRole(IrsaRoleRef):
 
         `annotate` gives the agents' service accounts the annotation of IRSA.
         """
-        check(rules.iam_role_arn, arn)
+        check_if_known(rules.iam_role_arn, arn)
         name = arn.rpartition("/")[2] if is_known(arn) else arn
         return IrsaRoleRef(scope, id_, name=name, arn=arn, annotate=annotate)
 

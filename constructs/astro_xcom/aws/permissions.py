@@ -13,10 +13,10 @@ from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.iam_role_policy_attachment import IamRolePolicyAttachment
 from constructs import Construct
 
+from astro_xcom.errors import SettingError, at
 from astro_xcom.lifecycle import NEW_FIRST
-from astro_xcom.names import aws as rules
-from astro_xcom.refusal import Refused, at
-from astro_xcom.tokens import check, is_known
+from astro_xcom.rules import aws as rules
+from astro_xcom.tokens import check_if_known, is_known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class PolicyStatement:
     - `sid`: the statement's id. Default: none.
     - `conditions`: operator -> condition key -> values, as in IAM.
 
-    Raises Refused for what IAM refuses.
+    Raises SettingError for what IAM refuses.
     """
 
     actions: Sequence[str]
@@ -39,16 +39,16 @@ class PolicyStatement:
 
     def __post_init__(self) -> None:
         if not self.actions or not self.resources:
-            raise Refused("a statement needs at least one action and one resource")
+            raise SettingError("a statement needs at least one action and one resource")
         for action in self.actions:
-            check(rules.iam_action, action)
+            check_if_known(rules.iam_action, action)
         for resource in self.resources:
-            check(rules.iam_resource, resource)
-        check(rules.statement_id, self.sid)
+            check_if_known(rules.iam_resource, resource)
+        check_if_known(rules.statement_id, self.sid)
         for operator, of in self.conditions.items():
-            check(rules.condition_operator, operator)
+            check_if_known(rules.condition_operator, operator)
             for key in of:
-                check(rules.condition_key, key)
+                check_if_known(rules.condition_key, key)
         rules.not_everything(
             [action for action in self.actions if is_known(action)],
             [resource for resource in self.resources if is_known(resource)],
@@ -59,7 +59,7 @@ def check_permissions(policy_arns: Sequence[str], statements: Sequence[PolicySta
     """Refuse what IAM would refuse, and what has no address of its own."""
     for arn in policy_arns:
         if not is_known(arn):
-            raise Refused(
+            raise SettingError(
                 "policy_arns must be known when the JSON is written: they are part of addresses",
                 hint="an IamRolePolicyAttachment of your own, with role=role.name",
             )

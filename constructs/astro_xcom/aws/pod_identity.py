@@ -14,9 +14,9 @@ from constructs import Construct
 
 from astro_xcom.aws.eks import EksPodIdentityCluster
 from astro_xcom.construct_ids import id_of
+from astro_xcom.errors import SettingError
 from astro_xcom.lifecycle import NEW_FIRST
-from astro_xcom.names.aws import POD_IDENTITY_ACTIONS, POD_IDENTITY_SERVICE, POD_IDENTITY_TAGS
-from astro_xcom.refusal import Refused
+from astro_xcom.rules.aws import POD_IDENTITY_ACTIONS, POD_IDENTITY_SERVICE, POD_IDENTITY_TAGS
 from astro_xcom.tokens import namespace_and_name
 
 
@@ -37,7 +37,7 @@ class PodIdentityAssociations(Construct):
     - `clusters`: the clusters of the service accounts.
     - `subjects`: the service accounts, as `system:serviceaccount:<namespace>:<name>`.
 
-    Raises Refused for subjects that are unknown during synthesis: they are part of addresses.
+    Raises SettingError for subjects that are unknown during synthesis: they are part of addresses.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class PodIdentityAssociations(Construct):
         subjects: Sequence[str],
     ) -> None:
         if not clusters or not subjects:
-            raise Refused("needs at least one cluster and one subject, else no pod would get the role")
+            raise SettingError("needs at least one cluster and one subject, else no pod would get the role")
         accounts = [namespace_and_name(subject) for subject in subjects]
         super().__init__(scope, id_)
         self.clusters = tuple(clusters)

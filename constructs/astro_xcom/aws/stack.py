@@ -14,10 +14,10 @@ from astro_xcom.aws.irsa import IrsaRole, IrsaRoleRef
 from astro_xcom.aws.permissions import PolicyStatement
 from astro_xcom.aws.pod_identity import PodIdentityAssociations
 from astro_xcom.construct_ids import id_of
-from astro_xcom.names import apart
+from astro_xcom.rules.common import apart
 from astro_xcom.settings import AwsDeployment, EksCluster
 from astro_xcom.stack import XComStack
-from astro_xcom.terraform_text import literal
+from astro_xcom.terraform_text import escape_templates
 from astro_xcom.workers import Worker, construct_id
 
 
@@ -37,7 +37,7 @@ class AwsXComStack(XComStack):
             "aws",
             region=deployment.region,
             allowed_account_ids=[deployment.account_id] if deployment.account_id else None,
-            default_tags=[AwsProviderDefaultTags(tags=literal(deployment.tags))] if deployment.tags else None,
+            default_tags=[AwsProviderDefaultTags(tags=escape_templates(deployment.tags))] if deployment.tags else None,
         )
         self.oidc_providers: list[EksOidcProvider] = []
         """Of every cluster that is trusted by IRSA, unless the role exists already."""
@@ -140,8 +140,8 @@ class AwsXComStack(XComStack):
                 PolicyStatement(
                     sid=each.sid,
                     actions=each.actions,
-                    resources=literal(each.resources),
-                    conditions=literal(each.conditions),
+                    resources=escape_templates(each.resources),
+                    conditions=escape_templates(each.conditions),
                 )
                 for each in role.policy_statements
             ],

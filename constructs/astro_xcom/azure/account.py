@@ -25,11 +25,11 @@ from cdktf_cdktf_provider_azurerm.storage_account import (
 from cdktf_cdktf_provider_azurerm.user_assigned_identity import UserAssignedIdentity
 from constructs import Construct
 
+from astro_xcom.errors import SettingError, at
 from astro_xcom.lifecycle import NEW_FIRST, protected
-from astro_xcom.names import azure as rules
-from astro_xcom.names import places
-from astro_xcom.refusal import Refused, at
-from astro_xcom.tokens import check, is_known
+from astro_xcom.rules import azure as rules
+from astro_xcom.rules import places
+from astro_xcom.tokens import check_if_known, is_known
 from astro_xcom.xcom import LONGEST_RECOVERY_DAYS
 
 KEY_ROLE = "Key Vault Crypto Service Encryption User"
@@ -86,7 +86,7 @@ class XComAccount(XComAccountRef):
     - `tags`: tags of the account.
     - `protect_from_destroy`: Terraform refuses to destroy the account.
 
-    Raises Refused for names that Azure refuses and for keywords that contradict each other.
+    Raises SettingError for names that Azure refuses and for keywords that contradict each other.
     """
 
     managed = True
@@ -113,30 +113,30 @@ class XComAccount(XComAccountRef):
         tags: Mapping[str, str] | None = None,
         protect_from_destroy: bool = True,
     ) -> None:
-        check(rules.storage_account, name)
-        check(rules.existing_resource_group, resource_group)
-        check(rules.location, location)
-        check(rules.replication, replication)
+        check_if_known(rules.storage_account, name)
+        check_if_known(rules.existing_resource_group, resource_group)
+        check_if_known(rules.location, location)
+        check_if_known(rules.replication, replication)
         for subnet in subnets:
-            check(rules.subnet_id, subnet)
+            check_if_known(rules.subnet_id, subnet)
         rules.ip_rules(ip_rules)
         for ip_rule in ip_rules:
-            check(rules.ip_rule, ip_rule)
-        check(rules.subnet_id, private_endpoint_subnet)
-        check(rules.blob_private_dns_zone_id, private_dns_zone)
+            check_if_known(rules.ip_rule, ip_rule)
+        check_if_known(rules.subnet_id, private_endpoint_subnet)
+        check_if_known(rules.blob_private_dns_zone_id, private_dns_zone)
         if private_dns_zone is not None and private_endpoint_subnet is None:
-            raise Refused("private_dns_zone is only used with private_endpoint_subnet")
-        check(rules.storage_account_id, access_log_storage_account_id)
-        check(rules.key_id, customer_managed_key_id)
-        check(rules.key_vault_id, key_vault_id)
+            raise SettingError("private_dns_zone is only used with private_endpoint_subnet")
+        check_if_known(rules.storage_account_id, access_log_storage_account_id)
+        check_if_known(rules.key_id, customer_managed_key_id)
+        check_if_known(rules.key_vault_id, key_vault_id)
         if (customer_managed_key_id is None) != (key_vault_id is None):
-            raise Refused("give customer_managed_key_id and key_vault_id together")
+            raise SettingError("give customer_managed_key_id and key_vault_id together")
         if customer_managed_key_id and key_vault_id and is_known([customer_managed_key_id, key_vault_id]):
             rules.key_fits_vault(customer_managed_key_id, key_vault_id)
         if access_log_storage_account_id and is_known([access_log_storage_account_id, name]):
             with at("access_log_storage_account_id"):
                 rules.other_account(access_log_storage_account_id, name)
-        check(rules.tags, tags)
+        check_if_known(rules.tags, tags)
         hosts = {"private_dns_zone": private_dns_zone, "customer_managed_key_id": customer_managed_key_id}
         of_hosts = {
             argument: places.environment_of_host(host)
@@ -239,7 +239,7 @@ class XComAccount(XComAccountRef):
     @staticmethod
     def from_id(scope: Construct, id_: str, account_id: str) -> XComAccountRef:
         """Use an existing account. Creates no resource; the account's owner must delete old blobs."""
-        check(rules.storage_account_id, account_id)
+        check_if_known(rules.storage_account_id, account_id)
         name = account_id.rpartition("/")[2] if is_known(account_id) else _part(account_id, NAME_IN_ID)
         return XComAccountRef(scope, id_, name=name, account_id=account_id)
 

@@ -4,9 +4,9 @@ from cdktf import Postcondition, TerraformResourceLifecycle
 from cdktf_cdktf_provider_azurerm.data_azurerm_kubernetes_cluster import DataAzurermKubernetesCluster
 from constructs import Construct
 
-from astro_xcom.names import azure as rules
-from astro_xcom.refusal import Refused
-from astro_xcom.tokens import check
+from astro_xcom.errors import SettingError
+from astro_xcom.rules import azure as rules
+from astro_xcom.tokens import check_if_known
 
 NO_ISSUER = "The cluster has no OIDC issuer: az aks update --enable-oidc-issuer --enable-workload-identity"
 
@@ -34,11 +34,11 @@ class AksOidcIssuer(Construct):
         issuer: str | None = None,
         key: str | None = None,
     ) -> None:
-        check(rules.aks_cluster, cluster_name)
-        check(rules.existing_resource_group, resource_group)
-        check(rules.issuer, issuer)
+        check_if_known(rules.aks_cluster, cluster_name)
+        check_if_known(rules.existing_resource_group, resource_group)
+        check_if_known(rules.issuer, issuer)
         if (cluster_name is None) == (issuer is None) or (cluster_name is None) != (resource_group is None):
-            raise Refused("give either cluster_name with its resource_group, or issuer")
+            raise SettingError("give either cluster_name with its resource_group, or issuer")
         super().__init__(scope, id_)
         self.key = id_ if key is None else key
         self.cluster: DataAzurermKubernetesCluster | None = None

@@ -17,15 +17,14 @@ from cdktf_cdktf_provider_azurerm.storage_management_policy import (
 )
 from constructs import Construct
 
-from astro_xcom import names
 from astro_xcom.azure.account import XComAccountRef
 from astro_xcom.azure.federation import FederatedIdentityRef
 from astro_xcom.construct_ids import id_of
+from astro_xcom.errors import SettingError
 from astro_xcom.lifecycle import protected
-from astro_xcom.names import azure as rules
-from astro_xcom.names import limits, places
-from astro_xcom.refusal import Refused
-from astro_xcom.tokens import check, is_known, once, shortest_recovery
+from astro_xcom.rules import azure as rules
+from astro_xcom.rules import common, limits, places
+from astro_xcom.tokens import check_if_known, is_known, once, shortest_recovery
 from astro_xcom.xcom import XComLocation, object_url
 
 ROLE = rules.STORAGE_ROLE
@@ -59,11 +58,11 @@ class XComContainerRef(Construct):
         account_host: str | None = None,
         role_scope: Literal["container", "account"] = "container",
     ) -> None:
-        check(rules.existing_container, name)
-        check(names.object_path, path)
-        check(names.object_path, state_store_path)
+        check_if_known(rules.existing_container, name)
+        check_if_known(common.object_path, path)
+        check_if_known(common.object_path, state_store_path)
         if is_known([path, state_store_path]):
-            names.separate_paths(path, state_store_path)
+            common.separate_paths(path, state_store_path)
         rules.connection_id(connection_id)
         if account_host is not None and is_known(account_host):
             rules.one_environment(
@@ -105,13 +104,12 @@ class XComContainerRef(Construct):
     def grant_read_write(self, identity: FederatedIdentityRef) -> RoleAssignment | None:
         """Let an identity read, write and delete XComs. Creates nothing if the owner of the identity assigns its roles.
 
-        A second grant to the same identity changes nothing. Raises Refused for two identities with the same id: the id
-        is part
-        of addresses.
+        A second grant to the same identity changes nothing. Raises SettingError for two identities with the same id:
+        the id is part of addresses.
         """
         if identity not in self._grants:
             if any(id_of(identity) == id_of(other) for other in self._grants):
-                raise Refused("each identity granted here needs an id of its own", got=id_of(identity))
+                raise SettingError("each identity granted here needs an id of its own", got=id_of(identity))
             self._grants[identity] = self._grant(identity)
         return self._grants[identity]
 
@@ -163,7 +161,7 @@ class _XComFolder(XComContainerRef):
     """A folder of a container. Grants are the container's: Azure refuses the same role for the same identity again."""
 
     def __init__(self, container: XComContainerRef, name: str, identity: FederatedIdentityRef | None) -> None:
-        names.dns_label(name, longest=FOLDER_NAME)
+        common.dns_label(name, longest=FOLDER_NAME)
         super().__init__(
             container,
             once(container, f"folder-{name}", name),
@@ -205,7 +203,7 @@ class XComContainer(XComContainerRef):
     - `retention_days`: XComs expire after this many days.
     - `protect_from_destroy`: Terraform refuses to destroy the container.
 
-    Raises Refused for names that Azure refuses, and for a second container in an account that this app creates.
+    Raises SettingError for names that Azure refuses, and for a second container in an account that this app creates.
     """
 
     def __init__(
@@ -225,12 +223,12 @@ class XComContainer(XComContainerRef):
         retention_days: int = 30,
         protect_from_destroy: bool = True,
     ) -> None:
-        check(rules.container, name)
-        check(names.retention_days, retention_days)
+        check_if_known(rules.container, name)
+        check_if_known(common.retention_days, retention_days)
         if is_known([*former_paths, path, state_store_path]):
-            names.former_paths([names.object_path(each) for each in former_paths], path, state_store_path)
+            common.former_paths([common.object_path(each) for each in former_paths], path, state_store_path)
         if account.node.try_find_child("lifecycle") is not None:
-            raise Refused("an account has one lifecycle: create an account for each container")
+            raise SettingError("an account has one lifecycle: create an account for each container")
         super().__init__(
             scope,
             id_,

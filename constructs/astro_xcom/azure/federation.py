@@ -10,14 +10,13 @@ from cdktf_cdktf_provider_azurerm.role_assignment import RoleAssignment
 from cdktf_cdktf_provider_azurerm.user_assigned_identity import UserAssignedIdentity
 from constructs import Construct
 
-from astro_xcom import names
 from astro_xcom.azure.aks import AksOidcIssuer
+from astro_xcom.errors import SettingError
 from astro_xcom.lifecycle import NEW_FIRST
-from astro_xcom.names import azure as rules
-from astro_xcom.names import places
 from astro_xcom.permissions import RoleOn
-from astro_xcom.refusal import Refused
-from astro_xcom.tokens import check, is_known
+from astro_xcom.rules import azure as rules
+from astro_xcom.rules import common, places
+from astro_xcom.tokens import check_if_known, is_known
 from astro_xcom.xcom import PodIdentity
 
 AUDIENCE = "api://AzureADTokenExchange"
@@ -50,11 +49,11 @@ class FederatedIdentityRef(Construct):
         tags: Mapping[str, str] | None = None,
         grantable: bool | None = None,
     ) -> None:
-        check(rules.identity if location else rules.existing_identity, name)
-        check(rules.existing_resource_group, resource_group)
-        check(rules.location, location)
-        check(rules.guid, tenant_id)
-        check(rules.tags, tags)
+        check_if_known(rules.identity if location else rules.existing_identity, name)
+        check_if_known(rules.existing_resource_group, resource_group)
+        check_if_known(rules.location, location)
+        check_if_known(rules.guid, tenant_id)
+        check_if_known(rules.tags, tags)
         super().__init__(scope, id_)
         self.name = name
         self.grantable = self.managed if grantable is None else grantable
@@ -130,7 +129,7 @@ class FederatedIdentity(FederatedIdentityRef):
     - `credential_names`: default name of a credential -> another name for it.
     - `roles`: further roles, in addition to the role on XComs.
 
-    Raises Refused for names that Azure refuses, for two credentials of the same tokens, for issuers of another
+    Raises SettingError for names that Azure refuses, for two credentials of the same tokens, for issuers of another
     environment,
     and for more credentials than an identity can hold.
     """
@@ -154,7 +153,7 @@ class FederatedIdentity(FederatedIdentityRef):
         credential_names: Mapping[str, str] | None = None,
         roles: Sequence[RoleOn] = (),
     ) -> None:
-        check(rules.audience, audience)
+        check_if_known(rules.audience, audience)
         _check_roles(roles)
         given = {} if credential_names is None else credential_names
         credentials = _credentials(issuers, subjects)
@@ -222,31 +221,37 @@ class FederatedIdentity(FederatedIdentityRef):
 def _check_roles(roles: Sequence[RoleOn]) -> None:
     for given in roles:
         if not is_known([given.role, given.scope]):
-            raise Refused(
+            raise SettingError(
                 "roles must be known when the JSON is written: they are part of addresses",
                 hint="a RoleAssignment of your own, with principal_id=identity.principal_id",
             )
         rules.role(given.role)
         rules.role_scope(given.scope)
-    names.roles_once([(given.role, given.scope) for given in roles])
+    common.roles_once([(given.role, given.scope) for given in roles])
 
 
 def _credentials(issuers: Sequence[AksOidcIssuer], subjects: Sequence[str]) -> dict[str, tuple[AksOidcIssuer, str]]:
     """The credentials by name. A name depends on its cluster and service account alone."""
     if not issuers or not subjects:
-        raise Refused("an identity needs at least one issuer and one subject, else nobody could use it")
+        raise SettingError("an identity needs at least one issuer and one subject, else nobody could use it")
     found: dict[str, tuple[AksOidcIssuer, str]] = {}
     trusted: set[tuple[str, str]] = set()
     for issuer in issuers:
         for subject in subjects:
             if not is_known(subject):
-                raise Refused("a subject must be known when the stack is synthesized", got="a value filled in later")
+                raise SettingError(
+                    "a subject must be known when the stack is synthesized", got="a value filled in later"
+                )
             _, _, namespace, account = rules.subject(subject).split(":")
             name = rules.federated_credential_name(issuer.key, namespace, account)
             if (issuer.issuer, subject) in trusted:
-                raise Refused("each service account of each cluster is trusted once", got=f"{issuer.key} {subject}")
+                raise SettingError(
+                    "each service account of each cluster is trusted once", got=f"{issuer.key} {subject}"
+                )
             if name.lower() in {each.lower() for each in found}:
-                raise Refused("each cluster needs a key of its own: it is part of credentials' names", got=issuer.key)
+                raise SettingError(
+                    "each cluster needs a key of its own: it is part of credentials' names", got=issuer.key
+                )
             found[name] = (issuer, subject)
             trusted.add((issuer.issuer, subject))
     rules.credential_count(len(subjects), len(issuers))

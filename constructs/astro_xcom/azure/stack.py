@@ -23,7 +23,7 @@ from astro_xcom.lifecycle import protected
 from astro_xcom.permissions import RoleOn
 from astro_xcom.settings import AksCluster, AzureDeployment
 from astro_xcom.stack import XComStack
-from astro_xcom.terraform_text import literal
+from astro_xcom.terraform_text import escape_templates
 from astro_xcom.workers import Worker, construct_id
 from astro_xcom.xcom import recovery_days
 
@@ -63,7 +63,7 @@ class AzureXComStack(XComStack):
             ],
             resource_provider_registrations="none",  # as in azurerm 5: registering needs rights on the subscription
         )
-        self.tags = literal(deployment.tags) or None
+        self.tags = escape_templates(deployment.tags) or None
         self.resource_group: ResourceGroup | None = None
         """The group, if it is created here."""
         if not deployment.resource_group.existing:
@@ -213,7 +213,7 @@ class AzureXComStack(XComStack):
             tenant_id=deployment.tenant_id,
             issuers=self.oidc_issuers,
             subjects=self.trusted[worker],
-            audience=literal(identity.audience or deployment.identity.audience or AUDIENCE),
+            audience=escape_templates(identity.audience or deployment.identity.audience or AUDIENCE),
             tags=self.tags,
             grantable=identity.granted,
             credential_names=deployment.credential_names(worker),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from astro_xcom import __version__
-from astro_xcom.refusal import printable
+from astro_xcom.errors import printable
 from astro_xcom.terminal import run, tell
 
 app = typer.Typer(

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
+from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.files import read_stdin, read_text
-from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.report import State, read_state
 
 
 def read_applied(file: Path) -> State:
-    """The state in a file; - is stdin. Raises Refusals that name it."""
+    """The state in a file; - is stdin. Raises SettingErrors that name it."""
     try:
         return read_state(read_stdin() if str(file) == "-" else read_text(file))
-    except Refused as error:
-        raise Refusals([f"{named(file)}: {error}"]) from None
+    except SettingError as error:
+        raise SettingErrors([f"{named(file)}: {error}"]) from None
 
 
 def named(file: Path) -> str:

@@ -18,7 +18,7 @@ from astro_xcom.cli.plan import say_plan
 from astro_xcom.cli.summary import summary
 from astro_xcom.departed import departed
 from astro_xcom.deployments import chosen, read_deployments
-from astro_xcom.refusal import Refusals, Refused, printable
+from astro_xcom.errors import SettingError, SettingErrors, printable
 from astro_xcom.report import Document, Finding, Report, State, Store, WorkerReport, check
 from astro_xcom.synthesis import synthesized
 from astro_xcom.terminal import say, tell
@@ -66,21 +66,21 @@ def check_command(
     try:
         every = read_deployments(file)
         deployments = chosen(every, names or [], file=file.name)
-    except Refusals as error:
+    except SettingErrors as error:
         if as_json and plan is None:
             sys.stdout.write(_json(Document(file=file.name, refused=tuple(error.lines))) + "\n")
         raise
     if plan is not None:
         raise typer.Exit(say_plan(deployments, plan, allow or [], file=file.name, as_json=as_json))
     if allow:
-        raise Refused("--allow works only with --plan")
+        raise SettingError("--allow works only with --plan")
     applied = None if state is None else _applied(state, list(deployments))
     left = () if names else tuple(f"{each}" for each in departed(file, every))
     bodies = synthesized(deployments, file=file.name)
     try:
         reports = {name: check(deployments[name], body, applied) for name, body in bodies.items()}
-    except Refused as error:
-        raise Refusals([f"{named(state)}: {error}" if state else str(error)]) from None
+    except SettingError as error:
+        raise SettingErrors([f"{named(state)}: {error}" if state else str(error)]) from None
     if as_json:
         document = Document(file=file.name, deployments=dict(sorted(reports.items())), departed=left)
         sys.stdout.write(_json(document) + "\n")
@@ -105,7 +105,7 @@ def _json(document: Document) -> str:
 
 def _applied(file: Path, names: list[str]) -> State:
     if len(names) != 1:
-        raise Refused(f"--state needs the name of one deployment: `astro-xcom check {names[0]} --state {file}`")
+        raise SettingError(f"--state needs the name of one deployment: `astro-xcom check {names[0]} --state {file}`")
     return read_applied(file)
 
 

@@ -10,9 +10,9 @@ import typer
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.cli.applied import named, read_applied
 from astro_xcom.deployments import chosen, read_deployments
+from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.evidence import Volume, evidence, markdown
 from astro_xcom.files import replace_files
-from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.synthesis import synthesized
 from astro_xcom.terminal import tell
 
@@ -51,8 +51,8 @@ def evidence_command(
     body = synthesized({name: deployment}, file=file.name)[name]
     try:
         found = evidence(name, deployment, body, applied, file=file.name, volume=volume)
-    except Refused as error:
-        raise Refusals([f"{named(state)}: {error}" if state else str(error)]) from None
+    except SettingError as error:
+        raise SettingErrors([f"{named(state)}: {error}" if state else str(error)]) from None
     text = markdown(found)
     if as_json:
         text = json.dumps(found.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"

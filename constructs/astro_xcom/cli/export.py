@@ -7,10 +7,10 @@ import typer
 
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.cli.source import From, given_stacks
+from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.hcp.export import check_paths, differences, kept_lock, write
 from astro_xcom.hcp.lock import make_lock
 from astro_xcom.hcp.stack_files import LOCK, STACKS, StackFiles, body, wanted_providers
-from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.terminal import say, tell
 
 
@@ -65,7 +65,7 @@ def _check(stacks: dict[str, StackFiles], folder: Path, *, locks: bool) -> None:
     if locks:
         found += [f"{STACKS}/{name}/{LOCK}: is missing" for name, files in stacks.items() if LOCK not in files]
     if found:
-        raise Refusals(
+        raise SettingErrors(
             [
                 *found,
                 f"{folder} is not up to date: astro-xcom export {folder} writes it, --prune deletes what "
@@ -86,9 +86,9 @@ def _add_locks(stacks: dict[str, StackFiles], *, insist: bool) -> None:
             if providers not in made:
                 say(f"{name}: fetching the checksums of its providers")
                 made[providers] = make_lock(files)
-        except Refused as error:
+        except SettingError as error:
             if insist:
-                raise Refusals([f"{name}: no checksums of the providers: {error}"]) from None
+                raise SettingErrors([f"{name}: no checksums of the providers: {error}"]) from None
             say(
                 f"no checksums of the providers: {LOCK} is left out, so runs trust whatever the registry sends: {error}"
             )

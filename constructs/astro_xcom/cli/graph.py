@@ -8,9 +8,9 @@ import typer
 
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.deployments import chosen, read_deployments
+from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.files import replace_files
 from astro_xcom.graph import cards, mermaid, picture
-from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.synthesis import synthesized
 from astro_xcom.terminal import tell
 
@@ -44,7 +44,7 @@ def graph(
     problems: list[str] = []
     try:
         deployments = chosen(deployments, stacks or [], file=file.name)
-    except Refusals as error:
+    except SettingErrors as error:
         problems += error.lines
     one_file = output.suffix == ending and not output.is_dir()
     if one_file and len(names) > 1:
@@ -53,9 +53,11 @@ def graph(
     if not one_file and (named_as_file or (output.exists() and not output.is_dir())):
         problems.append(f"{output}: must be a folder, or a file that ends in {ending}")
     if as_format == "svg" and importlib.util.find_spec("pygraphviz") is None:
-        problems.append(str(Refused("graph needs the package pygraphviz", hint="the extra `graph` of this package")))
+        problems.append(
+            str(SettingError("graph needs the package pygraphviz", hint="the extra `graph` of this package"))
+        )
     if problems:
-        raise Refusals(problems)
+        raise SettingErrors(problems)
     bodies = synthesized(deployments, file=file.name)
     found = {name: cards(body) for name, body in bodies.items()}
     drawn = {name: (mermaid(of) if as_format == "mermaid" else picture(name, of)) for name, of in found.items()}

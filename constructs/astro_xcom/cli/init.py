@@ -13,7 +13,7 @@ import typer
 from astro_xcom.cli.app import app
 from astro_xcom.cli.source import synthesized_files
 from astro_xcom.deployments import CLOUDS, OTHER_NAMES, read_deployments
-from astro_xcom.refusal import Refusals, Refused, shown
+from astro_xcom.errors import SettingError, SettingErrors, quoted
 from astro_xcom.settings import ValuesFile
 from astro_xcom.starter.questions import Answers, questions
 from astro_xcom.starter.repository import JSON, OURS, PACKAGES, VALUES, check_free, repository, write_new
@@ -77,13 +77,15 @@ def init_command(
 def _kept(values: Path, folder: Path) -> str:
     """Where the values file is, or will be, in the repository."""
     if not values.is_file():
-        raise Refused(f"{shown(str(values))}: no such file")
+        raise SettingError(f"{quoted(str(values))}: no such file")
     try:
         inside = values.resolve().relative_to(folder.resolve()).as_posix()
     except ValueError:
         inside = values.name
     if not inside.isprintable() or inside.partition("/")[0] in {*OURS, JSON, PACKAGES}:
-        raise Refused("a values file needs a name that can be printed, and that no file written here has", got=inside)
+        raise SettingError(
+            "a values file needs a name that can be printed, and that no file written here has", got=inside
+        )
     return inside
 
 
@@ -97,14 +99,16 @@ def _new(kept: str | None, values: Path | None, folder: Path) -> list[str]:
 
 def _cloud(cloud: str | None, *, asking: bool) -> str:
     if cloud is None and not asking:
-        raise Refused(f"--cloud is required where nobody can be asked: one of {', '.join(CLOUDS)}")
+        raise SettingError(f"--cloud is required where nobody can be asked: one of {', '.join(CLOUDS)}")
     return _one_of(cloud) if cloud is not None else str(typer.prompt("cloud", value_proc=_again(_one_of)))
 
 
 def _one_of(cloud: str) -> str:
     if cloud not in CLOUDS:
         near = [OTHER_NAMES.get(cloud.lower()), *difflib.get_close_matches(cloud.lower(), CLOUDS, n=1)]
-        raise Refused(f"the cloud must be one of {', '.join(CLOUDS)}", got=cloud, hint=next(filter(None, near), None))
+        raise SettingError(
+            f"the cloud must be one of {', '.join(CLOUDS)}", got=cloud, hint=next(filter(None, near), None)
+        )
     return cloud
 
 
@@ -127,16 +131,16 @@ def _given(said: Iterable[str], cloud: str, of_values: Answers) -> Answers:
         if not equals or key not in keys:
             near = difflib.get_close_matches(key, keys, n=1)
             rule = f"--set must be KEY=VALUE, with one of {', '.join(keys)}"
-            problems.append(str(Refused(rule, got=each, hint=f"{near[0]}=..." if near else None)))
+            problems.append(str(SettingError(rule, got=each, hint=f"{near[0]}=..." if near else None)))
         else:
             given[key] = value
     if problems:
-        raise Refusals(problems)
+        raise SettingErrors(problems)
     return given
 
 
 def _answers(cloud: str, given: Answers, *, suffix: str, ask: Callable[..., str] | None) -> Answers:
-    """An answer to every question: what was given, what somebody says now, or the default. Raises Refusals."""
+    """An answer to every question: what was given, what somebody says now, or the default. Raises SettingErrors."""
     answers, problems = {"suffix": suffix}, []
     for question in questions(cloud):
         default = question.default(answers)
@@ -146,11 +150,11 @@ def _answers(cloud: str, given: Answers, *, suffix: str, ask: Callable[..., str]
             answer = default if ask is None else ask(question.asks, default, question.rule)
         try:
             question.rule(answer)
-        except Refused as error:
+        except SettingError as error:
             problems.append(f"{question.key}: {error}")
         answers[question.key] = answer
     if problems:
-        raise Refusals(problems)
+        raise SettingErrors(problems)
     return answers
 
 
@@ -164,14 +168,14 @@ def _again(rule: Callable[[str], str]) -> Callable[[str], str]:
     def check(value: str) -> str:
         try:
             return rule(value)
-        except Refused as error:
+        except SettingError as error:
             raise typer.BadParameter(str(error)) from None
 
     return check
 
 
 def _json(files: Mapping[str, bytes], values: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The Terraform JSON that these files give, as `export` writes it. Raises Refusals as every command does."""
+    """The Terraform JSON that these files give, as `export` writes it. Raises SettingErrors as every command does."""
     with tempfile.TemporaryDirectory() as place:
         write_new(Path(place), {**files, **values})
         file = Path(place) / "deployments.yaml"

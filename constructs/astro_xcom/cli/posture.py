@@ -8,9 +8,9 @@ import typer
 
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.deployments import chosen, read_deployments
+from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.files import read_file, replace_files
 from astro_xcom.posture import WIDTH, accepted, checkov_config, trivy_ignore
-from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.terminal import tell
 
 MARK = "# Written by astro-xcom posture"
@@ -57,5 +57,7 @@ def _write(texts: dict[Path, str], *, force: bool) -> None:
     theirs = [path for path in texts if path.is_file() and not read_file(path).startswith(MARK.encode())]
     if theirs and not force:
         hint = "--output with another folder, or --force"
-        raise Refusals([f"{path}: {Refused('was not written by this command', hint=hint)}" for path in theirs])
+        raise SettingErrors(
+            [f"{path}: {SettingError('was not written by this command', hint=hint)}" for path in theirs]
+        )
     replace_files({path: text.encode() for path, text in texts.items()})

@@ -11,12 +11,12 @@ import typer
 
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.deployments import CLOUDS, chosen, read_deployments
+from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.files import read_stdin, read_text, replace_files
 from astro_xcom.probe.kubectl import kubectl as kubectl_with
 from astro_xcom.probe.kubectl import logs
 from astro_xcom.probe.manifests import Probe, manifests, secrets_left_out, to_yaml
 from astro_xcom.probe.report import summed_up, table
-from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.report import read_state
 from astro_xcom.report.terraform import Known, Stack, planned
 from astro_xcom.settings import Deployment
@@ -117,7 +117,7 @@ def _check_options(
     if as_json and not reads:
         problems.append("--json is of --report and --kubectl")
     if problems:
-        raise Refusals(problems)
+        raise SettingErrors(problems)
 
 
 def _stack(deployment: Deployment, name: str, state: Path | None, file: str) -> Stack:
@@ -131,9 +131,9 @@ def _stack(deployment: Deployment, name: str, state: Path | None, file: str) -> 
     try:
         stack = read_state(_read(str(state))).stack
         if missing := [each for each in of_cloud.OUTPUTS if each not in stack.outputs]:
-            raise Refused(f"is not the state of this deployment: it has no output {', '.join(missing)}")
-    except Refused as error:
-        raise Refusals([f"{where}: {error}"]) from None
+            raise SettingError(f"is not the state of this deployment: it has no output {', '.join(missing)}")
+    except SettingError as error:
+        raise SettingErrors([f"{where}: {error}"]) from None
     return stack
 
 
@@ -141,8 +141,8 @@ def _read(file: str | None) -> str:
     where = "standard input" if file in (None, "-") else str(file)
     try:
         return read_stdin() if where == "standard input" else read_text(Path(where))
-    except Refused as error:
-        raise Refusals([f"{where}: {error}"]) from None
+    except SettingError as error:
+        raise SettingErrors([f"{where}: {error}"]) from None
 
 
 def _clusters(deployment: Any, here: str | None, others: list[str]) -> tuple[str, tuple[str, ...]]:
@@ -152,9 +152,9 @@ def _clusters(deployment: Any, here: str | None, others: list[str]) -> tuple[str
     for option, given in (("--cluster", here), *(("--also", each) for each in others)):
         if given is not None and given not in known:
             rule = f"must be one of {', '.join(known)}"
-            problems.append(f"{option}: {Refused(rule, got=given)}")
+            problems.append(f"{option}: {SettingError(rule, got=given)}")
     if problems:
-        raise Refusals(problems)
+        raise SettingErrors(problems)
     return here or known[0], tuple(dict.fromkeys(each for each in others if each != (here or known[0])))
 
 

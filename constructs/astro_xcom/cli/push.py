@@ -11,17 +11,17 @@ import typer
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.cli.source import From, stack_in, synthesized_files
 from astro_xcom.deployments import chosen, read_deployments
+from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.hcp import api
 from astro_xcom.hcp.bundle import archive, check_self_contained
 from astro_xcom.hcp.local_state import check_no_local_state
-from astro_xcom.hcp.push import Push, Variable, Wishes
+from astro_xcom.hcp.push import Push, RunOptions, Variable
 from astro_xcom.hcp.run import CHANGES, UNCHANGED
 from astro_xcom.hcp.stack_files import body, helm_commands
 from astro_xcom.hcp.target import target
 from astro_xcom.hcp.token import find_token, own_home
 from astro_xcom.imports import importable, not_there
 from astro_xcom.plan import UNREAD, Forecast, forecast, read_plan
-from astro_xcom.refusal import Refusals, Refused
 from astro_xcom.secret_text import is_secret
 from astro_xcom.terminal import say, tell
 
@@ -65,12 +65,12 @@ def push(
     without being applied. 2: changes are planned but not applied. 130: interrupted; the run continues.
     """
     if importlib.util.find_spec("pytfe") is None:
-        raise Refused("push needs the package pytfe", hint="the extra `hcp` of this package")
+        raise SettingError("push needs the package pytfe", hint="the extra `hcp` of this package")
     if plan_only and auto_apply:
-        raise Refused("--plan-only and --auto-apply exclude one another")
+        raise SettingError("--plan-only and --auto-apply exclude one another")
     if no_wait and auto_apply and UNREAD not in (allow or []):
         hint = f"--allow {UNREAD}, or to leave out --no-wait"
-        raise Refused("--no-wait --auto-apply: nobody would read the plan before it is applied", hint=hint)
+        raise SettingError("--no-wait --auto-apply: nobody would read the plan before it is applied", hint=hint)
     wished = _variables(env or [], sensitive_env or [], os.environ)
     if source is None:
         deployments = chosen(read_deployments(file), [stack], file=file.name)
@@ -104,7 +104,7 @@ def push(
         say=say,
     )
     digest = f"sha256 {pushed.report.archive_sha256}"
-    wishes = Wishes(
+    wishes = RunOptions(
         message=f"astro-xcom push {stack}, {digest}" if message is None else f"{message} ({digest})",
         variables=wished,
         plan_only=plan_only,
@@ -123,11 +123,11 @@ def push(
     raise typer.Exit(report.exit_code)
 
 
-def _go(pushed: Push, wishes: Wishes) -> None:
+def _go(pushed: Push, wishes: RunOptions) -> None:
     report = pushed.report
     try:
         pushed.go(wishes)
-    except (api.Failed, Refused) as error:
+    except (api.Failed, SettingError) as error:
         report.result = str(error)
     except KeyboardInterrupt:
         report.exit_code, report.result = 130, "interrupted; the run continues" if report.run else "interrupted"
@@ -143,5 +143,5 @@ def _variables(names: Iterable[str], sensitive: Iterable[str], environment: Mapp
         elif is_secret(name, environment[name]) and not hidden:
             problems.append(f"{option} {name}: looks like a secret; try --sensitive-env {name}")
     if problems:
-        raise Refusals(problems)
+        raise SettingErrors(problems)
     return tuple(Variable(name=name, value=environment[name], sensitive=hidden) for name, hidden in found)

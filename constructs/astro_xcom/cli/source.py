@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from astro_xcom.deployments import read_deployments
+from astro_xcom.errors import SettingError, quoted
 from astro_xcom.hcp.lock import of_opentofu
 from astro_xcom.hcp.stack_files import LOCK, StackFiles, read_stacks
-from astro_xcom.refusal import Refused, shown
 from astro_xcom.settings import Deployment
 from astro_xcom.synthesis import synthesized_folder
 from astro_xcom.terminal import say
@@ -44,8 +44,8 @@ def stack_in(folder: Path, name: str) -> StackFiles:
     stacks = read_stacks(folder)
     if name not in stacks:
         near = difflib.get_close_matches(name, stacks, n=1)
-        rule = f"stack {shown(name)}: is not in {folder}; there are {', '.join(stacks)}"
-        raise Refused(rule, hint=near[0] if near else None)
+        rule = f"stack {quoted(name)}: is not in {folder}; there are {', '.join(stacks)}"
+        raise SettingError(rule, hint=near[0] if near else None)
     files = stacks[name]
     if of_opentofu(files.get(LOCK, b"")):
         del files[LOCK]

@@ -8,7 +8,7 @@ import typer
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.departed import departed
 from astro_xcom.deployments import read_deployments
-from astro_xcom.settings.state import LocalState
+from astro_xcom.settings.backend import LocalState
 from astro_xcom.synthesis import output_folder, write_stacks
 from astro_xcom.terminal import say, tell
 
@@ -38,7 +38,7 @@ def synth_command(
 def synthesize(file: Path, output: Path | None = None) -> None:
     """Write the JSON of every deployment of a file, or say what is wrong and write nothing.
 
-    Without `output` into cdktf.out, or wherever the cdktf command wants it. Raises Refused or Refusals.
+    Without `output` into cdktf.out, or wherever the cdktf command wants it. Raises SettingError or SettingErrors.
     """
     deployments = read_deployments(file)
     folder = output or output_folder()

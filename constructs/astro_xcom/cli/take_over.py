@@ -11,9 +11,9 @@ import yaml
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.deployments import deployments_in
 from astro_xcom.deployments_text import added
+from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.files import replace_files
-from astro_xcom.names import azure
-from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.rules import azure
 from astro_xcom.synthesis import synthesized
 from astro_xcom.take_over import Proposal, propose, put, things
 from astro_xcom.values_text import cleaned
@@ -61,7 +61,7 @@ def take_over(
     values = _one(all_values, release, namespace)
     content = read_mapping(file, name=file.name) if file.exists() else {}
     if name in (content.get("deployments") or {}):
-        raise Refused(f"{file.name}: {name}: exists already; choose another name, or remove it first")
+        raise SettingError(f"{file.name}: {name}: exists already; choose another name, or remove it first")
     given = read_mapping(values, name=str(values))
     try:
         proposal = propose(
@@ -73,8 +73,8 @@ def take_over(
             adopt=things(adopt or ()),
             imports=imports,
         )
-    except Refusals as error:
-        raise Refusals([f"{values}: {line}" for line in error.lines]) from None
+    except SettingErrors as error:
+        raise SettingErrors([f"{values}: {line}" for line in error.lines]) from None
     _ask(proposal, cloud, content.get("defaults") or {}, asking=on_a_terminal() and not yes)
     text = values.read_text(encoding="utf-8")
     if cloud == "azure":
@@ -84,9 +84,9 @@ def take_over(
         clean = cleaned(text)
     try:
         _check(name, proposal.settings, parse(clean) or {}, content, file)
-    except Refusals as error:
+    except SettingErrors as error:
         theirs = f"{file.name}: {name}.agent.values: "
-        raise Refusals([line.replace(theirs, f"{values}: ") for line in error.lines]) from None
+        raise SettingErrors([line.replace(theirs, f"{values}: ") for line in error.lines]) from None
     place = file.with_name(f"{name}-values.yaml")
     proposal.settings["agent"]["values_files"] = [place.name]
     lines = yaml.safe_dump({name: proposal.settings}, sort_keys=False, allow_unicode=True)
@@ -110,21 +110,21 @@ def _one(values: list[Path], release: str | None, namespace: str | None) -> Path
     """Of several files Helm merges the maps and replaces the lists: it knows what came of it."""
     if len(values) > 1:
         line = f"helm get values {release or 'RELEASE'} -n {namespace or 'NAMESPACE'} -o yaml > values.yaml"
-        raise Refused("--values: one file, that of the release as it is", hint=line)
+        raise SettingError("--values: one file, that of the release as it is", hint=line)
     return values[0]
 
 
 def _given(settings: Any) -> dict[str, str]:
-    problems = [f"--set: {Refused('must be SETTING=VALUE', got=each)}" for each in settings if "=" not in each]
+    problems = [f"--set: {SettingError('must be SETTING=VALUE', got=each)}" for each in settings if "=" not in each]
     if problems:
-        raise Refusals(problems)
+        raise SettingErrors(problems)
     return dict(each.split("=", 1) for each in settings)
 
 
 def _ask(proposal: Proposal, cloud: str, defaults: dict[str, Any], *, asking: bool) -> None:
     missing = proposal.missing(cloud, defaults)
     if missing and not asking:
-        raise Refusals([f"{path}: is in no values file; try --set {path}=..." for path in missing])
+        raise SettingErrors([f"{path}: is in no values file; try --set {path}=..." for path in missing])
     for path, question in missing.items():
         put(proposal.settings, path, typer.prompt(question, err=True))
 

@@ -9,8 +9,8 @@ import typer
 from astro_xcom.cli.app import DEPLOYMENTS, File, app
 from astro_xcom.cli.applied import named, read_applied
 from astro_xcom.deployments import chosen, read_deployments
+from astro_xcom.errors import SettingError, SettingErrors, with_hint
 from astro_xcom.files import read_file, read_text, replace_files
-from astro_xcom.refusal import Refusals, Refused, with_hint
 from astro_xcom.report import State, check, planned_facts
 from astro_xcom.settings import AwsDeployment, Deployment
 from astro_xcom.synthesis import synthesized
@@ -42,7 +42,7 @@ def values(
     Needs no cloud and no Terraform. If only Terraform knows a value, the command needs --state.
     """
     if compare and output is None:
-        raise Refused("--check compares with a file: name it with --output")
+        raise SettingError("--check compares with a file: name it with --output")
     deployment = chosen(read_deployments(file), [name], file=file.name)[name]
     found = _values(name, deployment, state, file)
     text = document(name, found)
@@ -61,18 +61,18 @@ def values(
 
 
 def _values(name: str, deployment: Deployment, state: Path | None, file: Path) -> dict[str, Any]:
-    """Raises Refusals for what is not known, and for the state of another storage or identity."""
+    """Raises SettingErrors for what is not known, and for the state of another storage or identity."""
     body = synthesized({name: deployment}, file=file.name)[name]
     applied = None if state is None else read_applied(state)
     try:
         found = planned_facts(deployment, body, applied)[0].agent_values
         if state is not None and applied is not None:
             _check_state(state, deployment, body, applied)
-    except Refused as error:
-        raise Refusals([f"{named(state)}: {error}" if state else str(error)]) from None
+    except SettingError as error:
+        raise SettingErrors([f"{named(state)}: {error}" if state else str(error)]) from None
     missing = list(unknown(found))
     if missing:
-        raise Refusals([f"{file.name}: {name}: {_not_known(deployment, *each, state)}" for each in missing])
+        raise SettingErrors([f"{file.name}: {name}: {_not_known(deployment, *each, state)}" for each in missing])
     return found
 
 
@@ -80,7 +80,7 @@ def _check_state(state: Path, deployment: Deployment, body: dict[str, Any], appl
     """The agents must not be told of storage or an identity that is not there yet."""
     other = [each for each in check(deployment, body, applied).findings if each.kind in ("storage", "identity")]
     if other:
-        raise Refusals(
+        raise SettingErrors(
             [
                 f"{named(state)}: is the state of another deployment, or the deployment must be applied first: "
                 f"{each.kind} {each.item} is {each.applied} there; the file says {each.now}"
@@ -103,15 +103,15 @@ def _old(output: Path, now: dict[str, Any]) -> str | None:
     """Why a file must be written again. Comments and the order of keys do not count."""
     try:
         return None if parse(read_text(output)) == now else "does not have the values that the deployment gives now"
-    except Refused as error:
+    except SettingError as error:
         return "no such file" if isinstance(error.__cause__, FileNotFoundError) else str(error)
 
 
 def _write(output: Path, text: str) -> None:
     try:
         theirs = output.is_file() and not read_file(output).startswith(MARK.encode())
-    except Refused as error:
-        raise Refusals([f"{output}: {error}"]) from None
+    except SettingError as error:
+        raise SettingErrors([f"{output}: {error}"]) from None
     if theirs:
-        raise Refused(f"{output}: was not written by this command", hint="another file, or to delete this one")
+        raise SettingError(f"{output}: was not written by this command", hint="another file, or to delete this one")
     replace_files({output: text.encode()})

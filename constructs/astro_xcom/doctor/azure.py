@@ -8,7 +8,7 @@ from astro_xcom.doctor.cloud import Cloud
 from astro_xcom.doctor.commands import Commands, Failed, Unanswered, at, printable
 from astro_xcom.doctor.model import Check, missing, ok, unknown
 from astro_xcom.doctor.named import Named, Wrong, look
-from astro_xcom.names.azure import MOST_CREDENTIALS, federated_credential_name
+from astro_xcom.rules.azure import MOST_CREDENTIALS, federated_credential_name
 from astro_xcom.settings import AksCluster, AzureDeployment
 from astro_xcom.settings.azure import CustomerManagedKey
 from astro_xcom.workers import Worker

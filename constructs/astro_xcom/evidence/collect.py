@@ -23,7 +23,7 @@ def evidence(
 ) -> Evidence:
     """What is planned of a deployment with this Terraform JSON and, as far as a state is given, what is applied.
 
-    `volume` adds what so many values come to. Raises Refused for the state of something else.
+    `volume` adds what so many values come to. Raises SettingError for the state of something else.
     """
     report = check(deployment, body, state)
     stack, facts = planned_facts(deployment, body, state)

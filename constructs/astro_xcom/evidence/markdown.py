@@ -4,8 +4,8 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
+from astro_xcom.errors import printable
 from astro_xcom.evidence.model import Evidence
-from astro_xcom.refusal import printable
 
 SOURCES = {
     "nothing": "`planned` is what the settings say. No state was given: the applied values may differ.",

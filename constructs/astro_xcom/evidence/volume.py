@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from astro_xcom.errors import SettingErrors
 from astro_xcom.evidence.model import Fact, Section
-from astro_xcom.refusal import Refusals
 from astro_xcom.report import Report
 from astro_xcom.report.model import Lifecycle
 
@@ -18,7 +18,7 @@ REQUESTS = {"aws": (4, 2, 5), "azure": (5, 4, 4), "gcp": (6, 3, 3)}
 class Volume:
     """How many values are written a day, how large they are, and how often each is read.
 
-    Raises Refusals for numbers below 0.
+    Raises SettingErrors for numbers below 0.
     """
 
     values_per_day: int
@@ -30,7 +30,7 @@ class Volume:
                  "--reads": self.reads_per_value}  # fmt: skip
         problems = [f"{name}: must be 0 or more; got {number}" for name, number in names.items() if number < 0]
         if problems:
-            raise Refusals(problems)
+            raise SettingErrors(problems)
 
     def section(self, report: Report) -> Section:
         """The facts of a month, once as much expires as is written."""

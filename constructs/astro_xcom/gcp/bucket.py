@@ -23,14 +23,14 @@ from cdktf_cdktf_provider_google.storage_bucket import (
 from cdktf_cdktf_provider_google.storage_bucket_iam_member import StorageBucketIamMember
 from constructs import Construct
 
-from astro_xcom import names
 from astro_xcom.construct_ids import id_of
 from astro_xcom.environment import GCSFS
+from astro_xcom.errors import SettingError
 from astro_xcom.gcp.workload_identity import Principals
 from astro_xcom.lifecycle import NEW_FIRST, protected
-from astro_xcom.names import gcp as rules
-from astro_xcom.refusal import Refused
-from astro_xcom.tokens import check, is_known, once, shortest_recovery
+from astro_xcom.rules import common
+from astro_xcom.rules import gcp as rules
+from astro_xcom.tokens import check_if_known, is_known, once, shortest_recovery
 from astro_xcom.xcom import XComLocation, object_url
 
 ABORT_UPLOADS_AFTER_DAYS = 7
@@ -59,12 +59,12 @@ class XComBucketRef(Construct):
         state_store_path: str | None = None,
         connection_id: str | None = None,
     ) -> None:
-        check(rules.existing_bucket, name)
-        check(names.object_path, path)
-        check(names.object_path, state_store_path)
+        check_if_known(rules.existing_bucket, name)
+        check_if_known(common.object_path, path)
+        check_if_known(common.object_path, state_store_path)
         if is_known([path, state_store_path]):
-            names.separate_paths(path, state_store_path)
-        check(names.connection_id, connection_id)
+            common.separate_paths(path, state_store_path)
+        check_if_known(common.connection_id, connection_id)
         super().__init__(scope, id_)
         self.name = name
         self.path = path
@@ -95,13 +95,12 @@ class XComBucketRef(Construct):
     def grant_read_write(self, identity: Principals) -> Sequence[StorageBucketIamMember]:
         """Let an identity read, write and delete objects of the bucket, and see the bucket. Only adds members.
 
-        A second grant to the same identity changes nothing. Raises Refused for two identities with the same id: the id
-        is part
-        of addresses.
+        A second grant to the same identity changes nothing. Raises SettingError for two identities with the same id:
+        the id is part of addresses.
         """
         if identity not in self._grants:
             if any(id_of(identity) == id_of(other) for other in self._grants):
-                raise Refused("each service account granted here needs an id of its own", got=id_of(identity))
+                raise SettingError("each service account granted here needs an id of its own", got=id_of(identity))
             self._grants[identity] = self._grant(identity)
         return self._grants[identity]
 
@@ -131,7 +130,7 @@ class _XComFolder(XComBucketRef):
     """A folder of a bucket. Grants are the bucket's: a second member of the same role would be one and the same."""
 
     def __init__(self, bucket: XComBucketRef, name: str) -> None:
-        names.dns_label(name, longest=FOLDER_NAME)
+        common.dns_label(name, longest=FOLDER_NAME)
         super().__init__(
             bucket,
             once(bucket, f"folder-{name}", name),
@@ -183,9 +182,8 @@ class XComBucket(XComBucketRef):
     cannot
     be reused: import them to create the same bucket with a key again.
 
-    Raises Refused for names that Cloud Storage refuses, for a key in another location and for keywords that contradict
-    each
-    other.
+    Raises SettingError for names that Cloud Storage refuses, for a key in another location and for keywords that
+    contradict each other.
     """
 
     def __init__(
@@ -212,45 +210,45 @@ class XComBucket(XComBucketRef):
         protect_from_destroy: bool = True,
         force_destroy: bool = False,
     ) -> None:
-        check(rules.bucket, name)
-        check(names.retention_days, retention_days)
+        check_if_known(rules.bucket, name)
+        check_if_known(common.retention_days, retention_days)
         if is_known([*former_paths, path, state_store_path]):
-            names.former_paths([names.object_path(each) for each in former_paths], path, state_store_path)
-        check(rules.project_id, project)
+            common.former_paths([common.object_path(each) for each in former_paths], path, state_store_path)
+        check_if_known(rules.project_id, project)
         dual_region = None if dual_region is None else list(dual_region)
         if dual_region is not None and is_known(dual_region):
             rules.dual_region(dual_region)
-        check(rules.kms_key_name, kms_key_name)
-        check(rules.soft_delete_days, soft_delete_days)
-        check(rules.existing_bucket, access_log_bucket)
+        check_if_known(rules.kms_key_name, kms_key_name)
+        check_if_known(rules.soft_delete_days, soft_delete_days)
+        check_if_known(rules.existing_bucket, access_log_bucket)
         if access_log_bucket == name:
-            raise Refused("access_log_bucket must be another bucket: each log would be logged in turn", got=name)
+            raise SettingError("access_log_bucket must be another bucket: each log would be logged in turn", got=name)
         if is_known(location) and is_known(dual_region):
             rules.bucket_location(location, dual_region)
         if kms_key_name is not None and not customer_managed_key:
-            raise Refused("kms_key_name is only used with customer_managed_key=True")
+            raise SettingError("kms_key_name is only used with customer_managed_key=True")
         if kms_key_name is not None and is_known(kms_key_name) and is_known(location):
             rules.key_fits_location(kms_key_name, location)
         for former in former_kms_key_names:
             if is_known(former) and is_known(location):
                 rules.key_fits_location(former, location, field="former_kms_key_names")
         if len(set(former_kms_key_names)) < len(former_kms_key_names):
-            raise Refused("former_kms_key_names names a key twice")
+            raise SettingError("former_kms_key_names names a key twice")
         if customer_managed_key and kms_key_name is None and not is_known(location):
-            raise Refused("location must be known to create a key for it; give a kms_key_name")
+            raise SettingError("location must be known to create a key for it; give a kms_key_name")
         if is_known(retention_days) and retention_days < 1:
-            raise Refused("retention_days must be at least 1", got=retention_days)
+            raise SettingError("retention_days must be at least 1", got=retention_days)
         own_key = customer_managed_key and kms_key_name is None
         if key_rotation_days is not None and not own_key:
-            raise Refused("key_rotation_days is only used with customer_managed_key=True and no kms_key_name")
+            raise SettingError("key_rotation_days is only used with customer_managed_key=True and no kms_key_name")
         if not grant_kms_key and not customer_managed_key:
-            raise Refused("grant_kms_key=False is only used with customer_managed_key=True")
+            raise SettingError("grant_kms_key=False is only used with customer_managed_key=True")
         if key_rotation_days is None:
             key_rotation_days = ROTATION_DAYS
         if is_known(key_rotation_days) and not 1 <= key_rotation_days <= 90:
-            raise Refused("key_rotation_days must be 1-90", got=key_rotation_days)
+            raise SettingError("key_rotation_days must be 1-90", got=key_rotation_days)
         if force_destroy and protect_from_destroy:
-            raise Refused("force_destroy needs protect_from_destroy=False")
+            raise SettingError("force_destroy needs protect_from_destroy=False")
         super().__init__(
             scope, id_, name=name, path=path, state_store_path=state_store_path, connection_id=connection_id
         )
@@ -337,7 +335,7 @@ class XComBucket(XComBucketRef):
 
     def _former_key_grant(self, kms_key_name: str, project: str | None) -> KmsCryptoKeyIamMember:
         """Old values stay readable: Cloud Storage decrypts each with the key that encrypted it."""
-        check(rules.kms_key_name, kms_key_name)
+        check_if_known(rules.kms_key_name, kms_key_name)
         return KmsCryptoKeyIamMember(
             self,
             f"former-key-grant-{kms_key_name.replace('/', '.')}",

@@ -5,9 +5,9 @@ from cdktf_cdktf_provider_google.data_google_container_cluster import DataGoogle
 from cdktf_cdktf_provider_google.data_google_project import DataGoogleProject
 from constructs import Construct
 
-from astro_xcom.names import gcp as rules
-from astro_xcom.refusal import Refused
-from astro_xcom.tokens import check, is_known
+from astro_xcom.errors import SettingError
+from astro_xcom.rules import gcp as rules
+from astro_xcom.tokens import check_if_known, is_known
 
 
 class GkeWorkloadPool(Construct):
@@ -39,15 +39,15 @@ class GkeWorkloadPool(Construct):
         pool: str | None = None,
         project_number: str | None = None,
     ) -> None:
-        check(rules.gke_cluster, cluster_name)
-        check(rules.gke_location, location)
-        check(rules.project_id, project)
-        check(rules.workload_pool, pool)
-        check(rules.project_number, project_number)
+        check_if_known(rules.gke_cluster, cluster_name)
+        check_if_known(rules.gke_location, location)
+        check_if_known(rules.project_id, project)
+        check_if_known(rules.workload_pool, pool)
+        check_if_known(rules.project_number, project_number)
         if cluster_name is None and pool is None:
-            raise Refused("give either cluster_name with location and project, or pool")
+            raise SettingError("give either cluster_name with location and project, or pool")
         if cluster_name is not None and (location is None or project is None):
-            raise Refused("a cluster_name needs its location and project")
+            raise SettingError("a cluster_name needs its location and project")
         super().__init__(scope, id_)
         self.name = pool if pool is not None else f"{project}{rules.POOL}"
         self._project_number = project_number

@@ -8,10 +8,10 @@ from cdktf_cdktf_provider_google.secret_manager_secret_iam_member import SecretM
 from cdktf_cdktf_provider_google.storage_bucket_iam_member import StorageBucketIamMember
 from constructs import Construct
 
-from astro_xcom import names
-from astro_xcom.names import gcp as rules
+from astro_xcom.errors import SettingError
 from astro_xcom.permissions import RoleOn
-from astro_xcom.refusal import Refused
+from astro_xcom.rules import common
+from astro_xcom.rules import gcp as rules
 from astro_xcom.tokens import is_known
 
 
@@ -19,13 +19,13 @@ def check_roles(roles: Sequence[RoleOn]) -> None:
     """Refuse what IAM would refuse, what agents should not have, and what has no address of its own."""
     for given in roles:
         if not is_known([given.role, given.scope]):
-            raise Refused(
+            raise SettingError(
                 "roles must be known when the JSON is written: they are part of addresses",
                 hint="a ProjectIamMember or the like of your own, with member=identity.member",
             )
         rules.role(given.role)
         rules.role_scope(given.scope)
-    names.roles_once([(given.role, given.scope) for given in roles])
+    common.roles_once([(given.role, given.scope) for given in roles])
 
 
 def grant(

@@ -20,11 +20,11 @@ from astro_xcom.gcp.workload_identity import (
     WorkloadIdentityRef,
     members,
 )
-from astro_xcom.names import apart
 from astro_xcom.permissions import RoleOn
+from astro_xcom.rules.common import apart
 from astro_xcom.settings import GcpDeployment, GkeCluster
 from astro_xcom.stack import XComStack
-from astro_xcom.terraform_text import literal
+from astro_xcom.terraform_text import escape_templates
 from astro_xcom.workers import Worker, construct_id
 
 
@@ -42,7 +42,7 @@ class GcpXComStack(XComStack):
         provider = GoogleProvider(self, "google", project=deployment.project)
         if deployment.labels:
             # As an argument CDKTF would write the key cost-center as cost_center.
-            provider.add_override("default_labels", literal(deployment.labels))
+            provider.add_override("default_labels", escape_templates(deployment.labels))
         self.pools = self._pools(deployment)
         self.storage = self._storage(deployment)
         self.identities = self._identities(deployment)

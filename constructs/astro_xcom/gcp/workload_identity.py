@@ -9,13 +9,13 @@ from cdktf_cdktf_provider_google.storage_bucket_iam_member import StorageBucketI
 from constructs import Construct
 
 from astro_xcom.construct_ids import id_of
+from astro_xcom.errors import SettingError
 from astro_xcom.gcp.gke import GkeWorkloadPool
 from astro_xcom.gcp.permissions import check_roles, grant
 from astro_xcom.lifecycle import NEW_FIRST
-from astro_xcom.names import gcp as rules
 from astro_xcom.permissions import RoleOn
-from astro_xcom.refusal import Refused
-from astro_xcom.tokens import check, is_known, namespace_and_name
+from astro_xcom.rules import gcp as rules
+from astro_xcom.tokens import check_if_known, is_known, namespace_and_name
 from astro_xcom.xcom import PodIdentity
 
 ANNOTATION = "iam.gke.io/gcp-service-account"
@@ -71,7 +71,7 @@ class DirectPrincipals(Principals):
         self, scope: Construct, id_: str, *, pools: Sequence[GkeWorkloadPool], subjects: Sequence[str]
     ) -> None:
         if not pools or not subjects:
-            raise Refused("needs at least one workload pool and one subject, else nobody would get a role")
+            raise SettingError("needs at least one workload pool and one subject, else nobody would get a role")
         found: dict[str, str] = {}
         self._subjects: dict[str, str] = {}
         for pool in pools:
@@ -134,7 +134,7 @@ class WorkloadIdentity(WorkloadIdentityRef):
     - `display_name`: the display name of a new account.
     - `roles`: roles that the account gets in addition to its roles on XComs.
 
-    Raises Refused for ids that IAM refuses.
+    Raises SettingError for ids that IAM refuses.
     """
 
     managed = True
@@ -153,11 +153,11 @@ class WorkloadIdentity(WorkloadIdentityRef):
         roles: Sequence[RoleOn] = (),
     ) -> None:
         check_roles(roles)
-        check(rules.service_account_id, account_id)
-        check(rules.project_id, project)
-        check(rules.service_account_email, email)
+        check_if_known(rules.service_account_id, account_id)
+        check_if_known(rules.project_id, project)
+        check_if_known(rules.service_account_email, email)
         if not pools or not subjects:
-            raise Refused("needs at least one workload pool and one subject, else nobody could use it")
+            raise SettingError("needs at least one workload pool and one subject, else nobody could use it")
         given = members(pools, subjects)
         if account_id is not None and project is not None and email is None:
             # Built from parts that a plan knows, so that the agents' values can be read in the plan.
@@ -167,7 +167,7 @@ class WorkloadIdentity(WorkloadIdentityRef):
         elif email is not None and account_id is None and project is None:
             super().__init__(scope, id_, email=email)
         else:
-            raise Refused("give either account_id and project, to create a service account, or email")
+            raise SettingError("give either account_id and project, to create a service account, or email")
         self.subjects = tuple(subjects)
         self.members = tuple(given.values())
         account = f"projects/-/serviceAccounts/{self.email}"
@@ -195,7 +195,7 @@ class WorkloadIdentity(WorkloadIdentityRef):
     @staticmethod
     def from_email(scope: Construct, id_: str, email: str) -> WorkloadIdentityRef:
         """Use an existing service account with its members. Creates no resource."""
-        check(rules.service_account_email, email)
+        check_if_known(rules.service_account_email, email)
         return WorkloadIdentityRef(scope, id_, email=email)
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from astro_xcom.errors import SettingError
 from astro_xcom.files import LARGEST
 from astro_xcom.hcp.http import Failed, TooSlow, check_url, client, within
 from astro_xcom.json_files import OTHER_SHAPE, parse_json
-from astro_xcom.refusal import Refused
 
-__all__ = ["PATIENCE", "Api", "Failed", "Json", "Patience"]
+__all__ = ["PATIENCE", "Api", "Failed", "Json", "RetryPolicy"]
 
 Json = dict[str, Any]
 LEAST_SECONDS = 10
@@ -23,7 +23,7 @@ LONGEST_TEXT = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """How long things may take, in seconds."""
 
     request: float = 30
@@ -40,7 +40,7 @@ class Patience:
     """Until HCP Terraform has unpacked an upload."""
 
 
-PATIENCE = Patience()
+PATIENCE = RetryPolicy()
 
 
 class _Throttled(Exception):
@@ -58,7 +58,7 @@ class _OutcomeUnknown(Exception):
 class Api:
     """JSON:API over https with the token of one host."""
 
-    def __init__(self, hostname: str, token: str, patience: Patience) -> None:
+    def __init__(self, hostname: str, token: str, patience: RetryPolicy) -> None:
         self.hostname, self.patience, self._token = hostname, patience, token
         self.asked = ""
         """The last request."""
@@ -168,7 +168,7 @@ class Api:
         """Read an answer: if it has not the documented form, Failed says which answer it is."""
         try:
             yield
-        except Refused:  # a ValueError too
+        except SettingError:  # a ValueError too
             raise
         except OTHER_SHAPE as error:
             problem = f"it has no {error}" if isinstance(error, KeyError) else str(error)

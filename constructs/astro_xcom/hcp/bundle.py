@@ -4,8 +4,8 @@ import gzip
 import io
 import tarfile
 
+from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.hcp.stack_files import StackFiles, body, local_files
-from astro_xcom.refusal import Refusals, Refused
 
 HINTS = {"config_path": "cluster.name instead of cluster.kubeconfig", "chart": "a chart in a registry"}
 
@@ -30,7 +30,7 @@ def check_self_contained(name: str, files: StackFiles) -> None:
     problems = []
     for place, path in local_files(body(files)):
         hint = HINTS[place.rpartition(".")[2]]
-        problem = Refused("is a file of this machine, which HCP Terraform does not have", got=path, hint=hint)
+        problem = SettingError("is a file of this machine, which HCP Terraform does not have", got=path, hint=hint)
         problems.append(f"{name}: {place}: {problem}")
     if problems:
-        raise Refusals(problems)
+        raise SettingErrors(problems)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.files import check_below, read_file, remove_files, replace_files
 from astro_xcom.hcp.lock import fits
 from astro_xcom.hcp.stack_files import (
@@ -19,7 +20,6 @@ from astro_xcom.hcp.stack_files import (
     body,
     local_files,
 )
-from astro_xcom.refusal import Refusals, Refused
 
 READ_BY_TERRAFORM = ("*.tf", "*.tf.json", "*.tfvars", "*.tfvars.json", LOCK, f"{ASSETS}/**/*")
 
@@ -76,21 +76,21 @@ def check_paths(stacks: Mapping[str, StackFiles], folder: Path) -> None:
             if path.startswith(".") and not Path(os.path.normpath(seen_from.absolute() / path)).exists():
                 hint = "a folder beside deployments.yaml"
                 problems.append(
-                    f"{name}: {place}: {Refused(f'is not there, seen from {seen_from}', got=path, hint=hint)}"
+                    f"{name}: {place}: {SettingError(f'is not there, seen from {seen_from}', got=path, hint=hint)}"
                 )
     if problems:
-        raise Refusals(problems)
+        raise SettingErrors(problems)
 
 
 def write(changes: list[Difference], folder: Path, *, prune: bool) -> list[Difference]:
     """Make the changes, and return those left: what belongs to no stack goes only with `prune`.
 
-    Raises Refusals before anything is written if a folder that is to go has Terraform's state in it.
+    Raises SettingErrors before anything is written if a folder that is to go has Terraform's state in it.
     """
     gone = [change for change in changes if change.new is None and (change.ours or prune)]
     states = {state for change in gone if not change.ours for state in (folder / change.path).parent.glob("*.tfstate*")}
     if states:
-        raise Refusals([f"{state}: is Terraform's state; move it before you prune" for state in sorted(states)])
+        raise SettingErrors([f"{state}: is Terraform's state; move it before you prune" for state in sorted(states)])
     for change in gone:
         check_below(folder / change.path, folder)
     replace_files({folder / each.path: each.new for each in changes if each.new is not None}, below=folder)

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from astro_xcom.errors import SettingError
 from astro_xcom.files import LARGEST
-from astro_xcom.refusal import Refused
 
 if TYPE_CHECKING:
     import httpx
@@ -33,11 +33,11 @@ class TooSlow(Exception):
 
 
 def client(hostname: str, token: str, seconds: float) -> Any:
-    """A client of pytfe for one host. Raises Refused, with the variable, where the environment is in its way."""
+    """A client of pytfe for one host. Raises SettingError, with the variable, where the environment is in its way."""
     verify = os.environ.get("TFE_VERIFY_TLS", "")
     if verify.lower() in ("0", "false", "no"):
         hint = "to unset it; SSL_CERT_FILE names the certificates of an authority of your own"
-        raise Refused("TFE_VERIFY_TLS would send the token to any server that answers", got=verify, hint=hint)
+        raise SettingError("TFE_VERIFY_TLS would send the token to any server that answers", got=verify, hint=hint)
     with _without_settings_of_pytfe():
         from pytfe import TFEClient, TFEConfig
 
@@ -55,7 +55,7 @@ def client(hostname: str, token: str, seconds: float) -> Any:
                 )
             )
         except (ImportError, OSError, ValueError, TypeError) as error:
-            raise Refused(_why(error)) from error
+            raise SettingError(_why(error)) from error
     http = made.runs.t._sync
     http.headers["Accept-Encoding"] = "identity"
     http.event_hooks = {"request": [_check_request], "response": [_check_response]}

@@ -6,10 +6,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from astro_xcom.errors import SettingError
 from astro_xcom.files import reason
 from astro_xcom.hcp.stack_files import JSON, LOCK, StackFiles, body, wanted_providers
 from astro_xcom.json_files import parse_json, shaped
-from astro_xcom.refusal import Refused
 
 HCP_PLATFORM = "linux_amd64"
 LONGEST_SECONDS = 600
@@ -36,7 +36,7 @@ def of_opentofu(lock: bytes) -> bool:
 def make_lock(files: StackFiles) -> bytes:
     """What `terraform providers lock` writes for HCP Terraform's platform and this one. Downloads the providers.
 
-    Raises Refused if there is no terraform, or it cannot reach the registry.
+    Raises SettingError if there is no terraform, or it cannot reach the registry.
     """
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / JSON).write_bytes(files[JSON])
@@ -73,14 +73,14 @@ def _terraform(folder: str, *arguments: str) -> str:
             timeout=LONGEST_SECONDS,
         )
     except FileNotFoundError:
-        raise Refused(f"there is no command {command[0]}") from None
+        raise SettingError(f"there is no command {command[0]}") from None
     except OSError as error:
-        raise Refused(f"{command[0]}: cannot be run: {reason(error)}") from error
+        raise SettingError(f"{command[0]}: cannot be run: {reason(error)}") from error
     except subprocess.TimeoutExpired:
-        raise Refused(f"{' '.join(command)} took more than {LONGEST_SECONDS} seconds") from None
+        raise SettingError(f"{' '.join(command)} took more than {LONGEST_SECONDS} seconds") from None
     if done.returncode:
         said = re.sub(r"[\s│╷╵]+", " ", re.sub(r"\x1b\[[0-9;]*m", "", done.stderr)).rpartition("Error: ")[2]
-        raise Refused(f"{' '.join(command)} failed: {_shortened(said.strip())}")
+        raise SettingError(f"{' '.join(command)} failed: {_shortened(said.strip())}")
     return done.stdout
 
 

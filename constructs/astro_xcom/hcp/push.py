@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TypeVar
 
+from astro_xcom.errors import AstroXComError, SettingError, SettingErrors
 from astro_xcom.hcp.api import Api, Failed, Json
 from astro_xcom.hcp.run import CHANGES, ERROR, UNCHANGED, Verdict, verdict
 from astro_xcom.hcp.target import Target
 from astro_xcom.json_files import OTHER_SHAPE, parse_json
 from astro_xcom.plan import UNREAD, Forecast, text, unread
-from astro_xcom.refusal import Refusals, Refused
 
 Found = TypeVar("Found")
 VERSIONS = "configuration-versions"
@@ -30,7 +30,7 @@ class Variable:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class RunOptions:
     """How to run what is uploaded."""
 
     message: str
@@ -97,10 +97,11 @@ class Push:
         digest = hashlib.sha256(archive).hexdigest()
         self.report = Report(stack=stack, workspace_url=target.url, archive_sha256=digest)
 
-    def go(self, wishes: Wishes) -> None:
+    def go(self, wishes: RunOptions) -> None:
         """Upload, run, follow.
 
-        Raises Failed when the service does not do its part, and Refused for a workspace that cannot take an upload.
+        Raises Failed when the service does not do its part, and SettingError for a workspace that cannot take an
+        upload.
         """
         self._api.until = time.monotonic() + wishes.longest_wait
         with self._api.reading():
@@ -162,19 +163,21 @@ class Push:
         where = f"workspace {self._target.workspace}"
         if attributes.get("execution-mode") == "local":
             hint = "remote or agent, in its settings; or cdktf deploy, which runs on this machine"
-            raise Refused(f"{where}: only keeps state (execution mode local), so nothing runs there", hint=hint)
+            raise SettingError(f"{where}: only keeps state (execution mode local), so nothing runs there", hint=hint)
         if attributes.get("vcs-repo") and not plan_only:
             hint = "--plan-only, or a commit to that repository"
-            raise Refused(f"{where}: is connected to a repository and applies only what is committed there", hint=hint)
+            raise SettingError(
+                f"{where}: is connected to a repository and applies only what is committed there", hint=hint
+            )
         if attributes.get("working-directory"):
-            raise Refused(
+            raise SettingError(
                 f"{where}: has a working directory, and the upload has its files at the root",
                 got=attributes["working-directory"],
                 hint="to empty it in the workspace's settings",
             )
         related = workspace.get("relationships", {}).get("project", {}).get("data") or {}
         if project and related.get("id") not in (None, project):
-            raise Refused(f"{where}: is in another project than {self._target.project}", hint="to move it there")
+            raise SettingError(f"{where}: is in another project than {self._target.project}", hint="to move it there")
         if attributes.get("locked"):
             self._say(f"{where} is locked: the run waits until somebody unlocks it")
 
@@ -226,7 +229,7 @@ class Push:
 
     # ---- run
 
-    def _run(self, workspace: str, version: str, wishes: Wishes) -> str:
+    def _run(self, workspace: str, version: str, wishes: RunOptions) -> str:
         """The id of the run of the upload."""
         # Given even when false: otherwise the workspace's own setting decides whether a plan is applied.
         unread = wishes.auto_apply and not wishes.wait
@@ -247,7 +250,7 @@ class Push:
         self.report.run, self.report.run_url = run, f"{self._target.url}/runs/{run}"
         return run
 
-    def _follow(self, run: str, wishes: Wishes) -> None:
+    def _follow(self, run: str, wishes: RunOptions) -> None:
         found = self._watch(run, wishes, confirmed=False)
         if found.exit_code == CHANGES:
             self.report.forecast = self._forecast(run)
@@ -257,7 +260,7 @@ class Push:
         self._read_plan(run)
         self._end(found)
 
-    def _watch(self, run: str, wishes: Wishes, *, confirmed: bool) -> Verdict:
+    def _watch(self, run: str, wishes: RunOptions, *, confirmed: bool) -> Verdict:
         """How the run ends, or where it waits for a person."""
 
         def look() -> Verdict | None:
@@ -286,10 +289,10 @@ class Push:
             return unread(f"HCP Terraform has not written it within {longest:g} seconds")
         try:
             return self._of(document)
-        except (Refused, Refusals) as error:
+        except AstroXComError as error:
             return unread(str(error))
 
-    def _apply(self, run: str, wishes: Wishes, found: Verdict, forecast: Forecast) -> Verdict:
+    def _apply(self, run: str, wishes: RunOptions, found: Verdict, forecast: Forecast) -> Verdict:
         """Confirm the run, unless something would be lost that nobody allowed."""
         if not found.confirmable:
             return replace(found, text=f"the token may not apply; {found.text}")
@@ -299,7 +302,7 @@ class Push:
             return replace(found, text=f"not applied, for it STOPs ({codes} applies it all the same); {found.text}")
         try:
             forecast.check_allowed(code for code in wishes.allowed if code != UNREAD)
-        except Refusals as error:
+        except SettingErrors as error:
             return replace(found, text=f"not applied: {error}; {found.text}")
 
         def done() -> bool:

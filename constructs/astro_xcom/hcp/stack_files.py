@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from astro_xcom.errors import SettingError
 from astro_xcom.files import read_file
 from astro_xcom.json_files import parse_json, shaped
-from astro_xcom.refusal import Refused
 
 JSON = "cdk.tf.json"
 LOCK = ".terraform.lock.hcl"
@@ -29,7 +29,7 @@ def read_stacks(folder: Path) -> dict[str, StackFiles]:
     stacks = {name: _read(folder / STACKS / name, folder) for name in stack_names(folder)}
     if not stacks:
         hint = "a folder that astro-xcom export or cdktf synth wrote"
-        raise Refused(f"{folder}: has no {STACKS}/*/{JSON}", hint=hint)
+        raise SettingError(f"{folder}: has no {STACKS}/*/{JSON}", hint=hint)
     return stacks
 
 
@@ -45,7 +45,9 @@ def stack_names(folder: Path) -> list[str]:
             raise TypeError
     for name in written:
         if name not in there:
-            raise Refused(f"{folder / STACKS / name / JSON}: is missing, and {MANIFEST} names it", hint="make synth")
+            raise SettingError(
+                f"{folder / STACKS / name / JSON}: is missing, and {MANIFEST} names it", hint="make synth"
+            )
     return written
 
 
@@ -54,8 +56,8 @@ def at_place(place: Path) -> Iterator[None]:
     """Say of a refusal which file it is about."""
     try:
         yield
-    except Refused as error:
-        raise Refused(f"{place}: {error.rule}", got=error.got, hint=error.hint) from error
+    except SettingError as error:
+        raise SettingError(f"{place}: {error.rule}", got=error.got, hint=error.hint) from error
 
 
 def body(files: StackFiles) -> dict[str, Any]:
@@ -151,9 +153,9 @@ def _read(stack: Path, folder: Path) -> StackFiles:
                 for read in (local_files, wanted_providers, backend, named_workspace, helm_commands):
                     list(read(body(files)))  # fails here rather than later
                 return files
-        except Refused as error:
+        except SettingError as error:
             if isinstance(error.__cause__, ValueError):
-                raise Refused(f"is not JSON: {error.__cause__}") from error
+                raise SettingError(f"is not JSON: {error.__cause__}") from error
             raise
 
 
@@ -164,7 +166,7 @@ def _check_link(place: Path, folder: Path) -> None:
     except (OSError, RuntimeError):
         inside = False
     if not inside:
-        raise Refused(f"{place}: a link leads out of {folder}", hint="to replace the link by what it names")
+        raise SettingError(f"{place}: a link leads out of {folder}", hint="to replace the link by what it names")
 
 
 def _annotated(parsed: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.hcp.stack_files import backend, named_workspace
-from astro_xcom.names import hcp as rules
-from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.rules import hcp as rules
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +27,12 @@ class Target:
 def target(stack: str, parsed: dict[str, Any], **options: str | None) -> Target:
     """The workspace that the stack's JSON names, filled up with options (the fields of Target).
 
-    Raises Refusals for a stack that keeps its state elsewhere, and for options that say something else than the JSON.
+    Raises SettingErrors for a stack that keeps its state elsewhere, and for options that say something else than the
+    JSON.
     """
     elsewhere = backend(parsed)
     if elsewhere:
-        raise Refused(
+        raise SettingError(
             f"{stack}: keeps its state in {elsewhere[0]}; HCP Terraform starts with an empty state and would create "
             "everything again",
             hint="state: {hcp: {organization: ...}}",
@@ -43,16 +44,16 @@ def target(stack: str, parsed: dict[str, Any], **options: str | None) -> Target:
         inside, given = said[name], options.get(name)
         try:
             if given is not None and inside not in (None, given):
-                raise Refused(f'must be what the stack says ("{inside}"), or left out', got=given)
+                raise SettingError(f'must be what the stack says ("{inside}"), or left out', got=given)
             value = inside if given is None else given
             if value is not None:
                 chosen[name] = rule(value)
             elif name == "organization":
-                raise Refused("is needed, since the stack names none", hint="state: {hcp: {organization: ...}}")
-        except Refused as error:
+                raise SettingError("is needed, since the stack names none", hint="state: {hcp: {organization: ...}}")
+        except SettingError as error:
             problems.append(f"{stack}: --{name}: {error}")
     if problems:
-        raise Refusals(problems)
+        raise SettingErrors(problems)
     return Target(**{"workspace": stack, **chosen})
 
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from astro_xcom.errors import SettingError
 from astro_xcom.files import read_text
 from astro_xcom.json_files import OTHER_SHAPE, parse_json
-from astro_xcom.names.hcp import HOSTNAME
-from astro_xcom.refusal import Refused
+from astro_xcom.rules.hcp import HOSTNAME
 
 CREDENTIALS = ".terraform.d/credentials.tfrc.json"
 
@@ -18,7 +18,7 @@ def find_token(hostname: str, environment: Mapping[str, str], home: Path | None,
 
     TFE_TOKEN is bound to no host, so it is used only for app.terraform.io and for a host that the caller names: by
     TFE_ADDRESS, or by `option`. A host that only a file names could be anybody's.
-    Raises Refused, without the token's text, if there is none or it cannot be one.
+    Raises SettingError, without the token's text, if there is none or it cannot be one.
     """
     saved = home / CREDENTIALS if home else None
     named = hostname in (HOSTNAME, option, _address(environment))
@@ -30,15 +30,15 @@ def find_token(hostname: str, environment: Mapping[str, str], home: Path | None,
         if token and token.strip():
             # httpx would quote a token that does not fit into a header in its message.
             if not re.fullmatch(r"[!-~]+", token.strip()):
-                raise Refused(f"{source}: is not an API token: it holds blanks or other characters that none has")
+                raise SettingError(f"{source}: is not an API token: it holds blanks or other characters that none has")
             return token.strip()
     if environment.get("TFE_TOKEN", "").strip() and not named:
-        raise Refused(
+        raise SettingError(
             f"TFE_TOKEN is not sent to {hostname}, which only the stack names: set TF_TOKEN_{encoded(hostname)}, run "
             f"terraform login {hostname}, or name the host yourself with TFE_ADDRESS=https://{hostname} or --hostname "
             f"{hostname}"
         )
-    raise Refused(
+    raise SettingError(
         f"there is no API token for {hostname}: set TF_TOKEN_{encoded(hostname)}"
         f"{' or TFE_TOKEN' if named else ''}, or run terraform login {hostname}"
     )
@@ -84,6 +84,6 @@ def _saved(hostname: str, place: Path | None) -> str | None:
         return None
     try:
         found = parse_json(read_text(place))["credentials"][hostname]["token"]
-    except OTHER_SHAPE:  # Refused among them
+    except OTHER_SHAPE:  # SettingError among them
         return None
     return found if isinstance(found, str) else None

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from astro_xcom.errors import SettingError
 from astro_xcom.json_files import parse_json, shaped
-from astro_xcom.refusal import Refused
 
 HOW = "`terraform plan -out FILE`, then `terraform show -json FILE`"
 Body = dict[str, Any]
@@ -79,14 +79,14 @@ class Plan:
 
 
 def read_plan(text: str) -> Plan:
-    """The plan of one deployment. Raises Refused for anything else, with what to give instead."""
+    """The plan of one deployment. Raises SettingError for anything else, with what to give instead."""
     rule = "must be the JSON of a plan"
     try:
         document = parse_json(text.removeprefix("\ufeff"))
     except ValueError:
-        raise Refused(rule, got=text.strip()[:60], hint=HOW) from None
+        raise SettingError(rule, got=text.strip()[:60], hint=HOW) from None
     if not isinstance(document, dict) or ("resource_changes" not in document and "planned_values" not in document):
-        raise Refused(rule, got=document, hint=HOW)
+        raise SettingError(rule, got=document, hint=HOW)
     with shaped("has another shape than Terraform gives a plan", hint=HOW):
         changes = document.get("resource_changes") or []
         return Plan(

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 
 import yaml
 
+from astro_xcom.errors import SettingError, SettingErrors, quoted
 from astro_xcom.json_files import shaped
 from astro_xcom.plan import costs, expiry, identity, imports, keys, network, release, storage
 from astro_xcom.plan.document import HOW, Plan
 from astro_xcom.plan.effect import KINDS, Effect, Kind
 from astro_xcom.plan.types import KNOWN
-from astro_xcom.refusal import Refusals, Refused, shown
 from astro_xcom.report.model import Model
 from astro_xcom.settings import Deployment
 
@@ -27,11 +27,11 @@ class Forecast(Model):
         return frozenset(effect.code for effect in self.effects if effect.kind == "STOP")
 
     def check_allowed(self, codes: Iterable[str]) -> None:
-        """Raise Refusals for codes that are none of its STOPs: a code from an old edit must not allow a new STOP."""
+        """Raise SettingErrors for codes that are none of its STOPs: an old edit's code must not allow a new STOP."""
         stops = self.stops()
         there = f"there are {', '.join(sorted(stops))}" if stops else "there is none"
         if unknown := [code for code in codes if code not in stops]:
-            raise Refusals([f"--allow {shown(code)}: is no STOP of this plan; {there}" for code in unknown])
+            raise SettingErrors([f"--allow {quoted(code)}: is no STOP of this plan; {there}" for code in unknown])
 
 
 UNREAD = "plan-unread"
@@ -49,14 +49,15 @@ def _shaped() -> Iterator[None]:
     try:
         with shaped(rule, hint=HOW):
             yield
-    except (Refused, Refusals, yaml.YAMLError) as error:  # whatever a rule refused stands in the plan
-        raise Refused(rule, hint=HOW) from error
+    except (SettingError, SettingErrors, yaml.YAMLError) as error:  # whatever a rule refused stands in the plan
+        raise SettingError(rule, hint=HOW) from error
 
 
 def forecast(deployment: Deployment, plan: Plan) -> Forecast:
     """The effects of a plan of this deployment, the worst first.
 
-    Raises Refused for the plan of something else, or of other settings, and for one that Terraform could not finish.
+    Raises SettingError for the plan of something else, or of other settings, and for one that Terraform could not
+    finish.
     """
     with shaped("has outputs in another shape than Terraform gives them", hint=HOW):
         _check(deployment, plan)
@@ -65,16 +66,16 @@ def forecast(deployment: Deployment, plan: Plan) -> Forecast:
     effects = sorted(found.values(), key=lambda effect: [*KINDS].index(effect.kind))
     kind = effects[0].kind if effects else "fine"
     if plan.failed and kind != "STOP":  # prevent_destroy fails a plan too, and what it refuses is a STOP
-        raise Refused("is incomplete: Terraform could not finish it, so its effects are not known", hint=HOW)
+        raise SettingError("is incomplete: Terraform could not finish it, so its effects are not known", hint=HOW)
     return Forecast(kind=kind, effects=tuple(effects))
 
 
 def _check(deployment: Deployment, plan: Plan) -> None:
     if "xcom_path" not in plan.outputs:
-        raise Refused("is not the plan of a deployment: it has no output xcom_path")
+        raise SettingError("is not the plan of a deployment: it has no output xcom_path")
     after = {subject for of in identity.trusted(plan.sides()[1]).values() for subject in of}
     if after and after != {*deployment.agent.subjects()}:
-        raise Refused(
+        raise SettingError(
             "is the plan of another deployment, or of other settings: it trusts other service accounts", hint=HOW
         )
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
 
 Run = Callable[[Sequence[str]], str]
 AGAIN_SECONDS = 3
@@ -15,18 +15,18 @@ GIVEN_UP = ("error looking up service account", "exceeded quota", "forbidden")
 
 
 def kubectl(options: Sequence[str]) -> Run:
-    """Runs kubectl with these options in front. Raises Refused with its message."""
+    """Runs kubectl with these options in front. Raises SettingError with its message."""
 
     def run(arguments: Sequence[str]) -> str:
         command = ["kubectl", *options, *arguments]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=60)  # noqa: S603 - the user's own
         except FileNotFoundError:
-            raise Refused("--kubectl needs the command kubectl; try --report with a file of logs") from None
+            raise SettingError("--kubectl needs the command kubectl; try --report with a file of logs") from None
         except subprocess.TimeoutExpired:
-            raise Refused(f"kubectl does not answer: `{' '.join(command)}`") from None
+            raise SettingError(f"kubectl does not answer: `{' '.join(command)}`") from None
         if done.returncode:
-            raise Refused(f"`{' '.join(command)}`: {done.stderr.strip()[:400]}")
+            raise SettingError(f"`{' '.join(command)}`: {done.stderr.strip()[:400]}")
         return done.stdout
 
     return run
@@ -64,7 +64,7 @@ def _ended(run: Run, job: str) -> bool:
 def _log(run: Run, job: str) -> str:
     try:
         return run(["logs", "--pod-running-timeout=1s", f"job/{job}"])  # else kubectl waits for one that never comes
-    except Refused:
+    except SettingError:
         return ""
 
 
@@ -80,7 +80,7 @@ def _reason(run: Run, job: str) -> str:
             for each in events
             if each["involvedObject"].get("name", "").startswith(job) and each.get("type") == "Warning"
         ]
-    except (Refused, KeyError, ValueError):
+    except (SettingError, KeyError, ValueError):
         return "; ".join(found)
     return "; ".join(dict.fromkeys(found))
 

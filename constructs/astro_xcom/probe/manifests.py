@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
+from astro_xcom.errors import SettingErrors
 from astro_xcom.plain_yaml import PlainDumper
-from astro_xcom.refusal import Refusals
 from astro_xcom.report.terraform import UNKNOWN
 from astro_xcom.secret_text import is_secret
 from astro_xcom.xcom import STATE_STORE_BACKEND
@@ -102,7 +102,7 @@ def _short(name: str) -> str:
 
 
 def manifests(probe: Probe) -> list[Body]:
-    """The ConfigMap and the Jobs. Raises Refusals where the values do not say enough."""
+    """The ConfigMap and the Jobs. Raises SettingErrors where the values do not say enough."""
     found = [_config_map(probe), *(_job(probe, account) for account in probe.accounts)]
     problems = []
     if unknown := sorted({each[0] for each in UNKNOWN.finditer(json.dumps(found, ensure_ascii=False))}):
@@ -117,7 +117,7 @@ def manifests(probe: Probe) -> list[Body]:
     if not probe.accounts:
         problems.append(f"{probe.name}: no service account of the release is trusted")
     if problems:
-        raise Refusals(problems)
+        raise SettingErrors(problems)
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from astro_xcom.refusal import printable
+from astro_xcom.errors import printable
 from astro_xcom.report.model import Model
 
 RUNS = {

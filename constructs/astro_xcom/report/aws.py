@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from astro_xcom.names import places
-from astro_xcom.names.aws import BESIDE, POD_IDENTITY_ACTIONS, POD_IDENTITY_SERVICE, POD_IDENTITY_TAGS
 from astro_xcom.report.model import ONLY_IF, CloudFacts, IdentityFacts, Lifecycle, Permission, Trust
 from astro_xcom.report.needs import POLICY
 from astro_xcom.report.terraform import Body, Computed, Stack, block
+from astro_xcom.rules import places
+from astro_xcom.rules.aws import BESIDE, POD_IDENTITY_ACTIONS, POD_IDENTITY_SERVICE, POD_IDENTITY_TAGS
 from astro_xcom.workers import Worker
 
 OUTPUTS = ("bucket", "role_arn")

@@ -3,9 +3,9 @@
 from typing import Any
 
 from astro_xcom.azure.federation import AUDIENCE
-from astro_xcom.names.azure import STORAGE_ROLE
 from astro_xcom.report.model import CloudFacts, IdentityFacts, Lifecycle, Permission, Trust
 from astro_xcom.report.terraform import Body, Computed, Stack, block
+from astro_xcom.rules.azure import STORAGE_ROLE
 from astro_xcom.workers import Worker
 
 OUTPUTS = ("account", "container", "client_id", "principal_id", "tenant_id")

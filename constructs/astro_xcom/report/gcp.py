@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from astro_xcom.names.gcp import STORAGE_ROLES, email_of
 from astro_xcom.report.model import ONLY_IF, CloudFacts, IdentityFacts, Lifecycle, Permission, Trust
 from astro_xcom.report.terraform import Body, Computed, Stack, block
+from astro_xcom.rules.gcp import STORAGE_ROLES, email_of
 from astro_xcom.workers import Worker, setting
 
 OUTPUTS = ("bucket", "workload_identity_members")

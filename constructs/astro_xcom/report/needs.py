@@ -11,10 +11,10 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from astro_xcom.names import azure, gcp
 from astro_xcom.report.agents import environment
 from astro_xcom.report.model import ONLY_IF, CloudFacts, Need, Permission
 from astro_xcom.report.terraform import Body
+from astro_xcom.rules import azure, gcp
 
 KWARGS = "AIRFLOW__SECRETS__BACKEND_KWARGS"
 LOGGING, LOG_FOLDER = "AIRFLOW__LOGGING__REMOTE_LOGGING", "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER"

@@ -9,18 +9,18 @@ from types import ModuleType
 from typing import Any
 
 from astro_xcom.deployments import CLOUDS
+from astro_xcom.errors import SettingError
 from astro_xcom.json_files import shaped
-from astro_xcom.refusal import Refused
 from astro_xcom.report.agents import environment, secret_names, service_accounts, state_store, xcom_store
+from astro_xcom.report.applied import State
 from astro_xcom.report.compare import compare
 from astro_xcom.report.model import CloudFacts, Finding, Release, Report, ServiceAccount, WorkerReport
 from astro_xcom.report.needs import needs, sentence
-from astro_xcom.report.state import State
 from astro_xcom.report.terraform import Body, Known, Stack, planned
 from astro_xcom.service_accounts import subjects
 from astro_xcom.settings import AwsDeployment, AzureDeployment, Deployment, GcpDeployment
 from astro_xcom.settings.deployment import SMALL
-from astro_xcom.terraform_text import from_stack
+from astro_xcom.terraform_text import relative_to_stack
 from astro_xcom.xcom import BRANCH_SAFE, XCOM_BACKEND
 
 
@@ -38,11 +38,11 @@ def planned_facts(deployment: Deployment, body: Body, state: State | None = None
 
 
 def applied_facts(deployment: Deployment, state: State) -> CloudFacts:
-    """What a state comes to. Raises Refused for the state of something else."""
+    """What a state comes to. Raises SettingError for the state of something else."""
     of_cloud = _module(cloud_of(deployment))
     missing = [name for name in of_cloud.OUTPUTS if name not in state.stack.outputs]
     if missing:
-        raise Refused(f"is not the state of this deployment: it has no output {', '.join(missing)}")
+        raise SettingError(f"is not the state of this deployment: it has no output {', '.join(missing)}")
     with shaped("has resources in another shape than `terraform show -json` gives them"):
         facts: CloudFacts = of_cloud.facts(state.stack)
         return facts
@@ -55,7 +55,7 @@ def _module(cloud: str) -> ModuleType:
 def check(deployment: Deployment, body: Body, state: State | None = None) -> Report:
     """What will be true of a deployment with this Terraform JSON, and where an applied state differs.
 
-    Raises Refused for the state of something else.
+    Raises SettingError for the state of something else.
     """
     cloud = cloud_of(deployment)
     stack, facts = planned_facts(deployment, body, state)
@@ -117,7 +117,7 @@ def _backend(terraform: Body) -> dict[str, str]:
     ((kind, settings),) = terraform["backend"].items() if "backend" in terraform else [("cloud", terraform["cloud"])]
     flat = dict(_flat(settings))
     if kind == "local":
-        flat["path"] = posixpath.relpath(flat["path"], from_stack("."))
+        flat["path"] = posixpath.relpath(flat["path"], relative_to_stack("."))
     return {"backend": kind, **flat}
 
 

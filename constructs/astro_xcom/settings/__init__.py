@@ -13,11 +13,11 @@ from astro_xcom.settings.azure import (
     AzureUserIdentity,
     CustomerManagedKey,
 )
+from astro_xcom.settings.backend import AzurermState, GcsState, HcpState, LocalState, RemoteState, S3State, State
 from astro_xcom.settings.base import Settings
 from astro_xcom.settings.deployment import Deployment
 from astro_xcom.settings.gcp import GcpDeployment, GcpIdentity, GcpServiceAccount, GcpStorage, GkeCluster
 from astro_xcom.settings.permissions import AwsPolicyStatement, AzureRole, GcpRole
-from astro_xcom.settings.state import AzurermState, GcsState, HcpState, LocalState, RemoteState, S3State, State
 from astro_xcom.settings.terraform import Providers, TerraformSettings
 from astro_xcom.settings.xcom import StateStoreSettings, XComSettings
 

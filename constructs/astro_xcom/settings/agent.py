@@ -14,8 +14,9 @@ from pydantic import (
     field_validator,
 )
 
-from astro_xcom import chart_values, names, user_values
-from astro_xcom.refusal import Refusals, Refused, attempt
+from astro_xcom import chart_values, user_values
+from astro_xcom.errors import SettingError, SettingErrors, attempt
+from astro_xcom.rules import common
 from astro_xcom.secret_text import holds_secret, url_holds_secret
 from astro_xcom.service_accounts import ServiceAccount, service_accounts, subjects
 from astro_xcom.settings.base import Count, DnsLabel, Flag, Settings, together
@@ -57,14 +58,14 @@ def _read(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, ValuesFile):
         return value
     if not isinstance(value, (str, Path)) or not str(value):
-        raise Refused("must be the path of a YAML file, and must not be empty", got=value)
+        raise SettingError("must be the path of a YAML file, and must not be empty", got=value)
     return ValuesFile.read(value, folder=(info.context or {}).get("folder"))
 
 
 def _without_login(value: str) -> str:
     """A URL or a name without a user, a password or a token: Terraform's state would hold them as plain text."""
     if re.search("://[^/?#]*@", value) or holds_secret(value) or url_holds_secret(value):
-        raise Refused(
+        raise SettingError(
             "must hold no user, password or token: Terraform's state would hold them as plain text",
             hint="helm repo add (or helm registry login for oci://) on the machine that runs Terraform, and chart: "
             f'"<its name there>/{CHART}"',
@@ -77,18 +78,18 @@ class AgentSettings(Settings):
 
     namespace: DnsLabel
     """Kubernetes namespace of the release. Part of every trusted subject."""
-    resource_name_prefix: Annotated[str, AfterValidator(names.resource_name_prefix)]
+    resource_name_prefix: Annotated[str, AfterValidator(common.resource_name_prefix)]
     """The chart's `resourceNamePrefix`: the name of every object of the release starts with it."""
     release: Flag = True
     """false: create everything except the Helm release; install the chart yourself with the output `agent_values`."""
-    release_name: Annotated[str, AfterValidator(names.release_name)] = "astro-agent"
+    release_name: Annotated[str, AfterValidator(common.release_name)] = "astro-agent"
     chart: Annotated[str, Field(min_length=1), AfterValidator(_without_login)] = CHART
     """Chart name in the repository, an `oci://` reference, or a chart folder's path."""
     repository: Annotated[str, Field(min_length=1), AfterValidator(_without_login)] | None = CHART_REPOSITORY
     """Repository of a chart that is given by name. If the repository requires a login, use `helm repo add` on the
     machine that runs Terraform, and `chart: <its name there>/astro-remote-execution-agent`. For `oci://` use
     `helm registry login`."""
-    chart_version: Annotated[str, AfterValidator(names.chart_version)] = "2.3.3"
+    chart_version: Annotated[str, AfterValidator(common.chart_version)] = "2.3.3"
     create_namespace: Flag = False
     """true: Helm creates the namespace. false: the namespace must exist, with the secrets that the values name."""
     timeout_seconds: Annotated[Count, Field(ge=60, le=7200)] = 900
@@ -104,7 +105,7 @@ class AgentSettings(Settings):
     or another Helm release applied them. Uninstalling deletes them too. This has no effect on a release that
     Terraform's state does not hold: import it first. Default: Helm refuses such objects ("invalid ownership
     metadata")."""
-    former_service_accounts: tuple[Annotated[str, AfterValidator(names.service_account)], ...] = ()
+    former_service_accounts: tuple[Annotated[str, AfterValidator(common.service_account)], ...] = ()
     """Service accounts, as `namespace/name`, that stay trusted although the release no longer has them, or their worker
     got its own identity: their pods run on for minutes. Remove the line once those pods are gone."""
     untrusted: tuple[Literal["dagProcessor", "sentinel"], ...] = ()
@@ -160,10 +161,10 @@ class AgentSettings(Settings):
         for file in files:
             try:
                 user_values.check_source(file.source)
-            except Refusals as error:
+            except SettingErrors as error:
                 problems += error.lines
         if problems:
-            raise Refusals(problems)
+            raise SettingErrors(problems)
         return files
 
     @field_validator("values")
@@ -173,7 +174,7 @@ class AgentSettings(Settings):
         return values
 
     @together
-    def _values_fit(self) -> Iterator[str | Refused]:
+    def _values_fit(self) -> Iterator[str | SettingError]:
         owned = {
             "namespace": ("agent.namespace", self.namespace),
             "resourceNamePrefix": ("agent.resource_name_prefix", self.resource_name_prefix),
@@ -185,32 +186,32 @@ class AgentSettings(Settings):
         yield from attempt(self.service_accounts)
 
     @together
-    def _left_out_is_nobody_else(self) -> Iterator[str | Refused]:
+    def _left_out_is_nobody_else(self) -> Iterator[str | SettingError]:
         twice = next((each for each in self.untrusted if self.untrusted.count(each) > 1), None)
         if twice:
-            yield Refused("names a component twice", got=twice, field="untrusted")
+            yield SettingError("names a component twice", got=twice, field="untrusted")
         try:
             left_out, accounts = self.untrusted_accounts(), self.service_accounts()
-        except Refusals:  # which is said of the values
+        except SettingErrors:  # which is said of the values
             return
         for one in left_out:
             with_it = [each for each in accounts if each.name == one.name and each not in left_out]
             if with_it:
-                yield Refused(
+                yield SettingError(
                     f"{one.component} runs as {one.name}, as {with_it[0].component} does, which must be trusted",
                     hint=f"an account of its own in serviceAccount.{one.component}.name",
                     field="untrusted",
                 )
             elif one.subject in self.subjects():
-                yield Refused(
+                yield SettingError(
                     f"is the service account of {one.component}, which agent.untrusted leaves out: remove one of them",
                     got=f"{one.namespace}/{one.name}",
                     field="former_service_accounts",
                 )
 
     @together
-    def _chart_can_be_found(self) -> Iterator[str | Refused]:
+    def _chart_can_be_found(self) -> Iterator[str | SettingError]:
         if self.repository is None and "/" not in self.chart and not self.chart.startswith("."):
-            yield Refused(
+            yield SettingError(
                 "is required for a chart given by name", got=None, hint=f'"{CHART_REPOSITORY}"', field="repository"
             )

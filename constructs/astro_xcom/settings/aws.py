@@ -6,15 +6,14 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from astro_xcom import names
-from astro_xcom.names import aws as rules
-from astro_xcom.names import limits, places
-from astro_xcom.refusal import Refused, attempt
+from astro_xcom.errors import SettingError, attempt
+from astro_xcom.rules import aws as rules
+from astro_xcom.rules import common, limits, places
+from astro_xcom.settings.backend import Backend, S3State
 from astro_xcom.settings.base import AwsRegion, Count, Flag, Settings, Tags, together
 from astro_xcom.settings.claims import Claim, Identity, grant
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage, check_force_destroy
 from astro_xcom.settings.permissions import AwsPolicyStatement
-from astro_xcom.settings.state import Backend, S3State
 from astro_xcom.settings.workers import default_names_fit
 from astro_xcom.workers import Worker, default_name, setting, with_others
 
@@ -42,9 +41,9 @@ class EksCluster(Cluster):
         return self.name or self.oidc_provider_arn or ""
 
     @together
-    def _can_be_trusted(self) -> Iterator[str | Refused]:
+    def _can_be_trusted(self) -> Iterator[str | SettingError]:
         if self.name is None and self.oidc_provider_arn is None:
-            yield Refused("needs a name (then its OIDC provider is looked up) or an oidc_provider_arn")
+            yield SettingError("needs a name (then its OIDC provider is looked up) or an oidc_provider_arn")
 
 
 class AwsStorage(Storage):
@@ -75,36 +74,38 @@ class AwsStorage(Storage):
     """true: `destroy` empties the bucket first. Apply this setting before you destroy."""
 
     @together
-    def _bucket_fits(self) -> Iterator[str | Refused]:
+    def _bucket_fits(self) -> Iterator[str | SettingError]:
         check = rules.existing_s3_bucket if self.existing else rules.s3_bucket
         yield from attempt(check, self.bucket, field="bucket")
 
     @together
-    def _logs_fit(self) -> Iterator[str | Refused]:
+    def _logs_fit(self) -> Iterator[str | SettingError]:
         for field in ("access_log_bucket", "eventbridge_notifications"):
             if self.existing and getattr(self, field):
-                yield Refused("is not used for an existing bucket: remove it", got=getattr(self, field), field=field)
+                yield SettingError(
+                    "is not used for an existing bucket: remove it", got=getattr(self, field), field=field
+                )
         if self.access_log_bucket == self.bucket:
-            yield Refused(
+            yield SettingError(
                 "must be another bucket: each log would be logged in turn",
                 got=self.access_log_bucket,
                 field="access_log_bucket",
             )
 
     @together
-    def _owner_fits(self) -> Iterator[str | Refused]:
+    def _owner_fits(self) -> Iterator[str | SettingError]:
         if self.account_id is None:
             return
         place = places.bucket_place(self.bucket)
         if not self.existing:
-            yield Refused(
+            yield SettingError(
                 "is only for an existing bucket; one made here is of the deployment's account, which account_id of the "
                 "deployment says",
                 got=self.account_id,
                 field="account_id",
             )
         elif place and place[0] != self.account_id:
-            yield Refused(
+            yield SettingError(
                 f"must be the account that the bucket's name says, {place[0]}",
                 got=self.account_id,
                 hint=f'"{place[0]}"',
@@ -112,29 +113,29 @@ class AwsStorage(Storage):
             )
 
     @together
-    def _key_fits(self) -> Iterator[str | Refused]:
+    def _key_fits(self) -> Iterator[str | SettingError]:
         if self.kms_key_arn and self.encryption != "SSE-KMS":
-            yield Refused(
+            yield SettingError(
                 "must be SSE-KMS to use kms_key_arn", got=self.encryption, hint='"SSE-KMS"', field="encryption"
             )
 
     @together
-    def _former_keys_fit(self) -> Iterator[str | Refused]:
+    def _former_keys_fit(self) -> Iterator[str | SettingError]:
         if len(set(self.former_kms_key_arns)) < len(self.former_kms_key_arns):
-            yield Refused("names a key twice", field="former_kms_key_arns")
+            yield SettingError("names a key twice", field="former_kms_key_arns")
         if self.kms_key_arn and self.kms_key_arn in self.former_kms_key_arns:
-            yield Refused("is the current key: remove it", got=self.kms_key_arn, field="former_kms_key_arns")
+            yield SettingError("is the current key: remove it", got=self.kms_key_arn, field="former_kms_key_arns")
 
     @together
-    def _existing_key_is_given(self) -> Iterator[str | Refused]:
+    def _existing_key_is_given(self) -> Iterator[str | SettingError]:
         if self.existing and self.encryption == "SSE-KMS" and not self.kms_key_arn:
-            yield Refused(
+            yield SettingError(
                 "is required for an existing bucket with SSE-KMS, so that the role is granted its key",
                 field="kms_key_arn",
             )
 
     @together
-    def _may_be_emptied(self) -> Iterator[str | Refused]:
+    def _may_be_emptied(self) -> Iterator[str | SettingError]:
         yield from attempt(check_force_destroy, self, self.force_destroy, self.existing)
 
 
@@ -178,7 +179,7 @@ class AwsRole(Settings):
         return statements
 
     @together
-    def _made_or_existing(self) -> Iterator[str | Refused]:
+    def _made_or_existing(self) -> Iterator[str | SettingError]:
         unused = sorted(self.model_fields_set - OF_ANY_ROLE)
         if self.existing_role and unused:
             rule = f"is an existing role and is not modified: remove {', '.join(unused)}"
@@ -187,9 +188,11 @@ class AwsRole(Settings):
             if self.policy_statements:
                 actions = dict.fromkeys(action for each in self.policy_statements for action in each.actions)
                 rule += f"; its owner must allow {', '.join(actions)}"
-            yield Refused(rule, got=self.existing_role, field="existing_role")
+            yield SettingError(rule, got=self.existing_role, field="existing_role")
         elif self.policy_name == rules.BESIDE:
-            yield Refused("is the name of the policy with policy_statements", got=self.policy_name, field="policy_name")
+            yield SettingError(
+                "is the name of the policy with policy_statements", got=self.policy_name, field="policy_name"
+            )
 
 
 class AwsIdentity(AwsRole):
@@ -218,9 +221,9 @@ class AwsIdentity(AwsRole):
         return self.mechanism != "pod_identity" or self.former_mechanism is not None
 
     @together
-    def _former_mechanism_fits(self) -> Iterator[str | Refused]:
+    def _former_mechanism_fits(self) -> Iterator[str | SettingError]:
         if not self.existing_role and self.former_mechanism and self.mechanism != "pod_identity":
-            yield Refused(
+            yield SettingError(
                 "only with mechanism: pod_identity; the other mechanisms trust IRSA anyway",
                 got=self.former_mechanism,
                 field="former_mechanism",
@@ -321,7 +324,7 @@ class AwsDeployment(Deployment):
                     way_out="another namespace or resource_name_prefix",
                 )  # fmt: skip
 
-    def contradictions(self) -> Iterator[Refused]:
+    def contradictions(self) -> Iterator[SettingError]:
         """Settings that are right each alone, and not together."""
         yield from super().contradictions()
         storage = self.storage
@@ -336,7 +339,7 @@ class AwsDeployment(Deployment):
         for field, arn in existing.items():
             account = places.arn(arn).account
             if self.account_id and account != self.account_id and not storage.existing:
-                yield Refused(
+                yield SettingError(
                     f"is in another account than account_id ({self.account_id}), and the policy of a bucket created "
                     "here does not let it in",
                     got=arn,
@@ -349,7 +352,7 @@ class AwsDeployment(Deployment):
         yield from self._pod_identity_fits()
         place = places.bucket_place(storage.access_log_bucket or "")
         if place and place != (self.account_id or place[0], self.region):
-            yield Refused(
+            yield SettingError(
                 f"must be in the bucket's region and account; its name says {place[1]} and {place[0]}",
                 got=storage.access_log_bucket,
                 field="storage.access_log_bucket",
@@ -359,8 +362,8 @@ class AwsDeployment(Deployment):
                 continue
             try:
                 rules.check_trust_policy_size(self._providers(), subjects, self._pod_identity_clusters())
-            except Refused as error:
-                yield Refused(error.rule, got=error.got, hint=error.hint, field=setting(worker))
+            except SettingError as error:
+                yield SettingError(error.rule, got=error.got, hint=error.hint, field=setting(worker))
 
     def _of_the_roles(self) -> Iterator[tuple[str, str]]:
         """(field, ARN) of the roles, what they trust and what bounds them."""
@@ -388,18 +391,18 @@ class AwsDeployment(Deployment):
         for position, cluster in enumerate(self.trusted_clusters):
             yield f"trusted_clusters[{position}]", cluster
 
-    def _regions_fit(self) -> Iterator[Refused]:
+    def _regions_fit(self) -> Iterator[SettingError]:
         for field, cluster in self._named_clusters():
             region = cluster.region or self.region
             if places.partition(region) != self.partition:
-                yield Refused(
+                yield SettingError(
                     f"must be in the partition {self.partition}, as region {self.region} is",
                     got=region,
                     field=f"{field}.region",
                 )
             issuer = places.issuer_region(cluster.oidc_provider_arn or "")
             if issuer and (cluster.name or cluster.region) and issuer != region:
-                yield Refused(
+                yield SettingError(
                     f"must be that of the cluster's oidc_provider_arn, {issuer}",
                     got=region,
                     hint=f'"{issuer}"',
@@ -420,15 +423,15 @@ class AwsDeployment(Deployment):
             for cluster in (self.clusters if self.identity.pod_identity else ())
         ]
 
-    def _pod_identity_fits(self) -> Iterator[Refused]:
+    def _pod_identity_fits(self) -> Iterator[SettingError]:
         identity = self.identity
         for field, cluster in self._named_clusters() if identity.pod_identity else ():
             if cluster.name is None:
-                yield Refused(
+                yield SettingError(
                     "needs a name: EKS Pod Identity associations are created in the cluster of that name", field=field
                 )
             if cluster.name and cluster.oidc_provider_arn and not identity.web_identity:
-                yield Refused(
+                yield SettingError(
                     "is not used with identity.mechanism: pod_identity: remove it",
                     got=cluster.oidc_provider_arn,
                     field=f"{field}.oidc_provider_arn",
@@ -438,7 +441,7 @@ class AwsDeployment(Deployment):
             account = places.arn(role).account if role.startswith("arn:") and self.account_id else self.account_id
             # With storage that is made here it is said above.
             if identity.pod_identity and self.storage.existing and account != self.account_id:
-                yield Refused(
+                yield SettingError(
                     f"must be a role of the clusters' own account, {self.account_id}: EKS Pod Identity accepts no "
                     "other",
                     got=role,
@@ -452,7 +455,7 @@ class AwsDeployment(Deployment):
         if backend.partition != self.partition:
             return None
         paths = [self.storage.path, *self.storage.former_paths, *([self.state_store.path] if self.state_store else [])]
-        path = next((path for path in paths if names.contains(path, state)), None)
+        path = next((path for path in paths if common.contains(path, state)), None)
         return None if path is None else f"{backend.bucket}/{path}".rstrip("/")
 
     def warnings(self) -> list[str]:

@@ -7,15 +7,16 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from astro_xcom import names, vendor_values
-from astro_xcom.names import apart, places, roles_once
-from astro_xcom.names import azure as rules
-from astro_xcom.refusal import Refused, attempt
+from astro_xcom import vendor_values
+from astro_xcom.errors import SettingError, attempt
+from astro_xcom.rules import azure as rules
+from astro_xcom.rules import common, places
+from astro_xcom.rules.common import apart, roles_once
+from astro_xcom.settings.backend import AzurermState, Backend
 from astro_xcom.settings.base import Flag, Settings, Tags, together
 from astro_xcom.settings.claims import Claim, Identity, grant
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage
 from astro_xcom.settings.permissions import AzureRole
-from astro_xcom.settings.state import AzurermState, Backend
 from astro_xcom.settings.workers import default_names_fit
 from astro_xcom.workers import Worker, default_name, setting, with_others
 
@@ -73,12 +74,12 @@ class AksCluster(Cluster):
         return self.issuer or self.name or ""
 
     @together
-    def _can_be_trusted(self) -> Iterator[str | Refused]:
+    def _can_be_trusted(self) -> Iterator[str | SettingError]:
         if self.name is None and self.issuer is None:
-            yield Refused("needs a name (then its OIDC issuer is looked up) or an issuer")
+            yield SettingError("needs a name (then its OIDC issuer is looked up) or an issuer")
         elif (self.name is None) != (self.resource_group is None):
             missing = "name" if self.name is None else "resource_group"
-            yield Refused("is required: a cluster is looked up by its name and resource_group", field=missing)
+            yield SettingError("is required: a cluster is looked up by its name and resource_group", field=missing)
 
 
 class AzureNetwork(Settings):
@@ -92,9 +93,11 @@ class AzureNetwork(Settings):
     """Azure services that reach the account regardless of `subnets` and `ip_rules`."""
 
     @together
-    def _somebody_comes_in(self) -> Iterator[str | Refused]:
+    def _somebody_comes_in(self) -> Iterator[str | SettingError]:
         if not self.subnets and not self.ip_rules:
-            yield Refused("needs the agents' subnets or ip_rules: without them the agents cannot reach the account")
+            yield SettingError(
+                "needs the agents' subnets or ip_rules: without them the agents cannot reach the account"
+            )
         yield from attempt(rules.ip_rules, self.ip_rules, field="ip_rules")
 
 
@@ -119,7 +122,7 @@ class CustomerManagedKey(Settings):
     """Resource id of the vault. Before the account is created, an identity of the account is granted the key there."""
 
     @together
-    def _one_vault(self) -> Iterator[str | Refused]:
+    def _one_vault(self) -> Iterator[str | SettingError]:
         yield from attempt(rules.key_fits_vault, self.key_id, self.vault_id, field="key_id")
 
 
@@ -165,28 +168,28 @@ class AzureStorage(Storage):
         return (rules.existing_container if there else rules.container)(container)
 
     @together
-    def _fits(self) -> Iterator[str | Refused]:
+    def _fits(self) -> Iterator[str | SettingError]:
         if self.existing is None and self.resource_group is not None:
-            yield Refused(
+            yield SettingError(
                 "only for an existing account; a new account is created in the deployment's group",
                 got=self.resource_group,
                 field="resource_group",
             )
         if self.existing is not None:
             if self.account is None:
-                yield Refused("is required for an existing account", field="account")
+                yield SettingError("is required for an existing account", field="account")
             unused = sorted(OF_A_MADE_ACCOUNT & self.model_fields_set)
             if unused:
-                yield Refused(
+                yield SettingError(
                     f"these apply only to a new account: remove {', '.join(unused)}",
                     got=self.existing,
                     field="existing",
                 )
 
     @together
-    def _logs_fit(self) -> Iterator[str | Refused]:
+    def _logs_fit(self) -> Iterator[str | SettingError]:
         if self.account and (self.access_log_storage_account_id or "").endswith(f"/{self.account}"):
-            yield Refused(
+            yield SettingError(
                 "must be another account: Azure keeps no log of an account in itself",
                 got=self.access_log_storage_account_id,
                 field="access_log_storage_account_id",
@@ -212,7 +215,7 @@ class AzureUserIdentity(Settings):
     an existing identity or existing storage.
     """
     credential_names: dict[
-        Annotated[str, AfterValidator(names.service_account)],
+        Annotated[str, AfterValidator(common.service_account)],
         Annotated[str, AfterValidator(rules.federated_credential)],
     ] = Field(default_factory=dict)
     """Service account (`namespace/name`) -> name of its federated credential for `cluster`. Keep the existing names of
@@ -237,22 +240,24 @@ class AzureUserIdentity(Settings):
         return None if name is None else rule(name)
 
     @together
-    def _made_or_existing(self) -> Iterator[str | Refused]:
+    def _made_or_existing(self) -> Iterator[str | SettingError]:
         if self.existing and self.name is None:
-            yield Refused("is required for an existing identity", field="name")
+            yield SettingError("is required for an existing identity", field="name")
         if not self.existing and self.resource_group is not None:
-            yield Refused(
+            yield SettingError(
                 "only for an existing identity; a new identity is created in the deployment's group",
                 got=self.resource_group,
                 field="resource_group",
             )
         if self.audience is not None and not self.federate:
-            yield Refused("is not used with federate: false: remove it", got=self.audience, field="audience")
+            yield SettingError("is not used with federate: false: remove it", got=self.audience, field="audience")
         if not self.existing and not self.federate:
-            yield Refused("only for an existing identity", got=False, hint="true", field="federate")
+            yield SettingError("only for an existing identity", got=False, hint="true", field="federate")
         if self.roles and not self.granted:
             given = ", ".join(f"{each.role} on {each.scope}" for each in self.roles)
-            yield Refused(f"the identity gets no roles here: remove them; its owner must assign {given}", field="roles")
+            yield SettingError(
+                f"the identity gets no roles here: remove them; its owner must assign {given}", field="roles"
+            )
 
     @property
     def granted(self) -> bool:
@@ -471,7 +476,7 @@ class AzureDeployment(Deployment):
                 way_out="to name it in one of the two, or an identity of its own",
             )  # fmt: skip
 
-    def contradictions(self) -> Iterator[Refused]:
+    def contradictions(self) -> Iterator[SettingError]:
         """Settings that are right each alone, and not together."""
         yield from super().contradictions()
         yield from self._other_environments()
@@ -481,7 +486,7 @@ class AzureDeployment(Deployment):
             place = setting(worker)
             yield from self._roles_are_others(own, place)
             if own.grant_storage is False and not (own.existing or self.storage.existing):
-                yield Refused(
+                yield SettingError(
                     "only with an existing identity or existing storage: nobody else knows these to grant it",
                     got=False,
                     hint="true",
@@ -489,7 +494,9 @@ class AzureDeployment(Deployment):
                 )
             yield from self._unknown_credentials(own, place, trusted[worker])
 
-    def _unknown_credentials(self, own: AzureUserIdentity, place: str, subjects: tuple[str, ...]) -> Iterator[Refused]:
+    def _unknown_credentials(
+        self, own: AzureUserIdentity, place: str, subjects: tuple[str, ...]
+    ) -> Iterator[SettingError]:
         """Names for credentials that are not created here, or that two would have; more than an identity holds."""
         given, field = own.credential_names, f"{place}.credential_names"
         accounts = [subject.split(":", 2)[2].replace(":", "/") for subject in subjects if own.federate]
@@ -497,16 +504,16 @@ class AzureDeployment(Deployment):
             if account not in accounts:
                 near = difflib.get_close_matches(account, accounts, n=1)
                 rule = "must name service accounts of the agents that get a credential here"
-                yield Refused(rule, got=account, hint=near[0] if near else None, field=field)
+                yield SettingError(rule, got=account, hint=near[0] if near else None, field=field)
         if len({name.lower() for name in given.values()}) < len(given):
-            yield Refused("must differ", got=list(given.values()), field=field)
+            yield SettingError("must differ", got=list(given.values()), field=field)
         if own.federate:
             try:
                 rules.credential_count(len(subjects), len(self.clusters))
-            except Refused as error:
-                yield Refused(error.rule, got=error.got, hint=error.hint, field=place)
+            except SettingError as error:
+                yield SettingError(error.rule, got=error.got, hint=error.hint, field=place)
 
-    def _roles_are_others(self, identity: AzureUserIdentity, place: str) -> Iterator[Refused]:
+    def _roles_are_others(self, identity: AzureUserIdentity, place: str) -> Iterator[SettingError]:
         """Azure refuses the same role on the same a second time, and what is of this file is not there yet."""
         own = self.storage
         group = (own.resource_group or self.resource_group.name) if own.existing else self.resource_group.name
@@ -515,13 +522,13 @@ class AzureDeployment(Deployment):
         scope = f"{front}/storageAccounts/{own.account}{of_container}"
         for position, each in enumerate(identity.roles):
             if (each.role.lower(), each.scope.lower()) == (rules.STORAGE_ROLE.lower(), scope.lower()):
-                yield Refused(
+                yield SettingError(
                     "is already the identity's role for the XComs, and Azure refuses it a second time: remove it",
                     got=f"{each.role} on {each.scope}",
                     field=f"{place}.roles[{position}]",
                 )
 
-    def _other_environments(self) -> Iterator[Refused]:
+    def _other_environments(self) -> Iterator[SettingError]:
         """Nothing of one environment of Azure is reached from another one."""
         ends = places.ENVIRONMENTS[self.environment]
         endpoint, key = self.storage.private_endpoint, self.storage.customer_managed_key
@@ -541,14 +548,14 @@ class AzureDeployment(Deployment):
         ]  # fmt: skip
         for field, got, environment, hint in found:
             if environment not in (None, self.environment):
-                yield Refused(
+                yield SettingError(
                     f"is of the environment {environment}, and this deployment's is {self.environment}",
                     got=got,
                     hint=hint or f"environment: {environment}",
                     field=field,
                 )
 
-    def _not_there_yet(self) -> Iterator[Refused]:
+    def _not_there_yet(self) -> Iterator[SettingError]:
         """Existing resources cannot be in a group that this deployment creates."""
         if self.resource_group.existing:
             return
@@ -563,7 +570,7 @@ class AzureDeployment(Deployment):
         here = (self.subscription_id.lower(), made.lower())
         found += [(field, id_) for field, id_ in self._resource_ids() if places.group_of(id_) == here]
         for field, got in found:
-            yield Refused(
+            yield SettingError(
                 "is the group that this deployment creates, so nothing exists in it yet"
                 if field.endswith("resource_group")
                 else f"is in the group {made}, which this deployment creates, so nothing exists in it yet",
@@ -593,7 +600,7 @@ class AzureDeployment(Deployment):
             yield f"trusted_clusters[{position}]", cluster
 
     @together
-    def _connection_can_be_defined(self) -> Iterator[str | Refused]:
+    def _connection_can_be_defined(self) -> Iterator[str | SettingError]:
         yield from attempt(rules.connection_id, self.connection_id, field="xcom.connection_id")
 
     @model_validator(mode="after")

@@ -20,12 +20,12 @@ from pydantic import (
 )
 from typing_extensions import Self
 
-from astro_xcom import names
+from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.field_docstrings import describe
-from astro_xcom.names import aws as rules
-from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.rules import aws as rules
+from astro_xcom.rules import common
 
-Rule = TypeVar("Rule", bound=Callable[[Any], Iterator[str | Refused]])
+Rule = TypeVar("Rule", bound=Callable[[Any], Iterator[str | SettingError]])
 VALID: ContextVar[dict[str, Any]] = ContextVar("VALID")
 """The fields of the section that is read now, as far as each is right alone."""
 
@@ -77,14 +77,14 @@ class Settings(BaseModel):
         return found
 
 
-def _problems(settings: Settings, *unknown: type[Exception]) -> Iterator[str | Refused]:
+def _problems(settings: Settings, *unknown: type[Exception]) -> Iterator[str | SettingError]:
     """What the rules about several fields find; a rule ends where it asks for what is `unknown`."""
     for name in _rules(type(settings)):
         try:
             yield from getattr(settings, name)()
-        except Refused as refused:
+        except SettingError as refused:
             yield refused
-        except Refusals as refusals:
+        except SettingErrors as refusals:
             yield from refusals.problems
         except unknown:
             continue
@@ -100,8 +100,8 @@ def _again(details: Any) -> Any:
     return {key: details[key] for key in ("type", "loc", "input", "ctx") if key in details}
 
 
-def _refused(given: Any, problems: list[str | Refused]) -> Any:
-    return {"type": "value_error", "loc": (), "input": given, "ctx": {"error": Refusals(problems)}}
+def _refused(given: Any, problems: list[str | SettingError]) -> Any:
+    return {"type": "value_error", "loc": (), "input": given, "ctx": {"error": SettingErrors(problems)}}
 
 
 Flag = StrictBool
@@ -109,9 +109,9 @@ Count = StrictInt
 Tags = dict[str, str]
 
 ObjectPath = Annotated[
-    str, AfterValidator(names.object_path), Field(json_schema_extra={"pattern": r"^[A-Za-z0-9_.=/-]*$"})
+    str, AfterValidator(common.object_path), Field(json_schema_extra={"pattern": r"^[A-Za-z0-9_.=/-]*$"})
 ]
 DnsLabel = Annotated[
-    str, AfterValidator(names.namespace), Field(json_schema_extra={"pattern": r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"})
+    str, AfterValidator(common.namespace), Field(json_schema_extra={"pattern": r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"})
 ]
 AwsRegion = Annotated[str, AfterValidator(rules.aws_region)]

@@ -8,14 +8,15 @@ from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from astro_xcom import kubernetes, names, user_values
+from astro_xcom import kubernetes, user_values
 from astro_xcom.environment import doubtful
+from astro_xcom.errors import SettingError, attempt
 from astro_xcom.likely_mistakes import likely_mistakes
-from astro_xcom.refusal import Refused, attempt
+from astro_xcom.rules import common
 from astro_xcom.settings.agent import AgentSettings, Kubeconfig
+from astro_xcom.settings.backend import Backend, LocalState, State
 from astro_xcom.settings.base import Flag, ObjectPath, Settings, together
 from astro_xcom.settings.claims import Claim, Identity
-from astro_xcom.settings.state import Backend, LocalState, State
 from astro_xcom.settings.terraform import TerraformSettings
 from astro_xcom.settings.xcom import STATE_STORE_CHART, StateStoreSettings, XComSettings, check_state_store
 from astro_xcom.workers import Worker, setting
@@ -35,7 +36,7 @@ PROVIDERS = {
 
 def _import(value: Any) -> Any:
     if value is not True and (not isinstance(value, str) or not value.strip() or not value.isprintable()):
-        raise Refused("must be true, or the id as text", got=value, hint=None if value else "to remove the line")
+        raise SettingError("must be true, or the id as text", got=value, hint=None if value else "to remove the line")
     return value
 
 
@@ -85,7 +86,7 @@ class Storage(Settings):
 def check_force_destroy(storage: Storage, force_destroy: bool, existing: bool) -> None:
     """Refuse to empty a bucket that is not created here, or that is protected."""
     if force_destroy and (existing or storage.protect_from_destroy):
-        raise Refused(
+        raise SettingError(
             "only for a bucket created here, together with protect_from_destroy: false",
             got=True,
             hint=None if existing else "protect_from_destroy: false beside it, if every XCom may be deleted",
@@ -185,36 +186,36 @@ class Deployment(Settings):
         return self.state.backend() if self.state else LocalState()
 
     @together
-    def _cluster_can_be_reached(self) -> Iterator[str | Refused]:
+    def _cluster_can_be_reached(self) -> Iterator[str | SettingError]:
         if self.agent.release and not (self.cluster.name or self.cluster.kubeconfig):
-            yield Refused(
+            yield SettingError(
                 "needs a name or a kubeconfig to install the release",
                 hint="name: data-prod, or agent.release: false to install the chart yourself",
                 field="cluster",
             )
 
-    def contradictions(self) -> Iterator[Refused]:
+    def contradictions(self) -> Iterator[SettingError]:
         """Settings that are right each alone, and not together."""
         former, shared = self.storage.former_paths, self.storage.shared_paths
         state = self.state_store.path if self.state_store else None
         for field, paths in (("former_paths", former), ("shared_paths", shared)):
             place = f"storage.{field}"
             if paths and self.adopted:
-                yield Refused("is not used for existing storage: its owner says what expires", field=place)
+                yield SettingError("is not used for existing storage: its owner says what expires", field=place)
                 continue
             try:
-                names.former_paths(paths, self.storage.path, state)
-            except Refused as error:
-                yield Refused(error.rule, got=error.got, field=place)
+                common.former_paths(paths, self.storage.path, state)
+            except SettingError as error:
+                yield SettingError(error.rule, got=error.got, field=place)
         twice = sorted({path for path in (*former, *shared) if (*former, *shared).count(path) > 1})
         if twice:
-            yield Refused(
+            yield SettingError(
                 "names a folder twice", got=twice[0], field=f"storage.{'shared' if shared else 'former'}_paths"
             )
         yield from self._clusters_differ()
         yield from self._workers_fit()
 
-    def _workers_fit(self) -> Iterator[Refused]:
+    def _workers_fit(self) -> Iterator[SettingError]:
         """Each identity of a worker is of a worker that is there, and of its service account alone."""
         accounts = self.agent.service_accounts()
         there = list(dict.fromkeys(account.of for account in accounts if account.of))
@@ -224,7 +225,7 @@ class Deployment(Settings):
             names = [account.of or account.component for account in accounts if account.name == own]
             others = [name for name in names if name != worker]
             if own is None:
-                yield Refused(
+                yield SettingError(
                     f"is no worker of the agent's values, which have {', '.join(there) or 'none'}: remove it here too, "
                     "or keep it there",
                     got=worker,
@@ -232,38 +233,38 @@ class Deployment(Settings):
                     field=setting(worker),
                 )
             elif others:
-                yield Refused(
+                yield SettingError(
                     f"shares the service account {own} with {' and '.join(others)}: a service account has one identity",
                     got=worker,
                     hint="workers[].serviceAccount.name, an account of its own",
                     field=setting(worker),
                 )
 
-    def _clusters_differ(self) -> Iterator[Refused]:
+    def _clusters_differ(self) -> Iterator[SettingError]:
         seen: list[Identity] = []
         for position, cluster in enumerate(self.clusters):
             found = self.cluster_is(cluster)
             if position and any(one.may_be(other) for one in found for other in seen):
-                yield Refused("each cluster is trusted once", got=self._said(cluster), field="trusted_clusters")
+                yield SettingError("each cluster is trusted once", got=self._said(cluster), field="trusted_clusters")
             seen += found
 
     @together
-    def _nothing_contradicts(self) -> Iterator[str | Refused]:
+    def _nothing_contradicts(self) -> Iterator[str | SettingError]:
         yield from self.contradictions()
 
     @together
-    def _values_name_the_backend_of_the_settings(self) -> Iterator[str | Refused]:
+    def _values_name_the_backend_of_the_settings(self) -> Iterator[str | SettingError]:
         for source in self.agent.sources():
             owned = {"xcomBackend": ("xcom.backend", self.xcom.backend)}
             yield from attempt(user_values.check_owned, source, owned, field="agent")
 
     @together
-    def _environment_is_left_alone(self) -> Iterator[str | Refused]:
+    def _environment_is_left_alone(self) -> Iterator[str | SettingError]:
         own, sources = self.variables(), self.agent.sources()
         yield from attempt(user_values.check_environment, sources, [self.of_cloud], own)
 
     @together
-    def _state_store_fits(self) -> Iterator[str | Refused]:
+    def _state_store_fits(self) -> Iterator[str | SettingError]:
         yield from attempt(check_state_store, self.storage.path, self.state_store, self.agent.chart_version)
 
     def warnings(self) -> list[str]:
@@ -296,7 +297,7 @@ class Deployment(Settings):
                 f"xcom.threshold: values below {self.xcom.threshold} bytes stay in Astro's database; remote execution "
                 f"is documented for 0, and {SMALL} is enough for most branches"
             )
-        if self.state_store is None and names.version_key(self.agent.chart_version) >= STATE_STORE_CHART:
+        if self.state_store is None and common.version_key(self.agent.chart_version) >= STATE_STORE_CHART:
             found.append(
                 f"state_store: chart {self.agent.chart_version} switches a state store on, and agents on Astro Runtime "
                 "3.3 and later have no place for it until this is set, for example to {path: state}"
@@ -349,7 +350,7 @@ def check_state_place(name: str, backend: Backend, keeper: str, agents: Deployme
     state = backend.own_name(name)
     place = agents.writable(keeper, backend, state)
     if place is not None:
-        raise Refused(
+        raise SettingError(
             f"must not be in {place}, where the agents of {keeper} may delete it, and XComs expire",
             got=state,
             hint="a bucket or container that only Terraform uses",

@@ -6,14 +6,14 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from astro_xcom import names
-from astro_xcom.names import gcp as rules
-from astro_xcom.refusal import Refused, attempt
+from astro_xcom.errors import SettingError, attempt
+from astro_xcom.rules import common
+from astro_xcom.rules import gcp as rules
+from astro_xcom.settings.backend import Backend, GcsState
 from astro_xcom.settings.base import Count, Flag, Settings, Tags, together
 from astro_xcom.settings.claims import Claim, Identity, grant
 from astro_xcom.settings.deployment import Cluster, Deployment, Storage, check_force_destroy
 from astro_xcom.settings.permissions import GcpRole
-from astro_xcom.settings.state import Backend, GcsState
 from astro_xcom.settings.workers import default_names_fit
 from astro_xcom.workers import Worker, default_name, setting, with_others
 
@@ -59,14 +59,14 @@ class GkeCluster(Cluster):
         return self.workload_pool or f"{self.project or project}{rules.POOL}"
 
     @together
-    def _can_be_trusted(self) -> Iterator[str | Refused]:
+    def _can_be_trusted(self) -> Iterator[str | SettingError]:
         if self.name is None and self.workload_pool is None:
-            yield Refused("needs a name and location (then it is looked up) or a workload_pool")
+            yield SettingError("needs a name and location (then it is looked up) or a workload_pool")
         if self.name is not None and self.location is None:
-            yield Refused("is required to look up a cluster by name", field="location")
+            yield SettingError("is required to look up a cluster by name", field="location")
         for field in ("location", "project"):
             if self.name is None and self.workload_pool and getattr(self, field):
-                yield Refused(
+                yield SettingError(
                     "is only used with a name; the workload_pool is enough", got=getattr(self, field), field=field
                 )
 
@@ -120,35 +120,35 @@ class GcpStorage(Storage):
         return regions
 
     @together
-    def _bucket_fits(self) -> Iterator[str | Refused]:
+    def _bucket_fits(self) -> Iterator[str | SettingError]:
         check = rules.existing_bucket if self.existing else rules.bucket
         yield from attempt(check, self.bucket, field="bucket")
 
     @together
-    def _place_fits(self) -> Iterator[str | Refused]:
+    def _place_fits(self) -> Iterator[str | SettingError]:
         if self.existing:
             for field in OF_A_MADE_BUCKET:
                 if getattr(self, field) != type(self).model_fields[field].default:
-                    yield Refused(
+                    yield SettingError(
                         "is not used for an existing bucket: remove it", got=getattr(self, field), field=field
                     )
         elif self.location is None:
-            yield Refused("is required to create a bucket", hint='"us-central1", "EU" or "NAM4"', field="location")
+            yield SettingError("is required to create a bucket", hint='"us-central1", "EU" or "NAM4"', field="location")
         else:
             yield from attempt(rules.bucket_location, self.location, self.dual_region)
             yield from attempt(self._key_fits, self.location)
 
     @together
-    def _logs_fit(self) -> Iterator[str | Refused]:
+    def _logs_fit(self) -> Iterator[str | SettingError]:
         if self.access_log_bucket == self.bucket:
-            yield Refused(
+            yield SettingError(
                 "must be another bucket: each log would be logged in turn",
                 got=self.access_log_bucket,
                 field="access_log_bucket",
             )
 
     @together
-    def _may_be_emptied(self) -> Iterator[str | Refused]:
+    def _may_be_emptied(self) -> Iterator[str | SettingError]:
         yield from attempt(check_force_destroy, self, self.force_destroy, self.existing)
 
     @property
@@ -158,23 +158,23 @@ class GcpStorage(Storage):
 
     def _key_fits(self, location: str) -> None:
         if "key_rotation_days" in self.model_fields_set and not self.makes_key:
-            raise Refused(
+            raise SettingError(
                 "only for a key created here: with encryption customer-managed and no kms_key_name",
                 got=self.key_rotation_days,
                 field="key_rotation_days",
             )
         if len(set(self.former_kms_key_names)) < len(self.former_kms_key_names):
-            raise Refused("names a key twice", field="former_kms_key_names")
+            raise SettingError("names a key twice", field="former_kms_key_names")
         for former in self.former_kms_key_names:
             rules.key_fits_location(former, location, field="former_kms_key_names")
         if self.kms_key_name and self.kms_key_name in self.former_kms_key_names:
-            raise Refused("is the current key: remove it", got=self.kms_key_name, field="former_kms_key_names")
+            raise SettingError("is the current key: remove it", got=self.kms_key_name, field="former_kms_key_names")
         if self.kms_key_name is None:
             if not self.grant_kms_key:
-                raise Refused("only with a kms_key_name", got=False, hint="true", field="grant_kms_key")
+                raise SettingError("only with a kms_key_name", got=False, hint="true", field="grant_kms_key")
             return
         if self.encryption != "customer-managed":
-            raise Refused(
+            raise SettingError(
                 "must be customer-managed to use kms_key_name",
                 got=self.encryption,
                 hint='"customer-managed"',
@@ -205,19 +205,19 @@ class GcpServiceAccount(Settings):
     @field_validator("roles")
     @classmethod
     def _each_role_once(cls, roles: tuple[GcpRole, ...]) -> tuple[GcpRole, ...]:
-        names.roles_once([(each.role, each.scope) for each in roles])
+        common.roles_once([(each.role, each.scope) for each in roles])
         return roles
 
     @together
-    def _made_or_existing(self) -> Iterator[str | Refused]:
+    def _made_or_existing(self) -> Iterator[str | SettingError]:
         if self.existing_service_account and self.service_account_id:
-            yield Refused(
+            yield SettingError(
                 "is an existing service account: remove service_account_id",
                 got=self.existing_service_account,
                 field="existing_service_account",
             )
         if not self.federate and not self.existing_service_account:
-            yield Refused(
+            yield SettingError(
                 "only with an existing_service_account: agents could not use an account created here",
                 got=False,
                 hint="true",
@@ -237,12 +237,12 @@ class GcpIdentity(GcpServiceAccount):
     Kubernetes service account gets in place of those here."""
 
     @together
-    def _direct_has_no_service_account(self) -> Iterator[str | Refused]:
+    def _direct_has_no_service_account(self) -> Iterator[str | SettingError]:
         for worker, own in with_others(self, self.workers).items() if self.mechanism == "direct" else ():
             place = "" if worker is None else f"workers.{worker}."
             for field in OF_A_SERVICE_ACCOUNT if worker is None else (*OF_A_SERVICE_ACCOUNT, "grant_storage"):
                 if field in own.model_fields_set and getattr(own, field) is not None:
-                    yield Refused(
+                    yield SettingError(
                         "is not used with mechanism: direct, which has no service account: remove it",
                         got=getattr(own, field),
                         field=f"{place}{field}",
@@ -350,12 +350,12 @@ class GcpDeployment(Deployment):
                 name_ = (holder, each.role, each.scope)
                 yield grant("role", *name_, setting=f"{place}.roles", shown=said, way_out=hint)
 
-    def contradictions(self) -> Iterator[Refused]:
+    def contradictions(self) -> Iterator[SettingError]:
         """Settings that are right each alone, and not together."""
         yield from super().contradictions()
         for worker, own in self.identities().items():
             if not own.grant_storage and not (own.existing_service_account or self.storage.existing):
-                yield Refused(
+                yield SettingError(
                     "only with an existing service account or an existing bucket: nobody else knows these to grant it",
                     got=False,
                     hint="true",
@@ -364,8 +364,9 @@ class GcpDeployment(Deployment):
             on_the_bucket = f"projects/_/buckets/{self.storage.bucket}"
             for position, each in enumerate(own.roles):
                 if each.role in rules.STORAGE_ROLES.values() and each.scope == on_the_bucket:
-                    yield Refused(
-                        "is a role that agents already get for the XComs: remove it, or destroying one grant removes both",
+                    yield SettingError(
+                        "is a role that agents already get for the XComs: remove it, or destroying one grant removes "
+                        "both",
                         got=f"{each.role} on {each.scope}",
                         field=f"{setting(worker)}.roles[{position}]",
                     )
@@ -374,17 +375,17 @@ class GcpDeployment(Deployment):
             number, pool = cluster.project_number, cluster.pool(self.project)
             field = f"{f'trusted_clusters[{position - 1}]' if position else 'cluster'}.project_number"
             if number and self.identity.mechanism != "direct":
-                yield Refused("only for identity.mechanism: direct: remove it", got=number, field=field)
+                yield SettingError("only for identity.mechanism: direct: remove it", got=number, field=field)
             elif number and numbers.setdefault(pool, number) != number:
-                yield Refused(f"must be the same for each cluster of {pool}", got=number, field=field)
+                yield SettingError(f"must be the same for each cluster of {pool}", got=number, field=field)
 
-    def _clusters_differ(self) -> Iterator[Refused]:
+    def _clusters_differ(self) -> Iterator[SettingError]:
         yield from super()._clusters_differ()
         seen: set[str] = set()
         for position, cluster in enumerate(self.clusters):
             pool = cluster.pool(self.project)
             if position and cluster.name is None and pool in seen:
-                yield Refused("each cluster is trusted once", got=self._said(cluster), field="trusted_clusters")
+                yield SettingError("each cluster is trusted once", got=self._said(cluster), field="trusted_clusters")
             seen.add(pool)
 
     def writable(self, name: str, backend: Backend, state: str) -> str | None:

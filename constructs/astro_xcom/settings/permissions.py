@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from typing_extensions import Self
 
-from astro_xcom.names import aws, azure, gcp
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
+from astro_xcom.rules import aws, azure, gcp
 from astro_xcom.settings.base import Settings
 
 Action = Annotated[str, AfterValidator(aws.iam_action)]
@@ -32,7 +32,7 @@ class AwsPolicyStatement(Settings):
     @classmethod
     def _not_nothing(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         if not values:
-            raise Refused("must hold at least one", got=[])
+            raise SettingError("must hold at least one", got=[])
         return values
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
 from astro_xcom.settings.base import Settings
 
 PART = re.compile(r"(=|!=|>=|<=|>|<|~>)?\s*(\d+(?:\.\d+){0,2}(?:-[0-9A-Za-z.-]+)?)")
@@ -17,7 +17,7 @@ def version_constraint(value: str) -> str:
     parts = [PART.fullmatch(part.strip()) for part in value.split(",")]
     if not all(parts):
         number = NUMBER.search(value)
-        raise Refused(
+        raise SettingError(
             "must be a version constraint of Terraform: versions of up to three numbers, each after =, !=, >, >=, <, "
             "<= or ~>, with a comma between two of them",
             got=value,

@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from astro_xcom import names, xcom
-from astro_xcom.refusal import Refused, at
+from astro_xcom import xcom
+from astro_xcom.errors import SettingError, at
+from astro_xcom.rules import common
 from astro_xcom.settings.base import Count, ObjectPath, Settings
 
 STATE_STORE_CHART = (2, 3, 0)
@@ -20,12 +21,12 @@ def _compression(value: Any) -> Any:
     word = str(value).strip().lower() if isinstance(value, str) or value is None else ""
     meant = word if word in COMPRESSIONS else MEANT.get(word, "zip")
     missing = " (its package is not part of Airflow)" if word in ("snappy", "zstd", "lz4") else ""
-    raise Refused(f"must be one of {', '.join(COMPRESSIONS)}{missing}", got=value, hint=meant)
+    raise SettingError(f"must be one of {', '.join(COMPRESSIONS)}{missing}", got=value, hint=meant)
 
 
 def _threshold(value: int) -> int:
     if value < 0:
-        raise Refused(
+        raise SettingError(
             "must be 0 or more bytes: below 0 values stay in the Airflow database, which tasks on remote execution "
             "agents cannot use for XComs",
             got=value,
@@ -49,7 +50,7 @@ class XComSettings(Settings):
     long decisions (a short circuit in front of dozens of tasks). Values below 1,000 bytes then stay in Astro's
     database. The `backend` in the folder agent/ always avoids it.
     """
-    backend: Annotated[str, AfterValidator(names.python_class)] = xcom.XCOM_BACKEND
+    backend: Annotated[str, AfterValidator(common.python_class)] = xcom.XCOM_BACKEND
     """The class that Airflow loads, as `package.module.Class`: a subclass of the default. The agents' image must
     contain it before you apply this. `branch_safe_xcom.BranchSafeXComObjectStorageBackend` is in the folder agent/."""
     compression: Annotated[xcom.Compression | None, BeforeValidator(_compression)] = None
@@ -58,10 +59,12 @@ class XComSettings(Settings):
     With any compression Airflow does not report a denied upload: the reader gets the path as its value. On Google
     Cloud, gcsfs 2026.8.2 and later then also lose uploads that were accepted. Default: zip, and none on Google Cloud.
     """
-    connection_id: Annotated[str, AfterValidator(names.connection_id)] | None = None
+    connection_id: Annotated[str, AfterValidator(common.connection_id)] | None = None
     """Airflow connection that the XCom path names. Default: none, so that agents use the pod's own cloud identity; on
     Azure `wasb_xcom`, a connection without credentials that does the same."""
-    retention_days: Annotated[Count, AfterValidator(names.retention_days), Field(json_schema_extra={"minimum": 1})] = 30
+    retention_days: Annotated[Count, AfterValidator(common.retention_days), Field(json_schema_extra={"minimum": 1})] = (
+        30
+    )
     """XComs expire after this many days. The time must outlast the longest run with its retries and re-runs."""
 
     def variables(self, location: xcom.XComLocation) -> dict[str, str]:
@@ -104,8 +107,8 @@ def check_state_store(xcom_path: str, state_store: StateStoreSettings | None, ch
     if state_store is None:
         return
     with at("state_store.path"):
-        names.separate_paths(xcom_path, state_store.path)
-    if names.version_key(chart_version) < STATE_STORE_CHART:
-        raise Refused(
+        common.separate_paths(xcom_path, state_store.path)
+    if common.version_key(chart_version) < STATE_STORE_CHART:
+        raise SettingError(
             "must be 2.3.0 or later to use state_store", got=chart_version, hint='"2.3.3"', field="agent.chart_version"
         )

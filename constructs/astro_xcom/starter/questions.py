@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from astro_xcom import names
-from astro_xcom.names import aws, azure, gcp
+from astro_xcom.rules import aws, azure, common, gcp
 
 Answers = dict[str, str]
 UNSAID = "00000000-0000-0000-0000-000000000000"
@@ -35,7 +34,7 @@ def _unique(answers: Mapping[str, str]) -> str:
 def questions(cloud: str) -> list[Question]:
     """In the order to ask them."""
     first = Question(
-        key="name", asks="a name for the deployment", rule=names.deployment_name, default=_always(f"astro-{cloud}")
+        key="name", asks="a name for the deployment", rule=common.deployment_name, default=_always(f"astro-{cloud}")
     )
     return [first, *CLOUDS[cloud], *AGENTS]
 
@@ -44,14 +43,14 @@ AGENTS = [
     Question(
         key="agent.namespace",
         asks="the agents' Kubernetes namespace",
-        rule=names.dns_label,
+        rule=common.dns_label,
         default=_always("astro"),
     ),
     Question(
         key="agent.resource_name_prefix",
         asks="what starts the name of each of their objects",
-        rule=names.resource_name_prefix,
-        default=lambda answers: names.slug(answers["name"], longest=40),
+        rule=common.resource_name_prefix,
+        default=lambda answers: common.slug(answers["name"], longest=40),
     ),
 ]
 CLOUDS = {

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from astro_xcom.refusal import Refusals, Refused
+from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.settings import AgentSettings
 from astro_xcom.starter.wheel import own_wheel
 from astro_xcom.terraform_version import LEAST
@@ -101,9 +101,9 @@ def made_up(values: Mapping[str, object]) -> list[str]:
 
 
 def check_free(folder: Path, paths: Iterable[str]) -> None:
-    """Refuse every path at which something is already, or cannot be. Raises Refusals that name them all."""
+    """Refuse every path at which something is already, or cannot be. Raises SettingErrors that name them all."""
     if os.path.lexists(folder) and not folder.is_dir():
-        raise Refused(f"{folder}: must be a folder")
+        raise SettingError(f"{folder}: must be a folder")
     taken: dict[str, str] = {}
     for path in paths:
         for parent in reversed(PurePosixPath(path).parents[:-1]):
@@ -116,7 +116,7 @@ def check_free(folder: Path, paths: Iterable[str]) -> None:
                 taken[str(folder / path)] = "exists already and is not overwritten"
     if taken:
         lines = [f"{place}: {problem}" for place, problem in taken.items()]
-        raise Refusals([*lines, "nothing was written; try an empty folder, and copy what you need"])
+        raise SettingErrors([*lines, "nothing was written; try an empty folder, and copy what you need"])
 
 
 def write_new(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -134,4 +134,4 @@ def write_new(folder: Path, files: Mapping[str, bytes]) -> None:
             place.unlink(missing_ok=True)
         if not isinstance(error, OSError):
             raise
-        raise Refused(f"{error.filename or folder}: cannot be written: {(error.strerror or '').lower()}") from None
+        raise SettingError(f"{error.filename or folder}: cannot be written: {(error.strerror or '').lower()}") from None

@@ -9,7 +9,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 import astro_xcom
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
 
 NAME = "cdktf-astro-xcom"
 MADE = (1980, 1, 1, 0, 0, 0)  # the earliest that an archive can say: the same files give the same bytes
@@ -17,11 +17,11 @@ WHEEL = "Wheel-Version: 1.0\nGenerator: astro-xcom init\nRoot-Is-Purelib: true\n
 
 
 def own_wheel() -> tuple[str, bytes]:
-    """File name and content. Raises Refused where the package was not installed."""
+    """File name and content. Raises SettingError where the package was not installed."""
     try:
         installed = distribution(NAME)
     except PackageNotFoundError:
-        raise Refused(f"the package {NAME} is not installed, so there is no wheel of it to give along") from None
+        raise SettingError(f"the package {NAME} is not installed, so there is no wheel of it to give along") from None
     full = f"{NAME.replace('-', '_')}-{astro_xcom.__version__}"
     files = {**_modules(), **_metadata(installed, f"{full}.dist-info")}
     record = f"{full}.dist-info/RECORD"

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from astro_xcom.errors import SettingError, quoted
 from astro_xcom.json_files import parse_json, shaped
-from astro_xcom.refusal import Refused, shown
 from astro_xcom.report.terraform import Body, Known, Stack, references_in
 from astro_xcom.yaml_files import parse
 
@@ -29,22 +29,22 @@ class State:
 
 
 def read_state(text: str) -> State:
-    """The state of one deployment. Raises Refused for anything else, with what to give instead."""
+    """The state of one deployment. Raises SettingError for anything else, with what to give instead."""
     rule = f"must be what `{SHOW}` or `{OUTPUT}` prints"
     try:
         document = parse_json(text.removeprefix("\ufeff"))
     except ValueError:
-        raise Refused(rule, got=text.strip()[:60], hint=f"`{SHOW}` in the stack's folder") from None
+        raise SettingError(rule, got=text.strip()[:60], hint=f"`{SHOW}` in the stack's folder") from None
     if not isinstance(document, dict):
-        raise Refused(rule, got=document)
+        raise SettingError(rule, got=document)
     if "planned_values" in document:
-        raise Refused(f"is a plan, which does not show what is applied; try `{SHOW}` without a file")
+        raise SettingError(f"is a plan, which does not show what is applied; try `{SHOW}` without a file")
     if "lineage" in document or "serial" in document:
-        raise Refused(f"is Terraform's own state file; try `{SHOW}` with its path")
+        raise SettingError(f"is Terraform's own state file; try `{SHOW}` with its path")
     if "format_version" in document:
         return _shown(document)
     if not all(isinstance(output, dict) and "value" in output for output in document.values()):
-        raise Refused(rule, got=document, hint=f"`{OUTPUT}` in the stack's folder")
+        raise SettingError(rule, got=document, hint=f"`{OUTPUT}` in the stack's folder")
     return State(_stack(document, {}, {}, complete=False), {})
 
 
@@ -72,14 +72,14 @@ def _stack(
     missing = [name for name in NEEDED if name not in values]
     if len(missing) == len(NEEDED):
         has = f"it has {', '.join(sorted(values))}" if values else "it has none: is the deployment applied?"
-        raise Refused(f"must have the outputs of a deployment ({', '.join(NEEDED)}); {has}")
+        raise SettingError(f"must have the outputs of a deployment ({', '.join(NEEDED)}); {has}")
     if missing:
-        raise Refused(f"must have the output {missing[0]}; apply the deployment once more, then check again")
+        raise SettingError(f"must have the output {missing[0]}; apply the deployment once more, then check again")
     try:
         agent_values = parse(values.pop("agent_values"))
-    except (Refused, TypeError, AttributeError):
+    except (SettingError, TypeError, AttributeError):
         agent_values = None
     if not isinstance(agent_values, dict) or not isinstance(values["trusted_subjects"], list):
-        raise Refused(f"has outputs that are not a deployment's: agent_values must be a YAML mapping, "
-                      f"trusted_subjects a list; got {shown(values['trusted_subjects'])}")  # fmt: skip
+        raise SettingError(f"has outputs that are not a deployment's: agent_values must be a YAML mapping, "
+                      f"trusted_subjects a list; got {quoted(values['trusted_subjects'])}")  # fmt: skip
     return Stack(resources=resources, data=data, outputs=values, agent_values=agent_values, complete=complete)

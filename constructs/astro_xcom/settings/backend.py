@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from astro_xcom.names import aws, azure, gcp, hcp, places
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
+from astro_xcom.rules import aws, azure, gcp, hcp, places
 from astro_xcom.settings.base import AwsRegion, Settings, together
 
 # What `make clean`, another target or a tool deletes or writes anew.
@@ -28,14 +28,14 @@ def local_state(value: str) -> str:
     folder = next((each for each in DELETED if f"/{each}/" in f"/{path.lower()}/"), None)
     if not value.isprintable() or re.search(r'[\\:*?"<>|]', value):
         rule = 'must be a path with / between folders, without a drive and \\ : * ? " < > |'
-        raise Refused(rule, got=value, hint=hint)
+        raise SettingError(rule, got=value, hint=hint)
     if value.startswith(("/", "~")) or ".." in value.split("/"):
         rule = "must be a relative path inside the project's folder; move a state that is elsewhere into it"
-        raise Refused(rule, got=value, hint=hint)
+        raise SettingError(rule, got=value, hint=hint)
     if path == "." or value.endswith("/") or re.fullmatch(OF_THE_PROJECT, path):
-        raise Refused("must be a file that holds only the state", got=value, hint=hint)
+        raise SettingError("must be a file that holds only the state", got=value, hint=hint)
     if folder:
-        raise Refused(f"must not be in {folder}: commands delete or rewrite that folder", got=value, hint=hint)
+        raise SettingError(f"must not be in {folder}: commands delete or rewrite that folder", got=value, hint=hint)
     return value
 
 
@@ -94,7 +94,7 @@ class S3State(Backend):
         return (self.partition, *super().identity(deployment))
 
     @together
-    def _key_of_the_region(self) -> Iterator[str | Refused]:
+    def _key_of_the_region(self) -> Iterator[str | SettingError]:
         given = {"kms_key_arn": self.kms_key_arn} if self.kms_key_arn else {}
         yield from (
             *aws.one_region(given, region=self.region),
@@ -160,8 +160,10 @@ class State(Settings):
         return next(backend for backend in given if backend is not None)
 
     @together
-    def _one(self) -> Iterator[str | Refused]:
+    def _one(self) -> Iterator[str | SettingError]:
         given = [name for name in type(self).model_fields if getattr(self, name) is not None]
         misspelt = self.model_fields_set - type(self).model_fields.keys()
         if len(given) != 1 and not misspelt:
-            yield Refused(f"must name exactly one of {', '.join(type(self).model_fields)}", got=given, hint="local: {}")
+            yield SettingError(
+                f"must name exactly one of {', '.join(type(self).model_fields)}", got=given, hint="local: {}"
+            )

@@ -8,19 +8,19 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from astro_xcom.names.limits import AIRFLOW_CONNECTION_ID, OBJECT_KEY
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
+from astro_xcom.rules.limits import AIRFLOW_CONNECTION_ID, OBJECT_KEY
 
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 DNS_SUBDOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
 
-def try_instead(rule: Callable[[str], str], value: str, candidate: str, example: str | None = None) -> str | None:
+def suggestion(rule: Callable[[str], str], value: str, candidate: str, example: str | None = None) -> str | None:
     """What to try for a refused value: the candidate if the rule accepts it, else the example."""
     if candidate != value:
         try:
             return f'"{rule(candidate)}"'
-        except Refused:
+        except SettingError:
             pass
     return None if example is None else f'"{example}"'
 
@@ -56,10 +56,10 @@ def bare_bucket(value: str) -> str:
 def dns_label(value: str, *, longest: int = 63) -> str:
     """A Kubernetes namespace, service account, or anything else that becomes a DNS label (RFC 1123)."""
     if not DNS_LABEL.fullmatch(value) or len(value) > longest:
-        raise Refused(
+        raise SettingError(
             f"must be 1-{longest} lower-case letters, digits or hyphens, starting and ending with a letter or digit",
             got=value,
-            hint=try_instead(partial(dns_label, longest=longest), value, slug(value, longest=longest)),
+            hint=suggestion(partial(dns_label, longest=longest), value, slug(value, longest=longest)),
         )
     return value
 
@@ -77,7 +77,7 @@ def resource_name_prefix(value: str) -> str:
 def namespace(value: str) -> str:
     """A Kubernetes namespace."""
     if not DNS_LABEL.fullmatch(value):
-        raise Refused(
+        raise SettingError(
             "must be 1-63 lower-case letters, digits or hyphens, starting and ending with a letter or digit", got=value
         )
     return value
@@ -86,7 +86,7 @@ def namespace(value: str) -> str:
 def service_account_name(value: str) -> str:
     """A Kubernetes service account (RFC 1123 subdomain)."""
     if not DNS_SUBDOMAIN.fullmatch(value):
-        raise Refused(
+        raise SettingError(
             "must be 1-253 lower-case letters, digits, hyphens or dots, and each part between dots must start and end "
             "with a letter or digit",
             got=value,
@@ -104,7 +104,7 @@ def service_account(value: str) -> str:
     """A Kubernetes service account with its namespace."""
     space, slash, name = value.partition("/")
     if not slash:
-        raise Refused("must be a namespace and a service account, as namespace/name", got=value)
+        raise SettingError("must be a namespace and a service account, as namespace/name", got=value)
     return f"{namespace(space)}/{service_account_name(name)}"
 
 
@@ -120,22 +120,22 @@ def object_path(value: str) -> str:
     """
     longest = OBJECT_KEY.most // 2  # the rest is for the names of DAG, run, task and key
     if len(value) > longest:
-        raise Refused(f"must be {longest} characters at most: an object's name has {OBJECT_KEY.most}", got=value)
+        raise SettingError(f"must be {longest} characters at most: an object's name has {OBJECT_KEY.most}", got=value)
     dots = {".", ".."} & set(value.split("/"))
     if value == "" or (re.fullmatch(r"[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*", value) and not dots):
         return value
-    raise Refused(
+    raise SettingError(
         "must be folders joined by '/', of letters, digits and _ . = -, without a leading or closing '/', '.' or '..', "
         "without a bucket or scheme",
         got=value,
-        hint=try_instead(object_path, value, re.sub(r"^[a-z0-9]+://[^/]*", "", value).strip("/"), "xcom"),
+        hint=suggestion(object_path, value, re.sub(r"^[a-z0-9]+://[^/]*", "", value).strip("/"), "xcom"),
     )
 
 
 def python_class(value: str) -> str:
     """A Python class with its module."""
     if not re.fullmatch(r"([A-Za-z_]\w*\.)+[A-Za-z_]\w*", value, re.ASCII):
-        raise Refused("must be a Python class with its module", got=value, hint='"my_package.my_module.MyBackend"')
+        raise SettingError("must be a Python class with its module", got=value, hint='"my_package.my_module.MyBackend"')
     return value
 
 
@@ -149,7 +149,7 @@ def separate_paths(xcom_path: str, state_store_path: str | None) -> None:
     if state_store_path is not None and (
         contains(xcom_path, state_store_path) or contains(state_store_path, xcom_path)
     ):
-        raise Refused(
+        raise SettingError(
             f'must not contain storage.path ("{xcom_path}") or be inside it: XComs expire, state must not',
             got=state_store_path,
             hint='"state"',
@@ -160,9 +160,9 @@ def former_paths(values: Sequence[str], xcom_path: str, state_store_path: str | 
     """Folders whose objects expire as XComs do: not the current one, and nothing that must stay."""
     for value in values:
         if value == xcom_path:
-            raise Refused("is the path of today: remove it", got=value)
+            raise SettingError("is the path of today: remove it", got=value)
         if state_store_path is not None and (contains(value, state_store_path) or contains(state_store_path, value)):
-            raise Refused(
+            raise SettingError(
                 f'must not contain state_store.path ("{state_store_path}") or be inside it: state must not expire',
                 got=value,
             )
@@ -171,7 +171,7 @@ def former_paths(values: Sequence[str], xcom_path: str, state_store_path: str | 
 def retention_days(value: int) -> int:
     """After how many days XComs expire."""
     if not 1 <= value <= 36500:
-        raise Refused(
+        raise SettingError(
             "must be 1-36500 days; a task that reads a value after it expired gets its path instead, without an error, "
             "so let it outlast the longest run with its retries and re-runs",
             got=value,
@@ -186,16 +186,18 @@ def roles_once(roles: Sequence[tuple[str, str]]) -> None:
     for role, scope in roles:
         key = (role.lower(), scope.lower())
         if key in seen:
-            raise Refused("each role is given once on each scope", got=f"{role} on {scope}")
+            raise SettingError("each role is given once on each scope", got=f"{role} on {scope}")
         seen.add(key)
 
 
 def connection_id(value: str) -> str:
     """An Airflow connection id, as it can stand in front of `@` in an object-storage URL."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", value):
-        raise Refused("must be letters, digits and _ . - (it is written in front of '@' in the XCom path)", got=value)
+        raise SettingError(
+            "must be letters, digits and _ . - (it is written in front of '@' in the XCom path)", got=value
+        )
     if len(value) > AIRFLOW_CONNECTION_ID.most:
-        raise Refused(f"must be {AIRFLOW_CONNECTION_ID.most} characters at most: Airflow keeps no more", got=value)
+        raise SettingError(f"must be {AIRFLOW_CONNECTION_ID.most} characters at most: Airflow keeps no more", got=value)
     return value
 
 
@@ -206,11 +208,11 @@ def chart_version(value: str) -> str:
     """
     match = re.fullmatch(r"([0-9]+)\.([0-9]+)\.([0-9]+)", value)
     if not match:
-        raise Refused("must be one exact version, such as 2.3.3", got=value, hint='"2.3.3"')
+        raise SettingError("must be one exact version, such as 2.3.3", got=value, hint='"2.3.3"')
     if value == "2.2.0":
-        raise Refused("2.2.0 cannot be installed without every OpenLineage setting", got=value, hint='"2.3.3"')
+        raise SettingError("2.2.0 cannot be installed without every OpenLineage setting", got=value, hint='"2.3.3"')
     if int(match[1]) < 2:
-        raise Refused("1.x charts have another values layout and are not supported", got=value, hint='"2.3.3"')
+        raise SettingError("1.x charts have another values layout and are not supported", got=value, hint='"2.3.3"')
     return value
 
 

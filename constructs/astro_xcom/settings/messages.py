@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from astro_xcom.refusal import Refusals, Refused, shown, with_hint
+from astro_xcom.errors import SettingError, SettingErrors, quoted, with_hint
 from astro_xcom.yaml_files import as_written
 
 KINDS = {
@@ -44,7 +44,7 @@ class Place:
         text = "defaults" if only_default else self.name
         for part in path:
             text += f"[{part}]" if isinstance(part, int) else f".{part}"
-        return text if text.isprintable() else shown(text)
+        return text if text.isprintable() else quoted(text)
 
     def position(self, path: Path) -> int:
         """Where the file comes to it; what is missing comes last."""
@@ -58,10 +58,10 @@ def explain(error: ValidationError, model: type[BaseModel], place: Place) -> lis
     for details in sorted(error.errors(), key=lambda details: place.position(details["loc"])):
         path = details["loc"]
         cause = details.get("ctx", {}).get("error")
-        if isinstance(cause, Refusals):
+        if isinstance(cause, SettingErrors):
             lines += [f"{place.of(_at(path, problem))}: {problem}" for problem in cause.problems]
             continue
-        if isinstance(cause, Refused):
+        if isinstance(cause, SettingError):
             path, text = _at(path, cause), str(cause)
         elif details["type"] == "missing":
             text = "is required"
@@ -71,19 +71,19 @@ def explain(error: ValidationError, model: type[BaseModel], place: Place) -> lis
             allowed = re.findall("'([^']*)'", details["ctx"]["expected"])
             near = difflib.get_close_matches(str(details["input"]).lower(), [each.lower() for each in allowed], n=1)
             hint = next((each for each in allowed if [each.lower()] == near), None)
-            text = with_hint(f"must be {details['ctx']['expected']}; got {shown(details['input'])}", hint)
+            text = with_hint(f"must be {details['ctx']['expected']}; got {quoted(details['input'])}", hint)
         else:
             rule = KINDS.get(details["type"], details["msg"][:1].lower() + details["msg"][1:])
             rule = rule.format(**details.get("ctx", {}))
             hint = _in_quotes(details) or _as_mapping(details, model, path)
-            text = with_hint(f"{rule}; got {shown(details['input'])}", hint)
+            text = with_hint(f"{rule}; got {quoted(details['input'])}", hint)
         lines.append(f"{place.of(path)}: {text}")
     return lines
 
 
-def _at(path: Path, problem: str | Refused) -> Path:
+def _at(path: Path, problem: str | SettingError) -> Path:
     """The path with the field of a refusal, `trusted_clusters[0].region` say."""
-    field = problem.field if isinstance(problem, Refused) else None
+    field = problem.field if isinstance(problem, SettingError) else None
     parts = re.findall(r"[^.\[\]]+", field or "")
     return (*path, *(int(part) if part.isdigit() else part for part in parts))
 
@@ -99,7 +99,7 @@ def _as_mapping(details: Any, model: type[BaseModel], path: Path) -> str | None:
     if details["type"] not in ("model_type", "model_attributes_type") or not isinstance(details["input"], str):
         return None
     key = next((key for key in NAMED_BY if key in _model_at(model, path).model_fields), None)
-    return None if key is None else f"{{{key}: {shown(details['input'])}}}"
+    return None if key is None else f"{{{key}: {quoted(details['input'])}}}"
 
 
 def unknown_key(key: str, allowed: Iterable[str]) -> str:

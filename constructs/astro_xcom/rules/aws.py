@@ -5,8 +5,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from astro_xcom.names import bare_bucket, limits, places, slug, try_instead
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
+from astro_xcom.rules import limits, places
+from astro_xcom.rules.common import bare_bucket, slug, suggestion
 
 # S3 User Guide, "General purpose bucket naming rules".
 RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
@@ -30,21 +31,21 @@ def s3_bucket(value: str) -> str:
     """
     _no_access_point(value)
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", value):
-        raise Refused(
+        raise SettingError(
             "must be 3-63 lower-case letters, digits or hyphens, starting and ending with a letter or digit",
             got=value,
-            hint=try_instead(s3_bucket, value, slug(bare_bucket(value), longest=63), "acme-astro-xcom"),
+            hint=suggestion(s3_bucket, value, slug(bare_bucket(value), longest=63), "acme-astro-xcom"),
         )
     for prefix in RESERVED_PREFIXES:
         if value.startswith(prefix):
-            raise Refused(
+            raise SettingError(
                 f"S3 keeps the prefix {prefix} for itself",
                 got=value,
-                hint=try_instead(s3_bucket, value, value.removeprefix(prefix)),
+                hint=suggestion(s3_bucket, value, value.removeprefix(prefix)),
             )
     _general_purpose(value)
     if value.endswith(REGIONAL):
-        raise Refused(
+        raise SettingError(
             f"S3 keeps the suffix {REGIONAL} for buckets in an account's own regional namespace, which are not created "
             "here: choose another name, or create the bucket yourself and use it as an existing one",
             got=value,
@@ -56,10 +57,10 @@ def existing_s3_bucket(value: str) -> str:
     """The name of an existing bucket, which may have dots and the like."""
     _no_access_point(value)
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
-        raise Refused(
+        raise SettingError(
             "must be a bucket's name: 3-63 lower-case letters, digits, hyphens or dots",
             got=value,
-            hint=try_instead(existing_s3_bucket, value, bare_bucket(value)),
+            hint=suggestion(existing_s3_bucket, value, bare_bucket(value)),
         )
     _general_purpose(value)
     return value
@@ -69,21 +70,23 @@ def _no_access_point(value: str) -> None:
     match = re.match(r"arn:[a-z-]+:(s3[a-z0-9-]*):[a-z0-9-]*:[0-9]*:(accesspoint|bucket|outpost)", value)
     if match:
         what = "an access point" if match[2] == "accesspoint" else "a bucket of another kind"
-        raise Refused(f"must be the name of a general purpose bucket; this is the ARN of {what}", got=value)
+        raise SettingError(f"must be the name of a general purpose bucket; this is the ARN of {what}", got=value)
 
 
 def _general_purpose(value: str) -> None:
     for suffix, what in NOT_GENERAL_PURPOSE.items():
         if value.endswith(suffix):
-            raise Refused(f"must be the name of a general purpose bucket; what ends with {suffix} is {what}", got=value)
+            raise SettingError(
+                f"must be the name of a general purpose bucket; what ends with {suffix} is {what}", got=value
+            )
 
 
 def aws_region(value: str) -> str:
     """An AWS region code."""
     if not re.fullmatch(REGION, value):
         plain = re.sub(r"(?<=[0-9])[a-z]$", "", value.lower())  # a zone is its region and a letter
-        raise Refused(
-            "must be an AWS region code, such as us-east-1", got=value, hint=try_instead(aws_region, value, plain)
+        raise SettingError(
+            "must be an AWS region code, such as us-east-1", got=value, hint=suggestion(aws_region, value, plain)
         )
     return value
 
@@ -91,20 +94,18 @@ def aws_region(value: str) -> str:
 def aws_account_id(value: str) -> str:
     """An AWS account id: twelve digits, quoted in YAML so that a leading zero survives."""
     if not re.fullmatch(r"[0-9]{12}", value):
-        hint = try_instead(aws_account_id, value, value.replace("-", ""))
-        raise Refused("must be the 12 digits of an AWS account id, in quotes", got=value, hint=hint)
+        hint = suggestion(aws_account_id, value, value.replace("-", ""))
+        raise SettingError("must be the 12 digits of an AWS account id, in quotes", got=value, hint=hint)
     return value
 
 
 def iam_role(value: str) -> str:
     """An IAM role name: at most 64 characters."""
     if not re.fullmatch(r"[\w+=,.@-]{1,64}", value, re.ASCII):
-        raise Refused(
+        raise SettingError(
             "must be 1-64 letters, digits or _ + = , . @ - (IAM refuses longer role names only at apply)",
             got=value,
-            hint=try_instead(
-                iam_role, value, re.sub(r"[^A-Za-z0-9_+=,.@-]+", "-", value)[:64].strip("-"), "astro-xcom"
-            ),
+            hint=suggestion(iam_role, value, re.sub(r"[^A-Za-z0-9_+=,.@-]+", "-", value)[:64].strip("-"), "astro-xcom"),
         )
     return value
 
@@ -113,17 +114,17 @@ def iam_path(value: str) -> str:
     """The path of an IAM role."""
     if not re.fullmatch(r"/([A-Za-z0-9_.+=,@-]+/)*", value) or len(value) > 512:
         folders = re.findall(r"[A-Za-z0-9_.+=,@-]+", value)
-        raise Refused(
+        raise SettingError(
             "must be folders of letters, digits and _ . + = , @ -, starting and ending with '/', at most 512 in all",
             got=value,
-            hint=try_instead(iam_path, value, "/".join(["", *folders, ""]), "/"),
+            hint=suggestion(iam_path, value, "/".join(["", *folders, ""]), "/"),
         )
     return value
 
 
 def _arn(value: str, pattern: str, what: str, example: str) -> str:
     if not re.fullmatch(r"arn:aws(-[a-z]+)*:" + pattern, value):
-        raise Refused(f"must be the ARN of {what}", got=value, hint=f'"{example}"')
+        raise SettingError(f"must be the ARN of {what}", got=value, hint=f'"{example}"')
     return value
 
 
@@ -160,7 +161,7 @@ def iam_role_arn(value: str) -> str:
 def iam_policy_name(value: str) -> str:
     """Name of a role's inline policy: at most 128 characters."""
     if not re.fullmatch(r"[\w+=,.@-]{1,128}", value, re.ASCII):
-        raise Refused("must be 1-128 letters, digits or _ + = , . @ -", got=value)
+        raise SettingError("must be 1-128 letters, digits or _ + = , . @ -", got=value)
     return value
 
 
@@ -169,7 +170,7 @@ def existing_iam_role(value: str) -> str:
     if value.startswith("arn:"):
         return iam_role_arn(value)
     if not re.fullmatch(r"[\w+=,.@-]{1,64}", value, re.ASCII):
-        raise Refused(
+        raise SettingError(
             "must be 1-64 letters, digits or _ + = , . @ -, or an ARN: give the ARN of a role with a path", got=value
         )
     return value
@@ -188,7 +189,7 @@ def kms_key_arn(value: str) -> str:
 def eks_cluster(value: str) -> str:
     """The name of an EKS cluster."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", value):
-        raise Refused("must be an EKS cluster's name: 1-100 letters, digits, hyphens or underscores", got=value)
+        raise SettingError("must be an EKS cluster's name: 1-100 letters, digits, hyphens or underscores", got=value)
     return value
 
 
@@ -198,20 +199,20 @@ def eks_cluster(value: str) -> str:
 def tags(values: Mapping[str, str]) -> Mapping[str, str]:
     """Tags that IAM, KMS and S3 all take. IAM folds the case of keys."""
     if len(values) > limits.AWS_TAGS.most:
-        raise Refused(f"must be at most {limits.AWS_TAGS.most} tags", got=len(values))
+        raise SettingError(f"must be at most {limits.AWS_TAGS.most} tags", got=len(values))
     for key, value in values.items():
         if not 1 <= len(key) <= 128 or len(value) > 256:
-            raise Refused("a tag's key is 1-128 characters, its value at most 256", got={key: value})
+            raise SettingError("a tag's key is 1-128 characters, its value at most 256", got={key: value})
         if key.lower().startswith("aws:") or value.lower().startswith("aws:"):
-            raise Refused("a tag, key or value, does not start with aws:, which is AWS's own", got={key: value})
+            raise SettingError("a tag, key or value, does not start with aws:, which is AWS's own", got={key: value})
         wrong = sorted({letter for letter in key + value if not _of_a_tag(letter)})
         if wrong:
-            raise Refused(
+            raise SettingError(
                 f"a tag has letters, digits, blanks and _ . : / = + - @ of any script; IAM refuses {' '.join(wrong)}",
                 got={key: value},
             )
     if len({key.lower() for key in values}) < len(values):
-        raise Refused("must differ by more than upper and lower case: IAM folds it", got=list(values))
+        raise SettingError("must differ by more than upper and lower case: IAM folds it", got=list(values))
     return values
 
 
@@ -223,7 +224,7 @@ def _of_a_tag(letter: str) -> bool:
 # ---- what belongs together
 
 
-def one_account(arns: Mapping[str, str], *, account: str | None = None) -> Iterable[Refused]:
+def one_account(arns: Mapping[str, str], *, account: str | None = None) -> Iterable[SettingError]:
     """A role, what it trusts and what bounds it are of one account: the given one, or that of the first."""
     for field, value in arns.items():
         found = places.arn(value).account
@@ -236,29 +237,29 @@ def one_account(arns: Mapping[str, str], *, account: str | None = None) -> Itera
                 if ":oidc-provider/" in value
                 else f"the ARN of one in {account}"
             )
-            yield Refused(f"must be of the role's account, {account}", got=value, hint=what, field=field)
+            yield SettingError(f"must be of the role's account, {account}", got=value, hint=what, field=field)
 
 
-def one_partition(arns: Mapping[str, str], *, partition: str | None = None) -> Iterable[Refused]:
+def one_partition(arns: Mapping[str, str], *, partition: str | None = None) -> Iterable[SettingError]:
     """Nothing of one partition can name a thing of another."""
     for field, value in arns.items():
         found = places.arn(value).partition
         partition = partition or found
         if found != partition:
-            yield Refused(
+            yield SettingError(
                 f"must be in the partition {partition}: nothing there can use a thing of {found}",
                 got=value,
                 field=field,
             )
 
 
-def one_region(arns: Mapping[str, str], *, region: str | None = None) -> Iterable[Refused]:
+def one_region(arns: Mapping[str, str], *, region: str | None = None) -> Iterable[SettingError]:
     """S3 encrypts with keys of the bucket's own region alone, and does not look at that before the first write."""
     for field, value in arns.items():
         found = places.arn(value).region
         region = region or found
         if found != region:
-            yield Refused(
+            yield SettingError(
                 f"must be a key in {region}: S3 uses no other for a bucket there, and each write would fail",
                 got=value,
                 field=field,
@@ -341,7 +342,7 @@ def check_trust_policy_size(
     size = trust_policy_size(oidc_provider_arns, subjects, pod_identity_clusters)
     clusters = max(len(oidc_provider_arns), len(pod_identity_clusters))
     if size > limits.RAISED_TRUST_POLICY.most:
-        raise Refused(
+        raise SettingError(
             f"the trust policy would have {size} characters; IAM allows {limits.RAISED_TRUST_POLICY.most} at most",
             got=f"{len(subjects)} service accounts of {clusters} clusters",
             hint="a role for each cluster, workers that share a service account, or a role for some (identity.workers)",
@@ -356,7 +357,9 @@ def state_key(value: str) -> str:
     """The object that Terraform keeps its state in, as its s3 backend takes it."""
     if not value or value.startswith("/") or value.endswith("/"):
         inner = value.strip("/")
-        raise Refused("must not be empty, nor start or end with '/'", got=value, hint=f'"{inner}"' if inner else None)
+        raise SettingError(
+            "must not be empty, nor start or end with '/'", got=value, hint=f'"{inner}"' if inner else None
+        )
     return value
 
 
@@ -373,7 +376,7 @@ ALL_SERVICES = "must name a service: a role of agents does not get every action 
 def attached_policy_arn(value: str) -> str:
     """The ARN of a managed policy that agents may have."""
     if iam_policy_arn(value).partition(":policy/")[2] in ADMINISTRATORS and ":iam::aws:" in value:
-        raise Refused(
+        raise SettingError(
             "is a policy of administrators: agents could open everything of the account",
             got=value,
             hint="a policy that lists what they need",
@@ -385,9 +388,9 @@ def attached_policies(arns: Sequence[str]) -> None:
     """The managed policies of a role: each once, and no more than IAM takes."""
     for arn in arns:
         if arns.count(arn) > 1:
-            raise Refused("must name each policy once", got=arn)
+            raise SettingError("must name each policy once", got=arn)
     if len(arns) > MOST_ATTACHED:
-        raise Refused(f"a role has at most {MOST_ATTACHED} managed policies", got=len(arns))
+        raise SettingError(f"a role has at most {MOST_ATTACHED} managed policies", got=len(arns))
 
 
 def statement_ids(sids: Iterable[str | None]) -> None:
@@ -395,7 +398,7 @@ def statement_ids(sids: Iterable[str | None]) -> None:
     given = [sid for sid in sids if sid is not None]
     for sid in given:
         if given.count(sid) > 1:
-            raise Refused("each sid must be there once", got=sid)
+            raise SettingError("each sid must be there once", got=sid)
 
 
 def policy_key(arn: str) -> str:
@@ -407,9 +410,9 @@ def policy_key(arn: str) -> str:
 def iam_action(value: str) -> str:
     """An action that a policy allows: of one service, stars in its name allowed."""
     if value in ("*", "*:*"):
-        raise Refused(ALL_SERVICES, got=value, hint='"secretsmanager:GetSecretValue"')
+        raise SettingError(ALL_SERVICES, got=value, hint='"secretsmanager:GetSecretValue"')
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*:[A-Za-z0-9*?]+", value):
-        raise Refused("must be a service and an action of it", got=value, hint='"secretsmanager:GetSecretValue"')
+        raise SettingError("must be a service and an action of it", got=value, hint='"secretsmanager:GetSecretValue"')
     return value
 
 
@@ -419,7 +422,7 @@ def iam_resource(value: str) -> str:
         r"arn:(aws(-[a-z]+)*|\*):[a-z0-9-]+:[a-z0-9*-]*:([0-9]{12}|aws|\*)?:[!-~]+", value, re.ASCII
     ):
         return value
-    raise Refused(
+    raise SettingError(
         'must be an ARN with the name of a service, or "*"',
         got=value,
         hint='"arn:aws:secretsmanager:us-east-1:111122223333:secret:airflow/*"',
@@ -429,10 +432,10 @@ def iam_resource(value: str) -> str:
 def statement_id(value: str) -> str:
     """The Sid of a statement."""
     if not re.fullmatch(r"[A-Za-z0-9]{1,64}", value):
-        raise Refused(
+        raise SettingError(
             "must be 1-64 letters and digits",
             got=value,
-            hint=try_instead(statement_id, value, re.sub(r"[^A-Za-z0-9]", "", value), "Secrets"),
+            hint=suggestion(statement_id, value, re.sub(r"[^A-Za-z0-9]", "", value), "Secrets"),
         )
     return value
 
@@ -443,14 +446,14 @@ def condition_operator(value: str) -> str:
         r"(ForAllValues:|ForAnyValue:)?(String|Numeric|Date|Bool|Binary|IpAddress|NotIpAddress|Arn|Null)[A-Za-z]*",
         value,
     ):
-        raise Refused("must be a condition operator of IAM", got=value, hint='"StringEquals"')
+        raise SettingError("must be a condition operator of IAM", got=value, hint='"StringEquals"')
     return value
 
 
 def condition_key(value: str) -> str:
     """What a condition compares."""
     if not re.fullmatch(r"[a-z0-9-]+:[!-~]+", value):
-        raise Refused("must be a condition key of IAM", got=value, hint='"aws:ResourceTag/team"')
+        raise SettingError("must be a condition key of IAM", got=value, hint='"aws:ResourceTag/team"')
     return value
 
 
@@ -458,7 +461,7 @@ def not_everything(actions: Sequence[str], resources: Sequence[str]) -> None:
     """Refuse every action of a service on everything that is of it."""
     whole = next((action for action in actions if action.partition(":")[2].strip("*") == ""), None)
     if whole and "*" in resources:
-        raise Refused(
+        raise SettingError(
             'allows every action of a service on "*": name the actions, or the resources',
             got=whole,
             hint=f'"{whole.partition(":")[0]}:Get*"',
@@ -468,7 +471,7 @@ def not_everything(actions: Sequence[str], resources: Sequence[str]) -> None:
 def inline_policy_size(size: int) -> None:
     """What the statements of a role may take together, blanks not counted."""
     if size > LONGEST_INLINE_POLICY:
-        raise Refused(
+        raise SettingError(
             f"the statements would have about {size} characters; IAM allows {LONGEST_INLINE_POLICY} for all of a role",
             hint="a managed policy, in policy_arns",
         )

@@ -5,8 +5,9 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from urllib.parse import urlsplit
 
-from astro_xcom.names import digest, limits, slug, try_instead
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
+from astro_xcom.rules import limits
+from astro_xcom.rules.common import digest, slug, suggestion
 
 REPLICATIONS = ("LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS")
 LONGEST_ACCOUNT = 24
@@ -35,7 +36,7 @@ PRIVATE = [
 def guid(value: str) -> str:
     """A subscription, tenant or client id."""
     if not re.fullmatch(GUID, value):
-        raise Refused("must be a GUID", got=value, hint='"00000000-0000-0000-0000-000000000000"')
+        raise SettingError("must be a GUID", got=value, hint='"00000000-0000-0000-0000-000000000000"')
     return value
 
 
@@ -43,7 +44,7 @@ def location(value: str) -> str:
     """An Azure region by its code."""
     if not re.fullmatch(r"[a-z][a-z0-9]{2,}", value):
         code = re.sub(r"[^a-z0-9]", "", value.lower())
-        raise Refused("must be an Azure region's code", got=value, hint=try_instead(location, value, code))
+        raise SettingError("must be an Azure region's code", got=value, hint=suggestion(location, value, code))
     return value
 
 
@@ -51,10 +52,10 @@ def resource_group(value: str) -> str:
     """A resource group's name."""
     if not re.fullmatch(RESOURCE_GROUP, value):
         plain = re.sub(r"[^A-Za-z0-9_().-]+", "-", value)[:90].rstrip(".").strip("-")
-        raise Refused(
+        raise SettingError(
             "must be 1-90 letters, digits or _ ( ) - . and not end with a dot",
             got=value,
-            hint=try_instead(resource_group, value, plain, "astro-xcom"),
+            hint=suggestion(resource_group, value, plain, "astro-xcom"),
         )
     return value
 
@@ -85,18 +86,18 @@ def existing_identity(value: str) -> str:
 def _existing(rule: Callable[[str], str], value: str) -> str:
     try:
         return rule(value)
-    except Refused as error:
-        raise Refused(error.rule, got=error.got) from None
+    except SettingError as error:
+        raise SettingError(error.rule, got=error.got) from None
 
 
 def storage_account(value: str) -> str:
     """A storage account's name, which is unique in the world."""
     if not re.fullmatch(ACCOUNT, value):
         plain = re.sub(r"[^a-z0-9]", "", value.lower())
-        raise Refused(
+        raise SettingError(
             "must be 3-24 lower-case letters and digits",
             got=value,
-            hint=try_instead(storage_account, value, plain, derived_storage_account(value)),
+            hint=suggestion(storage_account, value, plain, derived_storage_account(value)),
         )
     return value
 
@@ -115,7 +116,7 @@ def replication(value: str) -> str:
     """How an account keeps copies."""
     if value not in REPLICATIONS:
         kind = re.sub(r"[^A-Z]", "", value.upper().removeprefix("STANDARD_"))
-        raise Refused(
+        raise SettingError(
             f"must be one of {', '.join(REPLICATIONS)}", got=value, hint=kind if kind in REPLICATIONS else "LRS"
         )
     return value
@@ -124,10 +125,10 @@ def replication(value: str) -> str:
 def container(value: str) -> str:
     """A blob container's name."""
     if not re.fullmatch(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*", value):
-        raise Refused(
+        raise SettingError(
             "must be 3-63 lower-case letters, digits or single hyphens, starting and ending with a letter or digit",
             got=value,
-            hint=try_instead(container, value, slug(value, longest=63), "xcom"),
+            hint=suggestion(container, value, slug(value, longest=63), "xcom"),
         )
     return value
 
@@ -136,11 +137,11 @@ def connection_id(value: str) -> str:
     """An Airflow connection id that a variable can define: Airflow reads the variable's tail in lower case."""
     if not re.fullmatch(r"[a-z0-9_]+", value):
         plain = re.sub(r"[^a-z0-9_]+", "_", value.lower()).strip("_")
-        raise Refused(
+        raise SettingError(
             "must be lower-case letters, digits and _ (the connection is the environment variable AIRFLOW_CONN_ and "
             "the id in upper case)",
             got=value,
-            hint=try_instead(connection_id, value, plain, DEFAULT_CONNECTION_ID),
+            hint=suggestion(connection_id, value, plain, DEFAULT_CONNECTION_ID),
         )
     return value
 
@@ -157,10 +158,10 @@ def identity(value: str) -> str:
     """A user-assigned identity's name."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{2,127}", value):
         plain = re.sub(r"[^A-Za-z0-9_-]+", "-", value).lstrip("-_")[:128].rstrip("-")
-        raise Refused(
+        raise SettingError(
             "must be 3-128 letters, digits, hyphens or underscores, starting with a letter or digit",
             got=value,
-            hint=try_instead(identity, value, plain, "astro-xcom"),
+            hint=suggestion(identity, value, plain, "astro-xcom"),
         )
     return value
 
@@ -168,7 +169,7 @@ def identity(value: str) -> str:
 def federated_credential(value: str) -> str:
     """A federated credential's name, which cannot be changed."""
     if not re.fullmatch(CREDENTIAL, value):
-        raise Refused(
+        raise SettingError(
             "must be 3-120 letters, digits, hyphens or underscores, starting with a letter or digit", got=value
         )
     return value
@@ -189,7 +190,7 @@ def federated_credential_name(cluster: str, namespace: str, account: str) -> str
 def credential_count(accounts: int, clusters: int) -> int:
     """How many federated credentials one identity needs."""
     if accounts * clusters > MOST_CREDENTIALS:
-        raise Refused(
+        raise SettingError(
             f"an identity holds at most {MOST_CREDENTIALS} federated credentials, one for each service account of each "
             "cluster",
             got=f"{accounts} service accounts of {clusters} clusters",
@@ -202,7 +203,7 @@ def credential_count(accounts: int, clusters: int) -> int:
 def subject(value: str) -> str:
     """The `sub` of one service account's tokens. Azure takes any text, and then refuses every token."""
     if not re.fullmatch(rf"system:serviceaccount:{LABEL}:(?=.{{1,253}}\Z){LABEL}(\.{LABEL})*", value):
-        raise Refused(
+        raise SettingError(
             "must be the subject of one Kubernetes service account, without wildcards",
             got=value,
             hint='"system:serviceaccount:astro:prod-worker-default-worker"',
@@ -213,7 +214,7 @@ def subject(value: str) -> str:
 def issuer(value: str) -> str:
     """An OIDC issuer's URL, kept to the letter: Azure compares it with the `iss` of tokens, last slash included."""
     if not re.fullmatch(r"https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?", value):
-        raise Refused(
+        raise SettingError(
             "must be the https:// URL of an OIDC issuer, to the letter (AKS's end with '/')",
             got=value,
             hint='"https://westeurope.oic.prod-aks.azure.com/<tenant id>/<cluster id>/"',
@@ -232,14 +233,14 @@ def issuer_key(issuer: str) -> str:
 def audience(value: str) -> str:
     """The `aud` of the tokens that pods exchange."""
     if not re.fullmatch(r"[!-~]{1,600}", value):
-        raise Refused("must be 1-600 characters without blanks", got=value, hint='"api://AzureADTokenExchange"')
+        raise SettingError("must be 1-600 characters without blanks", got=value, hint='"api://AzureADTokenExchange"')
     return value
 
 
 def aks_cluster(value: str) -> str:
     """The name of an AKS cluster."""
     if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?", value):
-        raise Refused(
+        raise SettingError(
             "must be an AKS cluster's name: 1-63 letters, digits, hyphens or underscores, starting and ending with a "
             "letter or digit",
             got=value,
@@ -253,16 +254,16 @@ def aks_cluster(value: str) -> str:
 def tags(values: Mapping[str, str]) -> Mapping[str, str]:
     """Tags of a resource group, an account, an identity. Their keys fold case."""
     if len(values) > limits.AZURE_TAGS.most:
-        raise Refused(f"must be at most {limits.AZURE_TAGS.most} tags", got=len(values))
+        raise SettingError(f"must be at most {limits.AZURE_TAGS.most} tags", got=len(values))
     for key, value in values.items():
         if not 1 <= len(key) <= 128 or set(key) & set("<>%&\\?/") or len(value) > 256:
-            raise Refused(
+            raise SettingError(
                 "a tag's key is 1-128 characters without < > % & \\ ? /, its value at most 256", got={key: value}
             )
         if key.lower().startswith(RESERVED_TAGS):
-            raise Refused(f"Azure keeps keys for itself that start with {', '.join(RESERVED_TAGS)}", got=key)
+            raise SettingError(f"Azure keeps keys for itself that start with {', '.join(RESERVED_TAGS)}", got=key)
     if len({key.lower() for key in values}) < len(values):
-        raise Refused("must differ by more than upper and lower case", got=list(values))
+        raise SettingError("must differ by more than upper and lower case", got=list(values))
     return values
 
 
@@ -272,27 +273,29 @@ def tags(values: Mapping[str, str]) -> Mapping[str, str]:
 def ip_rule(value: str) -> str:
     """A public IPv4 address or range, as a storage account's firewall takes it."""
     if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]{1,2})?", value):
-        raise Refused("must be an IPv4 address or range", got=value, hint='"198.51.100.0/24"')
+        raise SettingError("must be an IPv4 address or range", got=value, hint='"198.51.100.0/24"')
     try:
         network = ipaddress.IPv4Network(value, strict=False)
     except ValueError:
-        raise Refused("must be an IPv4 address or range", got=value, hint='"198.51.100.0/24"') from None
+        raise SettingError("must be an IPv4 address or range", got=value, hint='"198.51.100.0/24"') from None
     if network.prefixlen == 0:
-        raise Refused("would let every address in: for that leave storage.network out", got=value)
+        raise SettingError("would let every address in: for that leave storage.network out", got=value)
     if any(network.subnet_of(private) for private in PRIVATE):
-        raise Refused("must be public: the firewall never sees private addresses; use subnets for those", got=value)
+        raise SettingError(
+            "must be public: the firewall never sees private addresses; use subnets for those", got=value
+        )
     if "/" in value and network.prefixlen > 30:
         addresses = [f'"{address}"' for address in network]
-        raise Refused("must not be a range of one or two addresses", got=value, hint=" and ".join(addresses))
+        raise SettingError("must not be a range of one or two addresses", got=value, hint=" and ".join(addresses))
     if "/" in value and str(network) != value:
-        raise Refused("must be a range by its first address", got=value, hint=f'"{network}"')
+        raise SettingError("must be a range by its first address", got=value, hint=f'"{network}"')
     return value
 
 
 def ip_rules(values: Collection[str]) -> None:
     """How many ranges the firewall of an account takes."""
     if len(values) > limits.AZURE_IP_RULES.most:
-        raise Refused(f"an account takes {limits.AZURE_IP_RULES.most} ranges at most", got=len(values))
+        raise SettingError(f"an account takes {limits.AZURE_IP_RULES.most} ranges at most", got=len(values))
 
 
 # ---- resource ids
@@ -300,7 +303,7 @@ def ip_rules(values: Collection[str]) -> None:
 
 def _resource_id(value: str, pattern: str, what: str, example: str) -> str:
     if not re.fullmatch(rf"/subscriptions/{GUID}/resourceGroups/{RESOURCE_GROUP}/providers/{pattern}", value):
-        raise Refused(f"must be the resource id of {what}", got=value, hint=f'"{EXAMPLE}/providers/{example}"')
+        raise SettingError(f"must be the resource id of {what}", got=value, hint=f'"{EXAMPLE}/providers/{example}"')
     return value
 
 
@@ -350,7 +353,7 @@ def key_id(value: str) -> str:
     )
     if not re.fullmatch(pattern, value):
         versioned = re.fullmatch(rf"({pattern})/[0-9a-f]+/?", value)
-        raise Refused(
+        raise SettingError(
             "must be the URL of a key in a key vault, without a version (the account then follows its rotation)",
             got=value,
             hint=f'"{versioned[1]}"' if versioned else '"https://acme-keys.vault.azure.net/keys/xcom"',
@@ -364,13 +367,15 @@ def one_environment(facts: Mapping[str, str | None]) -> None:
     for name, environment in known.items():
         first = next(iter(known))
         if environment != known[first]:
-            raise Refused(f"{name} is of Azure's environment {environment}, and {first} of {known[first]}", field=name)
+            raise SettingError(
+                f"{name} is of Azure's environment {environment}, and {first} of {known[first]}", field=name
+            )
 
 
 def other_account(log_account_id: str, account: str) -> None:
     """An account to log to: not the one that is logged."""
     if log_account_id.rpartition("/")[2].lower() == account.lower():
-        raise Refused("must be another account: Azure keeps no log of an account in itself", got=log_account_id)
+        raise SettingError("must be another account: Azure keeps no log of an account in itself", got=log_account_id)
 
 
 def key_fits_vault(key_id: str, vault_id: str) -> str:
@@ -378,7 +383,7 @@ def key_fits_vault(key_id: str, vault_id: str) -> str:
     vault = vault_id.rpartition("/")[2]
     host = urlsplit(key_id).hostname or ""
     if host.partition(".")[0] != vault.lower():
-        raise Refused(f"must be a key of the vault {vault}", got=key_id)
+        raise SettingError(f"must be a key of the vault {vault}", got=key_id)
     return key_id
 
 
@@ -398,9 +403,9 @@ ADMINISTRATORS = (
 def role(value: str) -> str:
     """A role that agents may have, built-in or custom, by its name."""
     if not re.fullmatch(r"[A-Za-z0-9]([ -.0-~]{0,510}[!-.0-~])?", value):
-        raise Refused("must be a role's name, not its id", got=value, hint='"Key Vault Secrets User"')
+        raise SettingError("must be a role's name, not its id", got=value, hint='"Key Vault Secrets User"')
     if value.lower() in ADMINISTRATORS:
-        raise Refused(
+        raise SettingError(
             "is a role of administrators: agents could open everything in its scope",
             got=value,
             hint="a role that lists what they need",
@@ -412,7 +417,7 @@ def role_scope(value: str) -> str:
     """What a role is on: a subscription, a resource group, a resource or a part of one."""
     group = rf"/subscriptions/{GUID}(/resourceGroups/{RESOURCE_GROUP}(/providers/[A-Za-z0-9.]+(/[^/\s]+/[^/\s]+)+)?)?"
     if not re.fullmatch(group, value):
-        raise Refused(
+        raise SettingError(
             "must be the resource id of a subscription, a resource group or a resource",
             got=value,
             hint=f'"{EXAMPLE}/providers/Microsoft.KeyVault/vaults/acme-secrets"',

@@ -2,8 +2,8 @@
 
 import re
 
-from astro_xcom.names import try_instead
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
+from astro_xcom.rules.common import suggestion
 
 HOSTNAME = "app.terraform.io"
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -13,10 +13,10 @@ def hostname(value: str) -> str:
     """The host of HCP Terraform or Terraform Enterprise, with a port if it is not 443. Always reached with https."""
     if not re.fullmatch(rf"{LABEL}(\.{LABEL})*(:[0-9]{{1,5}})?", value):
         plain = re.sub(r"^[a-z]+://", "", value.strip().lower()).partition("/")[0]
-        raise Refused(
+        raise SettingError(
             "must be a host's name in lower case, without https:// or a path",
             got=value,
-            hint=try_instead(hostname, value, plain),
+            hint=suggestion(hostname, value, plain),
         )
     return value
 
@@ -24,17 +24,17 @@ def hostname(value: str) -> str:
 def organization(value: str) -> str:
     """An organization by its name."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", value):
-        raise Refused("must be letters, digits, hyphens or underscores", got=value)
+        raise SettingError("must be letters, digits, hyphens or underscores", got=value)
     return value
 
 
 def workspace(value: str) -> str:
     """A workspace by its name, which is unique in its organization."""
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,90}", value):
-        raise Refused(
+        raise SettingError(
             "must be 1-90 letters, digits, hyphens or underscores",
             got=value,
-            hint=try_instead(workspace, value, _plain(value)[:90], "astro-xcom"),
+            hint=suggestion(workspace, value, _plain(value)[:90], "astro-xcom"),
         )
     return value
 
@@ -43,10 +43,10 @@ def project(value: str) -> str:
     """A project by its name."""
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9 _-]{1,38}[A-Za-z0-9_-]", value):
         plain = re.sub(r"[^A-Za-z0-9 _-]+", "-", value)[:40].strip(" -")
-        raise Refused(
+        raise SettingError(
             "must be 3-40 letters, digits, spaces, hyphens or underscores, without a space at either end",
             got=value,
-            hint=try_instead(project, value, plain, "Default Project"),
+            hint=suggestion(project, value, plain, "Default Project"),
         )
     return value
 

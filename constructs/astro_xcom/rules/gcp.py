@@ -3,8 +3,9 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from astro_xcom.names import limits, slug, try_instead
-from astro_xcom.refusal import Refused
+from astro_xcom.errors import SettingError
+from astro_xcom.rules import limits
+from astro_xcom.rules.common import slug, suggestion
 
 MULTI_REGIONS = ("US", "EU", "ASIA")
 DUAL_REGIONS = ("ASIA1", "EUR4", "EUR5", "EUR7", "EUR8", "NAM4")  # pairs that Google has put together
@@ -19,7 +20,7 @@ NO_LETTERS = "-_0123456789"
 def project_id(value: str) -> str:
     """A project's id; not its number, and not its display name."""
     if not re.fullmatch(DOMAIN + PROJECT, value, re.ASCII):
-        raise Refused(
+        raise SettingError(
             "must be a project id: 6-30 lower-case letters, digits or hyphens, starting with a letter, "
             "not ending with a hyphen; behind its domain and a colon if it has one",
             got=value,
@@ -33,14 +34,14 @@ def bucket(value: str) -> str:
     Dots are refused: a name with dots is a domain, whose ownership would have to be proven first.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]", value):
-        raise Refused(
+        raise SettingError(
             "must be 3-63 lower-case letters, digits, hyphens or underscores, starting and ending with a letter or "
             "digit",
             got=value,
-            hint=try_instead(bucket, value, slug(value, longest=63), "acme-astro-xcom"),
+            hint=suggestion(bucket, value, slug(value, longest=63), "acme-astro-xcom"),
         )
     if value.startswith("goog") or re.search("g[o0]{2}g[l1]e", value):
-        raise Refused(
+        raise SettingError(
             "Google keeps names for itself that start with goog, or hold google or a near spelling",
             got=value,
             hint='"acme-astro-xcom"',
@@ -51,7 +52,7 @@ def bucket(value: str) -> str:
 def existing_bucket(value: str) -> str:
     """The name of an existing bucket, which may have dots and the like."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", value):
-        raise Refused(
+        raise SettingError(
             "must be a bucket's name: 3-222 lower-case letters, digits, hyphens, underscores or dots", got=value
         )
     return value
@@ -61,7 +62,7 @@ def region(value: str) -> str:
     """A region. Case does not matter to Cloud Storage."""
     if not re.fullmatch(REGION, value.lower(), re.ASCII):
         zone = re.fullmatch(rf"({REGION})-[a-z]", value.lower(), re.ASCII)
-        raise Refused("must be a region", got=value, hint=f'"{zone[1]}"' if zone else None)
+        raise SettingError("must be a region", got=value, hint=f'"{zone[1]}"' if zone else None)
     return value
 
 
@@ -73,7 +74,7 @@ def location(value: str) -> str:
             holder = next(
                 (each for each, start in REGIONS_IN.items() if all(r.startswith(start) for r in pair.groups())), None
             )
-            raise Refused(
+            raise SettingError(
                 f"must be one place: for two regions set dual_region: [{value.replace('+', ', ')}], and location to "
                 "what holds both",
                 got=value,
@@ -82,7 +83,7 @@ def location(value: str) -> str:
         near = {"EUROPE": "EU", "USA": "US", "NA": "US", "APAC": "ASIA"}.get(value.upper())
         zone = re.fullmatch(rf"({REGION})-[a-z]", value.lower(), re.ASCII)
         near = near or (zone[1] if zone else None)
-        raise Refused(
+        raise SettingError(
             f"must be a region, a multi-region ({', '.join(MULTI_REGIONS)}) or a dual-region "
             f"({', '.join(DUAL_REGIONS)})",
             got=value,
@@ -96,7 +97,7 @@ def dual_region(value: Sequence[str]) -> Sequence[str]:
     for name in value:
         region(name)
     if len({name.lower() for name in value}) != 2 or len(value) != 2:
-        raise Refused("must be two different regions", got=list(value))
+        raise SettingError("must be two different regions", got=list(value))
     return value
 
 
@@ -107,25 +108,25 @@ def bucket_location(location_: str, dual_region_: Sequence[str] | None = None) -
             location(location_)
             return
         if not re.fullmatch("[A-Z]{2}|ASIA", location_.upper(), re.ASCII):
-            raise Refused(
+            raise SettingError(
                 "must be the multi-region that contains both regions of dual_region: US, EU, ASIA, or a country "
                 "such as AU",
                 got=location_,
                 hint='"EU"' if dual_region_[0].lower().startswith("europe-") else '"US"',
             )
-    except Refused as error:
-        raise Refused(error.rule, got=error.got, hint=error.hint, field="location") from None
+    except SettingError as error:
+        raise SettingError(error.rule, got=error.got, hint=error.hint, field="location") from None
     start = REGIONS_IN.get(location_.upper(), "")
     for name in dual_region_:
         if not name.lower().startswith(start):
-            raise Refused(f"must be regions in {location_}", got=name, hint=f"{start}...", field="dual_region")
+            raise SettingError(f"must be regions in {location_}", got=name, hint=f"{start}...", field="dual_region")
 
 
 def key_fits_location(key_name: str, location_: str, *, field: str = "kms_key_name") -> None:
     """A bucket's key has to be where the bucket is."""
     found, wanted = kms_key_name(key_name).split("/")[3], kms_location(location_)
     if found != wanted:
-        raise Refused(
+        raise SettingError(
             f"must be a key in {wanted}: a bucket in {location_} can use no other",
             got=key_name,
             field=field,
@@ -135,7 +136,9 @@ def key_fits_location(key_name: str, location_: str, *, field: str = "kms_key_na
 def soft_delete_days(value: int) -> int:
     """How long Cloud Storage keeps what was deleted."""
     if value != 0 and not 7 <= value <= 90:
-        raise Refused("must be 0 (off) or 7-90 days", got=value, hint="0" if value < 4 else "7" if value < 7 else "90")
+        raise SettingError(
+            "must be 0 (off) or 7-90 days", got=value, hint="0" if value < 4 else "7" if value < 7 else "90"
+        )
     return value
 
 
@@ -151,7 +154,7 @@ def kms_key_name(value: str) -> str:
         value,
         re.ASCII,
     ):
-        raise Refused(
+        raise SettingError(
             "must be the resource name of a Cloud KMS key, without a version",
             got=value,
             hint='"projects/acme-keys/locations/us-central1/keyRings/data/cryptoKeys/xcom"',
@@ -162,10 +165,10 @@ def kms_key_name(value: str) -> str:
 def service_account_id(value: str) -> str:
     """The id of a new service account: the part before the `@` of its e-mail."""
     if not re.fullmatch(PROJECT, value, re.ASCII):
-        raise Refused(
+        raise SettingError(
             "must be 6-30 lower-case letters, digits or hyphens, starting with a letter, not ending with a hyphen",
             got=value,
-            hint=try_instead(service_account_id, value, slug(value.lstrip(NO_LETTERS), longest=30), "astro-xcom"),
+            hint=suggestion(service_account_id, value, slug(value.lstrip(NO_LETTERS), longest=30), "astro-xcom"),
         )
     return value
 
@@ -173,7 +176,7 @@ def service_account_id(value: str) -> str:
 def service_account_email(value: str) -> str:
     """The e-mail of a service account that can be annotated: one of a project, not Google's own agents."""
     if not re.fullmatch(rf"{PROJECT}@{PROJECT}(\.[a-z0-9-]+)*\.iam\.gserviceaccount\.com", value, re.ASCII):
-        raise Refused(
+        raise SettingError(
             "must be the e-mail of a service account of a project",
             got=value,
             hint='"astro-xcom@acme-data.iam.gserviceaccount.com"',
@@ -190,7 +193,7 @@ def email_of(account_id: str, project: str) -> str:
 def gke_cluster(value: str) -> str:
     """The name of a GKE cluster."""
     if not re.fullmatch(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", value):
-        raise Refused(
+        raise SettingError(
             "must be a GKE cluster's name: 1-40 lower-case letters, digits or hyphens, starting with a letter, "
             "not ending with a hyphen",
             got=value,
@@ -201,14 +204,14 @@ def gke_cluster(value: str) -> str:
 def gke_location(value: str) -> str:
     """Where a GKE cluster is: a region, or a zone."""
     if not re.fullmatch(rf"{REGION}(-[a-z])?", value, re.ASCII):
-        raise Refused("must be the cluster's region or zone", got=value)
+        raise SettingError("must be the cluster's region or zone", got=value)
     return value
 
 
 def workload_pool(value: str) -> str:
     """The workload identity pool of the GKE clusters of a project."""
     if not re.fullmatch(rf"{DOMAIN}{PROJECT}{re.escape(POOL)}", value, re.ASCII):
-        raise Refused(
+        raise SettingError(
             f"must be a GKE workload identity pool: a project id and {POOL}",
             got=value,
             hint=f'"{value}{POOL}"' if re.fullmatch(DOMAIN + PROJECT, value, re.ASCII) else None,
@@ -219,7 +222,7 @@ def workload_pool(value: str) -> str:
 def labels(values: Mapping[str, str]) -> Mapping[str, str]:
     """Labels of a resource."""
     if len(values) > limits.GOOGLE_LABELS.most:
-        raise Refused(f"a resource has at most {limits.GOOGLE_LABELS.most} labels", got=f"{len(values)} labels")
+        raise SettingError(f"a resource has at most {limits.GOOGLE_LABELS.most} labels", got=f"{len(values)} labels")
     for key, value in values.items():
         label_key(key)
         label_value(value)
@@ -229,18 +232,18 @@ def labels(values: Mapping[str, str]) -> Mapping[str, str]:
 def project_number(value: str) -> str:
     """A project's number, which Google gives it; not its id."""
     if not re.fullmatch(r"[1-9][0-9]{5,18}", value, re.ASCII):
-        raise Refused("must be the digits of a project's number, in quotes", got=value, hint='"123456789012"')
+        raise SettingError("must be the digits of a project's number, in quotes", got=value, hint='"123456789012"')
     return value
 
 
 def label_key(value: str) -> str:
     """The key of a label. Letters of any script; those that start with goog are Google's own."""
     if not re.fullmatch(r"(?!goog)[^\W\d_][\w-]{0,62}", value) or value != value.lower():
-        raise Refused(
+        raise SettingError(
             "a label's key is 1-63 lower-case letters, digits, hyphens or underscores, starts with a letter, and not "
             "with goog",
             got=value,
-            hint=try_instead(label_key, value, slug(value.lstrip(NO_LETTERS).removeprefix("goog"), longest=63), "team"),
+            hint=suggestion(label_key, value, slug(value.lstrip(NO_LETTERS).removeprefix("goog"), longest=63), "team"),
         )
     return value
 
@@ -248,10 +251,10 @@ def label_key(value: str) -> str:
 def label_value(value: str) -> str:
     """The value of a label; may be empty."""
     if not re.fullmatch(r"[\w-]{0,63}", value) or value != value.lower():
-        raise Refused(
+        raise SettingError(
             "a label's value is at most 63 lower-case letters, digits, hyphens or underscores",
             got=value,
-            hint=try_instead(label_value, value, slug(value, longest=63)),
+            hint=suggestion(label_value, value, slug(value, longest=63)),
         )
     return value
 
@@ -289,14 +292,14 @@ def role(value: str) -> str:
     if not re.fullmatch(
         rf"(roles|projects/{PROJECT}/roles|organizations/[0-9]+/roles)/[A-Za-z0-9_.]+", value, re.ASCII
     ):
-        raise Refused(
+        raise SettingError(
             "must be a role with what it is of: roles/..., projects/<project>/roles/... or "
             "organizations/<number>/roles/...",
             got=value,
             hint='"roles/secretmanager.secretAccessor"',
         )
     if value in ADMINISTRATORS:
-        raise Refused(ADMINISTRATORS[value], got=value, hint="a role that lists what they need")
+        raise SettingError(ADMINISTRATORS[value], got=value, hint="a role that lists what they need")
     return value
 
 
@@ -306,7 +309,7 @@ def role_scope(value: str) -> str:
     if bucket_name != value:
         existing_bucket(bucket_name)
     elif not re.fullmatch(rf"projects/{PROJECT}(/secrets/[A-Za-z0-9_-]{{1,255}})?", value, re.ASCII):
-        raise Refused(
+        raise SettingError(
             "must be projects/<project>, projects/<project>/secrets/<secret> or projects/_/buckets/<bucket>",
             got=value,
             hint='"projects/acme-data/secrets/airflow-connections-warehouse"',
