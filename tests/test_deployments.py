@@ -433,6 +433,14 @@ def test_states_of_their_own_are_fine(one: Any, other: Any, tmp_path: Path) -> N
             "identity: the trust policy will have 2",
         ),
         ({}, "agent: the chart needs a value for astroDeploymentAPIURL"),
+        (
+            {"cluster": {"name": "data", "region": "eu-west-1"}},
+            "cluster.region: is in eu-west-1, and the storage is in",
+        ),
+        (
+            {"trusted_clusters": [{"name": "data-2"}, {"name": "data-3", "region": "eu-west-1"}]},
+            "trusted_clusters[1].region: is in eu-west-1",
+        ),
     ],
 )
 def test_what_is_allowed_and_surprises_is_warned_of(changes: Yaml, says: str, tmp_path: Path) -> None:

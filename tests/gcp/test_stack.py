@@ -163,6 +163,18 @@ def test_a_connection_id_is_warned_of(tmp_path: Path) -> None:
     assert any("astroDeploymentAPIURL" in warning for warning in named.warnings())
 
 
+@pytest.mark.parametrize(
+    ("location", "warned"),
+    [("us-central1", False), ("US-CENTRAL1", False), ("US", False), ("NAM4", False), ("europe-west1", True)],
+)
+def test_a_cluster_in_another_region_is_warned_of(location: str, warned: bool, tmp_path: Path) -> None:
+    (deployment,) = read(MINIMAL.replace("location: US", f"location: {location}"), tmp_path).values()
+    found = [warning for warning in deployment.warnings() if "crosses regions" in warning]
+    assert bool(found) == warned
+    if warned:
+        assert found[0].startswith("cluster.location: is in us-central1, and the storage is in europe-west1")
+
+
 @pytest.mark.parametrize("setting", ["xcom: {compression: gzip}", "state_store: {path: state, compression: zip}"])
 def test_a_compression_is_warned_of(setting: str, tmp_path: Path) -> None:
     (plain,) = read(MINIMAL, tmp_path).values()

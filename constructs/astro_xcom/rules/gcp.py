@@ -101,6 +101,12 @@ def dual_region(value: Sequence[str]) -> Sequence[str]:
     return value
 
 
+def region_of(location: str) -> str | None:
+    """The region of a region or zone, in lower case; None for what is more than one region."""
+    found = re.fullmatch(rf"({REGION})(-[a-z])?", location.lower(), re.ASCII)
+    return found[1] if found else None
+
+
 def bucket_location(location_: str, dual_region_: Sequence[str] | None = None) -> None:
     """The location of a new bucket; with the two regions of a dual-region, it must contain both."""
     try:

@@ -469,6 +469,7 @@ class AwsDeployment(Deployment):
                     f"{limits.TRUST_POLICY.most} unless the account's quota was raised, to "
                     f"{limits.RAISED_TRUST_POLICY.most} at most"
                 )
+        found += self.far_clusters("region", (cluster.region for cluster in self.clusters), self.region)
         if self.storage.existing:
             found += [
                 f"{field}: is in {region}, but this deployment is in {self.region}: every write fails, unless the "

@@ -3,7 +3,7 @@
 import difflib
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -266,6 +266,16 @@ class Deployment(Settings):
     @together
     def _state_store_fits(self) -> Iterator[str | SettingError]:
         yield from attempt(check_state_store, self.storage.path, self.state_store, self.agent.chart_version)
+
+    def far_clusters(self, field: str, regions: Iterable[str | None], storage: str) -> Iterator[str]:
+        """A warning for each cluster, by its region, that is in another region than the storage."""
+        for position, region in enumerate(regions):
+            if region is not None and region != storage:
+                where = "cluster" if position == 0 else f"trusted_clusters[{position - 1}]"
+                yield (
+                    f"{where}.{field}: is in {region}, and the storage is in {storage}: each value crosses regions, "
+                    "which is slower and is charged"
+                )
 
     def warnings(self) -> list[str]:
         """What is allowed and likely to surprise, as `setting: what happens`."""

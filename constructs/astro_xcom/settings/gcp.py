@@ -396,6 +396,10 @@ class GcpDeployment(Deployment):
     def warnings(self) -> list[str]:
         """What is allowed and likely to surprise, as `setting: what happens`."""
         found = super().warnings()
+        storage = rules.region_of(self.storage.location or "")
+        if storage is not None:
+            regions = (rules.region_of(cluster.location or "") for cluster in self.clusters)
+            found += self.far_clusters("location", regions, storage)
         compressions = {"xcom": self.xcom.compression or "none"}
         if self.state_store:
             compressions["state_store"] = self.state_store.compression
