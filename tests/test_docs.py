@@ -44,6 +44,7 @@ NOT_RUN = {
     "make diff": "needs a cloud; tests/terraform/test_cli.py runs cdktf diff",
     "make CDK=cdktn": "CI does; tests/test_engines.py has the rules",
     "TERRAFORM_BINARY_NAME=tofu": "needs OpenTofu",
+    "make destroy": "needs a cloud; tests/terraform/test_cli.py runs tools/deploy.py --destroy",
     "make deploy": "needs a cloud; tests/terraform/test_cli.py runs tools/deploy.py and cdktf deploy",
     "kubectl": "needs a cluster",
     "make probe": "needs a cluster",

@@ -118,7 +118,9 @@ While `storage.protect_from_destroy` is on, as it is by default:
 
 - If the settings no longer create a bucket, account, container, resource group, key, role, identity or release,
   Terraform forgets it: Terraform no longer manages it, and it stays as it is. This needs Terraform or OpenTofu 1.10,
-  which the JSON requires. The first plan says "will no longer be managed".
+  which the JSON requires. The first plan says "will no longer be managed". Two things are deleted all the same: the
+  identity of a worker that no longer has its own, which is a STOP, and additions to the storage, such as access logs or
+  a private endpoint. A new name or location of storage is refused.
 - When a role, its policy, a federated credential, a member of a service account or the grant of a key is replaced,
   Terraform creates the new one first. It deletes the old one only after the agents have been upgraded. The order holds
   once a state was applied with this version.
@@ -151,18 +153,18 @@ nothing:
 
 ```yaml
 deployments:
-  aws-example:  # data-prod before
-    state: {local: {path: terraform.data-prod.tfstate}}
-    identity: {role_name: data-prod-xcom}
+  aws-example:  # this deployment was called old-name
+    state: {local: {path: terraform.old-name.tfstate}}
+    identity: {role_name: old-name-xcom}
 ```
 
-The settings are `state.local.path`, `state.s3.key`, `state.azurerm.key`, `state.gcs.prefix` or `state.hcp.workspace`;
-`identity.role_name` (AWS), `identity.name` and `storage.account` (Azure), `identity.service_account_id` (Google Cloud).
+The settings are `state.local.path`, `state.s3.key`, `state.azurerm.key`, `state.gcs.prefix`, `state.hcp.workspace` or
+`state.remote.workspace`; `identity.role_name` (AWS), `identity.name` and `storage.account` (Azure),
+`identity.service_account_id` (Google Cloud), and the same of each worker with an identity of its own.
 `make synth` and `astro-xcom check` look beside the file for local states that belong to none of its deployments, and
 print these lines. They do not see states in buckets and workspaces.
 
-To remove a deployment, set `storage.protect_from_destroy: false`, deploy it, and destroy it before you delete its
-lines. `make destroy` reads the plan, too. It stops if the cluster is out of reach, because Terraform would report
+To remove a deployment, [destroy it](created.md#deletion) before you delete its lines. `make destroy` reads the plan, too. It stops if the cluster is out of reach, because Terraform would report
 everything as destroyed while the agents run on. To keep what a deployment created, delete its lines and move the state
 away.
 
