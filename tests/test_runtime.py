@@ -1,7 +1,7 @@
 """One Node process for jsii, and what it keeps, each in a fresh interpreter."""
 
-import json
 import contextlib
+import json
 import os
 import signal
 import subprocess
