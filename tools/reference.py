@@ -164,9 +164,9 @@ The settings are `state.local.path`, `state.s3.key`, `state.azurerm.key`, `state
 `make synth` and `astro-xcom check` look beside the file for local states that belong to none of its deployments, and
 print these lines. They do not see states in buckets and workspaces.
 
-To remove a deployment, [destroy it](created.md#deletion) before you delete its lines. `make destroy` reads the plan, too. It stops if the cluster is out of reach, because Terraform would report
-everything as destroyed while the agents run on. To keep what a deployment created, delete its lines and move the state
-away.
+To remove a deployment, [destroy it](created.md#deletion) before you delete its lines. `make destroy` reads the plan,
+too. It stops if the cluster is out of reach, because Terraform would report everything as destroyed while the agents
+run on. To keep what a deployment created, delete its lines and move the state away.
 
 ## The edits
 """
