@@ -4,6 +4,7 @@ import functools
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from cluster.control_plane import Cluster, ControlPlane, built, go
 from once import made_once
 from support import EXAMPLE, GOLDEN, PROJECT, TERRAFORM, Applied, synth_file
 
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell in the background ignores Ctrl-C for what it starts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("DEPLOYMENTS", None)  # of whoever runs `make test`
 Testing.__test__ = False  # else pytest looks for tests in it, once a module, through jsii
 

@@ -16,6 +16,8 @@ from astro_xcom.cli import app as cli
 from astro_xcom.deployments import read_deployments
 from astro_xcom.errors import SettingError
 from astro_xcom.report import Document, Report, WorkerReport, check, read_state
+from astro_xcom.report.compare import MOVED
+from astro_xcom.report.compare import _causes as causes_of
 from astro_xcom.report.terraform import Known, planned
 from astro_xcom.synthesis import synthesized
 from support import EXAMPLE, GOLDEN, Applied, Body
@@ -1397,3 +1399,19 @@ def test_changed_settings_differ_from_what_is_applied(
     assert {finding["kind"] for finding in findings} == kinds
     assert "system:serviceaccount:astro:renamed-triggerer" in err
     assert "- 30\n" in err
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "annotations.azure.workload.identity/client-id",
+        "annotations.astro-xcom/identities",
+        "serviceAccount.triggerer.annotations",
+        "workers[finance].serviceAccount.annotations",
+    ],
+)
+def test_annotations_that_move_to_their_service_accounts_are_no_alarm(path: str) -> None:
+    assert causes_of(path, moved=True) == MOVED
+    assert causes_of(path, moved=False) != MOVED
+    assert causes_of("workers[finance].queues", moved=True) != MOVED
+    assert causes_of("annotations.team", moved=True) != MOVED

@@ -683,6 +683,11 @@ def test_other_names_of_a_cloud_lead_to_its_own(given: str, meant: str, tmp_path
     ]
 
 
+def test_the_cloud_may_stand_in_the_defaults(tmp_path: Path) -> None:
+    content = {"defaults": {"cloud": "aws"}, "deployments": {"a": {key: GOOD[key] for key in GOOD if key != "cloud"}}}
+    assert read(content, tmp_path)["a"] == read({"deployments": {"a": GOOD}}, tmp_path)["a"]
+
+
 def test_a_release_has_a_name_of_its_own_in_its_namespace(tmp_path: Path) -> None:
     content = {"deployments": {"a": GOOD, "b": changed(storage__bucket="acme-other")}}
     assert [line.split(": ")[1] for line in refused(content, tmp_path)] == [

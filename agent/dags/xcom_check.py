@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from airflow.sdk import TaskGroup, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
-QUEUES = re.split(r"\s*,\s*", os.environ.get("XCOM_CHECK_QUEUES", "default"))
+QUEUES = [*filter(None, map(str.strip, os.environ.get("XCOM_CHECK_QUEUES", "").split(",")))] or ["default"]
 """The `queues` of all workers to check, each of which reads what every other one wrote. Name them here, or in this
 variable of the dag processor and of the workers: default,heavy."""
 
@@ -680,7 +680,10 @@ def state_problems(store: Any) -> Iterator[str]:
 )
 def xcom_check() -> None:
     """On each queue settings, then push and return; then pull and compare; at last a branch."""
-    groups = {queue: f"queue_{re.sub(r'[^a-zA-Z0-9-]', '_', queue)}" for queue in QUEUES}
+    groups: dict[str, str] = {}
+    for queue in dict.fromkeys(QUEUES):  # ids differ where queues do: a.b and a_b
+        group = f"queue_{re.sub(r'[^a-zA-Z0-9-]', '_', queue)}"
+        groups[queue] = f"{group}_{len(groups)}" if group in groups.values() else group
 
     @task
     def settings() -> None:

@@ -99,7 +99,7 @@ IGNORED = "x-"
 def _deployment(name: str, given: Any, defaults: Mapping[str, Any], *, folder: Path) -> Deployment:
     if not isinstance(given, dict):
         raise SettingError("must be a mapping of settings", got=given)
-    cloud = given.get("cloud")
+    cloud = given.get("cloud", defaults.get("cloud"))
     if not isinstance(cloud, str) or cloud not in CLOUDS:
         near = [OTHER_NAMES.get(str(cloud).lower()), *difflib.get_close_matches(str(cloud).lower(), CLOUDS, n=1)]
         hint = next(filter(None, near), None)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from astro_xcom.chart_values import IDENTITIES
 from astro_xcom.report.model import ONLY_IF, CloudFacts, Finding
 from astro_xcom.report.protection import MEANS, WATCHED, protection, rules, statements
 from astro_xcom.report.terraform import UNKNOWN, Stack
@@ -30,6 +31,10 @@ RUNNING = "The running agents use the applied value. The next apply gives them t
 
 MARKS = [f"{place}.{mark}" for place in ("annotations", "labels") for mark in IDENTITY_MARKS]
 
+MOVED = (
+    "Workers get identities of their own, or no longer have them: the annotation moves to each service account or back. "
+    "Until the next apply the applied annotation counts; then all pods are replaced."
+)
 # The first that a path starts with.
 CAUSES = {
     f"commonEnv[{XCOM_VARIABLES}PATH]": "Agents use the applied path. After the next apply they use the path from the "
@@ -88,12 +93,29 @@ def compare(now: Stack, facts: CloudFacts, applied: Stack, applied_facts: CloudF
     yield from _sets("trust", trust, applied_trust, same, missing=NOT_TRUSTED, extra=STILL_TRUSTED)
     if applied.complete:
         yield from _of_resources(now, facts, applied, applied_facts, same)
+    moved = _by_itself(now.agent_values) != _by_itself(applied.agent_values)
     for path, value, applied_value in _values(now.agent_values, applied.agent_values, "", same):
-        of_identity = next((path[path.index(mark) :] for mark in MARKS if mark in path), path)
-        causes = next(text for front, text in CAUSES.items() if of_identity.startswith(front))
         yield Finding(
-            kind="value", item=path, now=_open(path, value), applied=_open(path, applied_value), causes=causes
+            kind="value",
+            item=path,
+            now=_open(path, value),
+            applied=_open(path, applied_value),
+            causes=_causes(path, moved=moved),
         )
+
+
+def _by_itself(values: Mapping[str, Any]) -> bool:
+    """Whether each service account carries its own identity's annotation."""
+    return IDENTITIES in (values.get("annotations") or {})
+
+
+def _causes(path: str, *, moved: bool) -> str:
+    """`moved`: the annotation of the identity goes to each service account, or back to the top of the values."""
+    marked = path.startswith("annotations.") or re.search(r"serviceAccount\b.*\.annotations\b", path)
+    if moved and marked and (IDENTITIES in path or "serviceAccount" in path or any(mark in path for mark in MARKS)):
+        return MOVED
+    of_identity = next((path[path.index(mark) :] for mark in MARKS if mark in path), path)
+    return next(text for front, text in CAUSES.items() if of_identity.startswith(front))
 
 
 def _open(path: str, value: str | None) -> str | None:

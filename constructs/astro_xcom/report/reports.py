@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
 
+from astro_xcom.chart_values import IDENTITIES
 from astro_xcom.deployments import CLOUDS
 from astro_xcom.errors import SettingError
 from astro_xcom.json_files import shaped
@@ -164,7 +165,11 @@ def _for_others(stack: Stack, accounts: tuple[ServiceAccount, ...], release: Rel
     for account in accounts:
         if not account.made_by_chart:
             name = account.subject.rpartition(":")[2]
-            how = ", with the annotations in this report" if account.trusted else ""
+            marks = account.annotations or {
+                key: value for key, value in (values.get("annotations") or {}).items() if key != IDENTITIES
+            }
+            annotations = " and ".join(f"{key}: {value}" for key, value in marks.items())
+            how = f", with the annotation {annotations}" if account.trusted and annotations else ""
             yield f"The owner of the service account {name} must create it in {namespace}{how}."
 
 
