@@ -32,8 +32,8 @@ RUNNING = "The running agents use the applied value. The next apply gives them t
 MARKS = [f"{place}.{mark}" for place in ("annotations", "labels") for mark in IDENTITY_MARKS]
 
 MOVED = (
-    "Workers get identities of their own, or no longer have them: the annotation moves to each service account or back. "
-    "Until the next apply the applied annotation counts; then all pods are replaced."
+    "Workers get identities of their own, or no longer have them: the annotation moves to each service account or "
+    "back. Until the next apply the applied annotation counts; then all pods are replaced."
 )
 # The first that a path starts with.
 CAUSES = {
