@@ -64,12 +64,12 @@ COMMANDS = """\
 # Commands
 
 `make setup` installs `astro-xcom` in `.venv/bin`. Installing the package installs the command too. All errors are
-printed to stderr at once, with exit code 1 (130 for Ctrl-C), and nothing is written then. `--debug` adds where an error
-comes from. `astro-xcom --version` shows the version. `--file`, or the environment variable `DEPLOYMENTS`, names
-another file than `deployments.yaml`, for the commands that write, too. These pages say more: [Check](check.md) about `check` and
-`evidence`, [HCP Terraform](hcp-terraform.md) about `export`, `bundle` and `push`,
-[GitOps and other runners](gitops.md) about `values`, [Security posture](posture.md) about `posture`, and
-[A repository of your own](init.md) about `init` and `doctor`.
+printed to stderr at once, with exit code 1 (130 for Ctrl-C), and nothing is written then. `--debug` adds where an
+error comes from. `astro-xcom --version` shows the version. `--file`, or the environment variable `DEPLOYMENTS`, names
+another file than `deployments.yaml`, for the commands that write, too. These pages say more: [Check](check.md) about
+`check` and `evidence`, [HCP Terraform](hcp-terraform.md) about `export`, `bundle` and `push`, [GitOps and other
+runners](gitops.md) about `values`, [Security posture](posture.md) about `posture`, and [A repository of your
+own](init.md) about `init` and `doctor`.
 """
 VARIABLES = """\
 # Environment variables
