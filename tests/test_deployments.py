@@ -207,12 +207,12 @@ def test_a_misspelt_top_level_key(tmp_path: Path) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(SettingErrors, match=r"^deployments\.yaml: no such file$"):
+    with pytest.raises(SettingErrors, match=rf"^{tmp_path}/deployments\.yaml: no such file$"):
         read_deployments(tmp_path / "deployments.yaml")
 
 
 def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
-    with pytest.raises(SettingErrors, match=rf"^{tmp_path.name}: cannot be read: Is a directory$"):
+    with pytest.raises(SettingErrors, match=rf"^{tmp_path}: cannot be read: Is a directory$"):
         read_deployments(tmp_path)
 
 

@@ -961,6 +961,26 @@ def test_credentials_of_an_earlier_apply_are_counted_once(doctor: Doctor) -> Non
     assert "has 20 federated credentials and will have 20" in out
 
 
+def test_a_credential_that_the_settings_name_is_ours(doctor: Doctor) -> None:
+    by_hand = says([{"name": "by-hand", "issuer": ISSUER["azure"], "subject": SUBJECTS[0]}])
+    answers = {**good("azure"), "az identity federated-credential list": by_hand}
+    names = {f"astro/{ACCOUNTS[0]}": "by-hand"}
+    code, out = doctor("azure", answers, settings={"identity": {"credential_names": names}})
+    assert code == 0, out
+    assert "has 1 federated credentials and will have 4" in out
+
+
+@pytest.mark.parametrize("owner", ["222233334444", None])
+def test_the_account_of_an_adopted_bucket_is_asked_for(owner: str | None, doctor: Doctor) -> None:
+    ask = "aws s3api get-bucket-location --bucket=acme-xcom"
+    answers = {**good("aws"), ask: Answer("", DENIED["aws"], 1)}
+    of_owner = {"account_id": owner} if owner else {}
+    _, out = doctor("aws", answers, settings={"storage": {"existing": True, **of_owner}})
+    (call,) = [each for each in doctor.calls() if each[1:3] == ["s3api", "get-bucket-location"]]
+    assert [each for each in call if "owner" in each] == ([f"--expected-bucket-owner={owner}"] if owner else [])
+    assert (f"; or the bucket is not of account {owner}\n" in out) is bool(owner)
+
+
 def test_autopilots_nodes_are_not_asked(doctor: Doctor) -> None:
     cluster = {**GKE, "autopilot": {"enabled": True}, "nodePools": [{"name": "pool"}]}
     code, _ = doctor("gcp", {**good("gcp"), "gcloud container clusters describe data-prod": says(cluster)})

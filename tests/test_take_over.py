@@ -408,6 +408,70 @@ def test_other_ways_to_write_the_same(
     assert path_of(stack) == path_in(values.read_text()).rstrip("/")
 
 
+LEDGER = {
+    "aws": "arn:aws:iam::111122223333:role/ledger",
+    "azure": "2",
+    "gcp": "ledger@acme-data.iam.gserviceaccount.com",
+}
+MARKS = {"aws": "eks.amazonaws.com/role-arn", "azure": "azure.workload.identity/client-id",
+         "gcp": "iam.gke.io/gcp-service-account"}  # fmt: skip
+ADOPTED = {
+    "aws": {"existing_role": LEDGER["aws"]},
+    "azure": {"existing": True, "federate": False, "name": "ledger"},
+    "gcp": {"existing_service_account": LEDGER["gcp"]},
+}
+IMPORTED = {
+    "aws": ("role", {"role_name": "ledger"}),
+    "azure": ("identity", {"name": "ledger"}),
+    "gcp": ("service-account", {"service_account_id": "ledger"}),
+}
+OTHERS = {"aws": f"{LEDGER['aws']}-not", "azure": "1", "gcp": "agents@acme-data.iam.gserviceaccount.com"}
+
+
+def values_with(cloud: str, *, marked: tuple[str, ...], others: bool) -> str:
+    values = page(cloud, DEFAULTS[cloud])
+    values.pop("annotations", None)
+    values["commonEnv"] = [each for each in values["commonEnv"] if not each["name"].startswith("AIRFLOW_CONN")]
+    own = {"serviceAccount": {"annotations": {MARKS[cloud]: LEDGER[cloud]}}}
+    values["workers"] = [{"name": name, **(own if name in marked else {})} for name in ("default-worker", "finance")]
+    return yaml.safe_dump({**values, **({"annotations": {MARKS[cloud]: OTHERS[cloud]}} if others else {})})
+
+
+@pytest.mark.parametrize("cloud", SETTINGS)
+@pytest.mark.parametrize("others", [False, True])
+@pytest.mark.parametrize("way", ["adopted", "imported"])
+def test_a_worker_keeps_its_own_identity_for_itself(
+    way: str, others: bool, cloud: str, run: Run, tmp_path: Path
+) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(values_with(cloud, marked=("finance",), others=others))
+    options = ["--import"] if way == "imported" else []
+    options += ["--set", "storage.location=US"] if (cloud, way) == ("gcp", "imported") else []
+    if cloud == "azure":
+        options += ["--set", "storage.account=acmexcom"]
+        assert run(cloud, *options, values=values)[2] == (
+            "identity.workers.finance.name: is in no values file; try --set identity.workers.finance.name=..."
+        )
+        options += ["--set", "identity.workers.finance.name=ledger"]
+    code, out, err = run(cloud, *options, "--yes", values=values)
+    assert code == 0, err
+    found = written(tmp_path)
+    thing, own = IMPORTED[cloud]
+    assert found["identity"].pop("workers") == {"finance": ADOPTED[cloud] if way == "adopted" else own}
+    assert bool(found["identity"]) is (others or cloud == "azure")
+    assert found.get("imports", {}).get(f"worker finance {thing}") is (True if way == "imported" else None)
+    assert ("# Other agents than finance name no " in out) is not others
+
+
+@pytest.mark.parametrize("cloud", SETTINGS)
+def test_what_every_worker_carries_is_the_identity_of_all(cloud: str, run: Run, tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(values_with(cloud, marked=("default-worker", "finance"), others=False))
+    options = ["--set", "storage.account=acmexcom", "--set", "identity.name=ledger"] if cloud == "azure" else []
+    assert run(cloud, *options, "--yes", values=values)[0] == 0
+    assert written(tmp_path)["identity"] == ADOPTED[cloud]
+
+
 @pytest.mark.parametrize("cloud", SETTINGS)
 @pytest.mark.parametrize("connection", [None, "default", "team_xcom"])
 def test_the_path_stays_to_the_letter_with_each_connection_id(

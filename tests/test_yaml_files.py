@@ -12,6 +12,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from astro_xcom.deployments import read_deployments
 from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.yaml_files import parse, read_mapping
 from support import CHART
@@ -285,6 +286,45 @@ FREQUENT_MISTAKES = {
     "it if it is "
     "text (column 5)",
     "a:\n\tb: 1\n": "line 2: a tab: use spaces, or quote the text (column 1)",
+    "a: 1\n---\nb: 2\n": "line 2: a second document starts here: a file holds one (column 1)",
+    **dict.fromkeys(
+        ("%x\na: 1\n", "%YAML 1.1\na: 1\n", "%x: 1\na: 1\n", "%x\n%y\n# z\n\na: 1\n"),
+        'line 1: a line must not start with "%": quote the text, or remove the line',
+    ),
+    **dict.fromkeys(
+        (
+            "x: {{ .Values.foo }}\n",
+            "{{ a }}: 1\n",
+            "x: [{{ a }}]\n",
+            "x: {{.a}}/b\n",
+            "x: {{ a, }}\n",
+            'x: {{ "a" b }}\n',
+            "{{- if x }}\na: 1\n{{- end }}\n",
+        ),
+        "line 1: {{ ... }} is a template: quote the value",
+    ),
+    "a: 1\n{{- if x }}\nb: 2\n": "line 2: {{ ... }} is a template: quote the value (column 1)",
+    "x: {a: 1, {b: 1}: 2}\n": "line 1: a key must be text: quote it",
+    **{
+        f"{key}: 1\n": f"line 1: a key must be text: quote it ({key} means {means})"
+        for key, means in {
+            "y": "true",
+            "on": "true",
+            "no": "false",
+            "Off": "false",
+            "TRUE": "true",
+            "~": "null",
+        }.items()
+    },
+    "true: 1\n": "line 1: a key must be text: quote it",
+    **dict.fromkeys(
+        ("x: >-foo\n  b\n", "x: |foo\n", "x: |0\n  a\n"),
+        "line 1: after | or > the text starts in the next line: put it there, or quote the value (column 4)",
+    ),
+    **dict.fromkeys(
+        ("<<: 3\n", "<<: x\n", "<<:\n", "<<: [1]\n"),
+        "line 1: << takes a mapping or a list of mappings, such as *name",
+    ),
 }
 
 
@@ -354,6 +394,28 @@ def test_a_bad_file_gives_one_line_with_its_name(content: bytes, says: str, tmp_
 def test_a_file_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(SettingErrors, match=r"^team/values\.yaml: no such file$"):
         read_mapping(tmp_path / "values.yaml", name="team/values.yaml")
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        (".", "cannot be read: Is a directory"),
+        ("..", "cannot be read: Is a directory"),
+        ("folder", "cannot be read: Is a directory"),
+        ("folder/none.yaml", "no such file"),
+        ("/dev/null", "cannot be read: is no regular file"),
+        ("folder/list.yaml", "must be a mapping of keys to values"),
+    ],
+)
+def test_a_file_that_is_none_is_called_as_it_was_given(
+    place: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "list.yaml").write_text("- a\n")
+    with pytest.raises(SettingErrors) as caught:
+        read_deployments(place)
+    assert caught.value.lines[0].startswith(f"{'list.yaml' if 'list' in place else place}: {says}")
 
 
 # ---- real Helm

@@ -27,7 +27,7 @@ def read_deployments(path: str | Path) -> dict[str, Deployment]:
     ...`.
     """
     path = Path(path)
-    return deployments_in(read_mapping(path, name=path.name), folder=path.parent, file=path.name)
+    return deployments_in(read_mapping(path, name=path.name, place=str(path)), folder=path.parent, file=path.name)
 
 
 def deployments_in(content: Mapping[str, Any], *, folder: Path, file: str) -> dict[str, Deployment]:

@@ -11,7 +11,7 @@ from astro_xcom.errors import SettingError, SettingErrors
 from astro_xcom.kubernetes import env_lists
 from astro_xcom.rules import azure
 from astro_xcom.vendor_values import BACKEND, COMPRESSIONS, URL, marks, of_worker
-from astro_xcom.workers import Worker, named
+from astro_xcom.workers import Worker, named, setting
 from astro_xcom.xcom import STATE_STORE_VARIABLES, XCOM_BACKEND, XCOM_VARIABLES, object_url
 
 SCHEMES = {"aws": ("s3", "s3a", "s3n"), "azure": ("abfs", "abfss", "adl"), "gcp": ("gs", "gcs")}
@@ -26,6 +26,7 @@ ROLE = re.compile(r"arn:[^:]+:iam::(?P<account>[0-9]{12}):role(?P<path>/(?:.*/)?
 EMAIL = re.compile(r"(?P<id>[^@]+)@(?P<project>[^@]+)\.iam\.gserviceaccount\.com")
 ROLE_MARK = "eks.amazonaws.com/role-arn"
 EMAIL_MARK = "iam.gke.io/gcp-service-account"
+CLIENT_MARK = "azure.workload.identity/client-id"
 DEFAULT_COMPRESSION = {"aws": "zip", "azure": "zip", "gcp": "none"}
 
 AGENTS = {
@@ -51,7 +52,7 @@ ASKED = {
         "cluster.location": "Region or zone of the GKE cluster",
     },
 }
-"""What no values file says. Setting -> the question."""
+"""What no values file of a cloud says. Setting -> the question."""
 
 
 @dataclass(kw_only=True)
@@ -61,10 +62,12 @@ class Proposal:
     settings: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     """What to look at before the first apply."""
+    asked: dict[str, str] = field(default_factory=dict)
+    """What no values file says. Setting -> the question."""
 
     def missing(self, cloud: str, defaults: Mapping[str, Any]) -> dict[str, str]:
         """Setting -> question, for what neither the values nor the file's defaults say."""
-        asked = dict(ASKED[cloud])
+        asked = dict(self.asked)
         if cloud == "gcp" and not self.settings.get("storage", {}).get("existing"):
             asked["storage.location"] = "Location of the bucket"
         return {path: text for path, text in asked.items() if _at(self.settings, path) is None is _at(defaults, path)}
@@ -95,7 +98,7 @@ def propose(
     What is in `adopt` stays its owner's. With `imports` the rest becomes part of the stack; without, everything but the
     release stays its owner's. Raises SettingErrors for values that keep no XComs in this cloud.
     """
-    proposal = Proposal()
+    proposal = Proposal(asked=dict(ASKED[cloud]))
     if namespace and values.get("namespace") not in (None, "", namespace):
         raise SettingErrors([f"namespace is {values['namespace']}, and --namespace {namespace}: keep one of them"])
     adopt = set(adopt) if imports else {"storage", "identity", *adopt}
@@ -229,10 +232,25 @@ def _identities(values: Mapping[str, Any], mark: str) -> dict[Worker, str]:
     ]:
         raise SettingErrors(problems)
     others, every = found.pop(None), {text for of in found.values() for text in of}
-    if not others and len(every) == 1:
+    if not others and len(every) == 1 and all(found.get(worker) for worker in _workers(values)):
         return {None: every.pop()}
     own = {worker: of[0] for worker, of in found.items() if of and of != others}
     return {**({None: others[0]} if others else {}), **own}
+
+
+def _workers(values: Mapping[str, Any]) -> list[str]:
+    entries = values.get("workers")
+    named = (
+        entry.get("name") for entry in (entries if isinstance(entries, list) else ()) if isinstance(entry, Mapping)
+    )
+    return [name for name in named if isinstance(name, str)]
+
+
+def _created(thing: str, identities: Mapping[Worker, str]) -> str:
+    """That the values name no identity for all agents."""
+    if workers := ", ".join(worker for worker in identities if worker):
+        return f"Other agents than {workers} name no {thing}: the apply creates one for them."
+    return f"No {thing} is named: the apply creates one, and agents use it from then on."
 
 
 def _aws(proposal: Proposal, values: Mapping[str, Any], adopt: Collection[str]) -> None:
@@ -250,7 +268,7 @@ def _aws(proposal: Proposal, values: Mapping[str, Any], adopt: Collection[str]) 
             path = {} if role["path"] == "/" else {"path": role["path"]}
             _put_identity(settings, worker, {"role_name": role["name"], **path})
     if not ("identity" in adopt and None in arns) and not roles.get(None):
-        notes.append("No role is named: the apply creates one, and agents use it from then on.")
+        notes.append(_created("role", arns))
 
 
 def _put_identity(settings: dict[str, Any], worker: Worker, identity: dict[str, Any]) -> None:
@@ -272,8 +290,17 @@ def _azure(proposal: Proposal, values: Mapping[str, Any], adopt: Collection[str]
         notes.append("The connection has a key of the account: agents use their identity instead from now on.")
     if "storage" in adopt:
         settings["storage"]["existing"] = "container"
+    clients = _identities(values, CLIENT_MARK)
+    of_others = clients.pop(None, extra.get("managed_identity_client_id"))
+    own = {worker: client for worker, client in clients.items() if worker and client != of_others}
+    for each in (None, *own):
+        _put_identity(settings, each, {"existing": True, "federate": False} if "identity" in adopt else {})
+    for worker, client in own.items():
+        question = f"Name of the managed identity of worker {worker}, with client id {client}"
+        proposal.asked[f"{setting(worker)}.name"] = question
+    if own and not of_others:
+        notes.append(f"Other agents than {', '.join(own)} name no managed identity: they use identity.name.")
     if "identity" in adopt:
-        settings["identity"] = {"existing": True, "federate": False}
         notes.append(
             "The identity is not managed here: its owner must federate the service accounts that `check` lists."
         )
@@ -307,7 +334,7 @@ def _gcp(proposal: Proposal, values: Mapping[str, Any], adopt: Collection[str]) 
         else:
             _put_identity(settings, worker, {"service_account_id": account["id"]})
     if None not in emails:
-        notes.append("No service account is named: the apply creates one, and agents use it from then on.")
+        notes.append(_created("service account", emails))
 
 
 def _imports(proposal: Proposal, cloud: str, adopt: Collection[str], *, by_release: bool) -> None:
@@ -337,7 +364,9 @@ def _imports(proposal: Proposal, cloud: str, adopt: Collection[str], *, by_relea
                 "lifecycle policy, add imports.lifecycle: true, or it is replaced without being shown in the plan."
             )
         if "identity" not in adopt:
+            workers = identity.get("workers", {})
             found["identity"] = True
+            found |= {f"worker {worker} identity": True for worker in workers}
             notes.append(
                 "Azure refuses a second credential of one service account, and a second assignment of one role. Import "
                 "existing credentials by name, with --set identity.credential_names.NAMESPACE/ACCOUNT=CREDENTIAL "
@@ -345,6 +374,11 @@ def _imports(proposal: Proposal, cloud: str, adopt: Collection[str], *, by_relea
                 "--set imports.role-assignment=ID (az role assignment list)."
             )
             found |= {f"credential {account}": True for account in identity.get("credential_names", {})}
+            found |= {
+                f"worker {worker} credential {account}": True
+                for worker, own in workers.items()
+                for account in own.get("credential_names", {})
+            }
         scope = str(settings.get("imports", {}).get("role-assignment", "")).partition("/providers/Microsoft.Authoriz")[
             0
         ]

@@ -9,7 +9,7 @@ import yaml
 
 from astro_xcom.errors import SettingError, SettingErrors, quoted
 from astro_xcom.files import read_text
-from astro_xcom.yaml_mistakes import Own, in_words
+from astro_xcom.yaml_mistakes import TEMPLATE, Own, in_words
 
 TEXT, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 LARGEST_FLOAT = 1e200  # CDKTF takes numbers of some 1e289 for its own tokens
@@ -108,8 +108,10 @@ def _check_keys(node: yaml.MappingNode) -> None:
                 raise _error("<< must come first in its mapping", key.start_mark)
         elif key.value == UNSPEAKABLE:
             raise _error(f"the key {UNSPEAKABLE} cannot be told to CDKTF: leave it out", key.start_mark)
+        elif _is_template(node, key):
+            raise _error(TEMPLATE, node.start_mark)
         elif not _is_text(key):
-            raise _error("a key must be text: quote it", key.start_mark)
+            raise _error(f"a key must be text: quote it{_meaning(key)}", key.start_mark)
         elif key.value in seen:
             first = seen[key.value]
             raise _error(
@@ -122,6 +124,21 @@ def _check_keys(node: yaml.MappingNode) -> None:
 def _is_text(key: yaml.Node) -> bool:
     maybe_number = key.tag == "tag:yaml.org,2002:int" and not NUMBER.fullmatch(key.value.replace("_", ""))
     return isinstance(key, yaml.ScalarNode) and (key.tag == TEXT or maybe_number)
+
+
+def _is_template(node: yaml.MappingNode, key: yaml.Node) -> bool:
+    """Whether this is {{ ... }}: to YAML a mapping whose key is a mapping."""
+    between = (key.start_mark.index - node.start_mark.index, node.end_mark.index - key.end_mark.index)
+    return isinstance(key, yaml.MappingNode) and between == (1, 1)
+
+
+def _meaning(key: yaml.Node) -> str:
+    """What an unquoted word stands for."""
+    if not isinstance(key, yaml.ScalarNode) or not key.value:
+        return ""
+    kind = key.tag.rpartition(":")[2]
+    means = {"bool": "true" if _is_true(key) else "false", "null": "null"}.get(kind)
+    return f" ({key.value} means {means})" if means not in (None, key.value) else ""
 
 
 def _number(loader: HelmLoader, node: yaml.ScalarNode) -> int | float | str:
@@ -155,6 +172,10 @@ def _not_finite(loader: HelmLoader, node: yaml.ScalarNode) -> None:
 
 
 def _true(loader: HelmLoader, node: yaml.ScalarNode) -> bool:
+    return _is_true(node)
+
+
+def _is_true(node: yaml.ScalarNode) -> bool:
     return node.value.lower() in ("y", "yes", "true", "on")
 
 
@@ -202,17 +223,21 @@ def parse(text: str) -> Any:
         raise SettingError(f"is nested more than {DEEPEST} deep") from None
 
 
-def read_mapping(path: Path, *, name: str) -> dict[str, Any]:
-    """The top-level mapping of a YAML file. Raises SettingErrors that start with `name`."""
+def read_mapping(path: Path, *, name: str, place: str | None = None) -> dict[str, Any]:
+    """The top-level mapping of a YAML file.
+
+    Raises SettingErrors that start with `name`; where there is no such file to read, with `place` if that is given.
+    """
     try:
         content = parse(read_text(path, largest=LARGEST_FILE))
     except SettingError as error:
-        cause = error.__cause__
-        if isinstance(cause, FileNotFoundError):
-            raise SettingErrors([f"{name}: no such file"]) from None
-        raise SettingErrors(
-            [f"{name}: {f'cannot be read: {cause.strerror}' if isinstance(cause, OSError) else error}"]
-        ) from None
+        cause, problem = error.__cause__, str(error)
+        if isinstance(cause, OSError):
+            missing = isinstance(cause, FileNotFoundError)
+            problem = "no such file" if missing else f"cannot be read: {cause.strerror}"
+        if isinstance(cause, OSError) or not path.is_file():
+            name = place or name
+        raise SettingErrors([f"{name}: {problem}"]) from None
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import yaml
 
+TEMPLATE = "{{ ... }} is a template: quote the value"
+
 
 class Own(yaml.MarkedYAMLError):
     """A rule of ours, in our words already."""
@@ -20,8 +22,12 @@ def in_words(error: yaml.MarkedYAMLError, text: str) -> str:
     if isinstance(error, Own):
         return f"line {where.line + 1}: {problem}"
     began = error.context_mark if error.context_mark is not None else where
+    if "directive" in context:
+        return _directive(began.line)
     if "another document" in problem or "<document start>" in problem:
-        return _at(where, "a second document starts here, and Helm reads one")
+        if (line := _directive_before(lines, where.line)) is not None:
+            return _directive(line)
+        return _at(where, "a second document starts here: a file holds one")
     if "'\\t'" in problem:
         return _at(where, "a tab: use spaces, or quote the text")
     if problem.startswith("found character"):
@@ -30,7 +36,13 @@ def in_words(error: yaml.MarkedYAMLError, text: str) -> str:
         if "escape" in problem:
             return _at(where, r"a backslash in double quotes: write \\, or use single quotes")
         return _at(began, "the text quoted here is never closed")
+    if "block scalar" in context:
+        return _at(began, "after | or > the text starts in the next line: put it there, or quote the value")
+    if "for merging" in problem:
+        return f"line {where.line + 1}: << takes a mapping or a list of mappings, such as *name"
     if "flow" in context:
+        if "{{" in _line(lines, began.line)[max(0, began.column - 2) : began.column + 2]:
+            return f"line {began.line + 1}: {TEMPLATE}"
         what, closing = ("list", "]") if "sequence" in context else ("mapping", "}")
         if where.line == began.line and "<stream end>" not in problem:
             return (
@@ -53,6 +65,21 @@ def _at(mark: yaml.Mark, words: str) -> str:
     return f"line {mark.line + 1}: {words} (column {mark.column + 1})"
 
 
+def _directive(line: int) -> str:
+    return f'line {line + 1}: a line must not start with "%": quote the text, or remove the line'
+
+
+def _directive_before(lines: Sequence[str], number: int) -> int | None:
+    """The first of the lines with % right above a line, where --- should follow them."""
+    found = None
+    for each in range(min(number, len(lines)) - 1, -1, -1):
+        if lines[each].startswith("%"):
+            found = each
+        elif lines[each].strip() and not lines[each].startswith("#"):
+            break
+    return found
+
+
 def _colon(lines: Sequence[str], number: int, column: int) -> str:
     """A colon where no key can stand: the line holds two, or the one before has none, or is indented less."""
     before = next((each for each in range(number - 1, -1, -1) if lines[each].strip()), None)
@@ -68,6 +95,8 @@ def _colon(lines: Sequence[str], number: int, column: int) -> str:
 
 def _no_key(line: str) -> str:
     """Of a line that has to be `key: value`, and is not."""
+    if line.lstrip().startswith("{{"):
+        return TEMPLATE
     key, colon, value = line.strip().partition(":")
     if colon and value:
         return f'a space is missing after "{key}:"'

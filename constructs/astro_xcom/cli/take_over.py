@@ -59,7 +59,7 @@ def take_over(
     Changes nothing in the cloud: plan before you apply.
     """
     values = _one(all_values, release, namespace)
-    content = read_mapping(file, name=file.name) if file.exists() else {}
+    content = read_mapping(file, name=file.name, place=str(file)) if file.exists() else {}
     if name in (content.get("deployments") or {}):
         raise SettingError(f"{file.name}: {name}: exists already; choose another name, or remove it first")
     given = read_mapping(values, name=str(values))

@@ -55,7 +55,7 @@ class Aws(Cloud):
     def _named(self) -> Iterator[Named]:
         storage, roles = self.deployment.storage, self.deployment.roles().values()
         if storage.existing:
-            yield self._bucket("bucket", storage.bucket)
+            yield self._bucket("bucket", storage.bucket, storage.account_id)
         if storage.access_log_bucket:
             yield self._bucket("log bucket", storage.access_log_bucket)
         for arn in filter(None, (storage.kms_key_arn, *storage.former_kms_key_arns)):
@@ -85,17 +85,19 @@ class Aws(Cloud):
     def _is_elsewhere(self, role: str) -> bool:
         return role.startswith("arn:") and self.account is not None and role.split(":")[4] != self.account
 
-    def _bucket(self, check: str, name: str) -> Named:
+    def _bucket(self, check: str, name: str, owner: str | None = None) -> Named:
         region = self.deployment.region
+        owned = [f"--expected-bucket-owner={owner}"] if owner else []
         elsewhere = [] if region == FIRST else [f"--create-bucket-configuration=LocationConstraint={region}"]
         return Named(
             check=check,
             of=name,
-            ask=("aws", "s3api", "get-bucket-location", f"--bucket={name}", "--output=json"),
+            ask=("aws", "s3api", "get-bucket-location", f"--bucket={name}", *owned, "--output=json"),
             absent=("NoSuchBucket",),
             where="there",
             create=shlex.join(["aws", "s3api", "create-bucket", f"--bucket={name}", f"--region={region}", *elsewhere]),
             judge=lambda found: _elsewhere(region, found),
+            refused=f"or the bucket is not of account {owner}" if owner else "",
         )
 
     @property

@@ -194,11 +194,13 @@ class Azure(Cloud):
         if not identity.federate:
             return ok("identity", identity.name, f"is there, with {len(found)} federated credentials")
         there = {str(at(each, "name")): (at(each, "issuer"), at(each, "subject")) for each in found}
-        ours = {
+        pairs = {
             federated_credential_name(key, *subject.split(":")[2:]): (self.issuers.get(key), subject)
             for key in self.deployment.cluster_keys()
             for subject in self.deployment.trusted()[worker]
         }
+        given = self.deployment.credential_names(worker)
+        ours = {given.get(name, name): pair for name, pair in pairs.items()}
         taken = [name for name, pair in there.items() if name not in ours and pair in ours.values()]
         if taken:
             names = printable(", ".join(taken))

@@ -26,6 +26,8 @@ class Named:
     """The line that creates it, or the setting to mend."""
     judge: Callable[[Any], Wrong | None] = lambda found: None
     """What is wrong with one that is there."""
+    refused: str = ""
+    """What else it may mean that access is denied."""
 
 
 def look(thing: Named, commands: Commands) -> Check:
@@ -35,7 +37,8 @@ def look(thing: Named, commands: Commands) -> Check:
     except Unanswered as error:
         if isinstance(error, Failed) and any(words in error.said for words in thing.absent):
             return missing(thing.check, thing.of, f"is not {thing.where}", thing.create)
-        return unknown(thing.check, thing.of, str(error))
+        doubt = f"; {thing.refused}" if thing.refused and "AccessDenied" in str(error) else ""
+        return unknown(thing.check, thing.of, f"{error}{doubt}")
     if wrong := thing.judge(found):
         return missing(thing.check, thing.of, printable(wrong[0]), wrong[1])
     return ok(thing.check, thing.of, "is there")
