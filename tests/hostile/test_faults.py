@@ -79,7 +79,7 @@ FAULTS = (
     Fault(name="somewhat more", before="ulimit -n 20", line=f"{NODE}.*; try with more open files: ulimit -n .*"),
     Fault(name="little memory", before="ulimit -v 300000", line=f"{NODE}.*; try with at least 2 GB of memory"),
     Fault(name="more memory, too little", before="ulimit -v 1000000", line=".*Node.*|there is not enough memory"),
-    Fault(name="small files only", before="ulimit -f 8", line=f"{NODE}.*; try to make room, .*"),
+    Fault(name="small files only", before="ulimit -f 8", line=f"{NODE}.*; try to free space, .*"),
     # ---- the file system
     Fault(name="a file is the output folder", made="echo x > cdktf.out", line="cdktf.out.*: cannot be written: .*"),
     Fault(
