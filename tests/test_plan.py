@@ -102,6 +102,42 @@ def test_a_plan_that_protection_refused_is_read_all_the_same(run: Run) -> None:
     assert run(refused)[0] == 5
 
 
+ROLE = "arn:aws:iam::111122223333:role/"
+OWN = {"heavy": {"role_arn": f"{ROLE}own", "annotations": {}, "trusted_subjects": [SUBJECTS[1]]}}
+OTHERS = [each for each in SUBJECTS if each not in OWN["heavy"]["trusted_subjects"]]
+PODS = {"resourceNamePrefix": "prod", "namespace": "astro", "workers": [{"name": "default-worker"}, {"name": "heavy"}]}
+
+
+@pytest.mark.parametrize(
+    ("identity", "after", "codes"),
+    [
+        ({"workers": {"heavy": {}}}, {"trusted_subjects": OTHERS, "worker_identities": OWN}, {"trust-dropped"}),
+        ({"workers": {"heavy": {}}}, {"worker_identities": OWN}, set()),
+        ({"workers": {"heavy": {"existing_role": "own"}}}, {"worker_identities": OWN}, {"other-identity"}),
+        ({"existing_role": "own"}, {"role_arn": f"{ROLE}own"}, {"other-identity"}),
+        ({}, {}, set()),
+    ],
+)
+def test_with_pod_identity_a_role_and_its_trust_say_who_loses_access(
+    identity: Body, after: Body, codes: set[str], run: Run, tmp_path: Path
+) -> None:
+    one = {**EDITS["bases"]["aws"], "identity": {"mechanism": "pod_identity", **identity}}
+    (tmp_path / "deployments.yaml").write_text(yaml.safe_dump({"deployments": {"one": one}}))
+    before: Body = {
+        "annotations": {},
+        "role_arn": f"{ROLE}all",
+        "trusted_subjects": SUBJECTS,
+        "worker_identities": None,
+    }
+    both = {name: {"before": before[name], "after": {**before, **after}[name]} for name in before}
+    release = {"name": "astro-agent", "namespace": "astro", "values": [json.dumps(PODS)]}
+    document = plan(
+        resource("helm_release", "update", before=release, after=release), output_changes={**OUTPUTS, **both}
+    )
+    said = json.loads(run(document, "--json")[1])
+    assert {effect["code"] for effect in said["effects"] if effect["kind"] == "QUIET"} == codes
+
+
 def test_the_identity_of_an_azure_key_is_no_identity_of_the_agents(run: Run) -> None:
     gone = resource("azurerm_user_assigned_identity", "delete", before={"name": "key"})
     assert (

@@ -23,7 +23,9 @@ def trust(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
     before, after = (trusted(side) for side in plan.sides())
     if not after[None]:
         return
-    if not plan.sides()[0].get("annotations"):  # an association or a principal stays, whichever role it then gets
+    narrowed = isinstance(deployment, AwsDeployment) and _creates(deployment, None)
+    # A principal keeps its grants, and an association gets the other role: only the trust of a role ends before that.
+    if not plan.sides()[0].get("annotations") and not narrowed:
         after = {worker: [subject for of in after.values() for subject in of] for worker in after}
     with_own = {subject: worker for worker, of in before.items() if worker is not None for subject in of}
     running = {subject: with_own.get(subject) for subject in _running(plan)}
@@ -204,19 +206,18 @@ def identities(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
 
 def _handed_over(deployment: Deployment, plan: Plan) -> Iterator[Worker]:
     """Whose pods act as another identity than before, which this deployment does not create."""
-    before, after = (_annotations(side) for side in plan.sides())
+    mark = "role_arn" if isinstance(deployment, AwsDeployment) else "annotations"  # Pod Identity has no annotations
+    before, after = (_marks(mark, side) for side in plan.sides())
     for worker, new in after.items():
         old = before.get(worker, before[None])
         if old and new and old != new and not _creates(deployment, worker):
             yield worker
 
 
-def _annotations(outputs: Mapping[str, Any]) -> dict[Worker, Any]:
-    """What marks each identity."""
+def _marks(output: str, outputs: Mapping[str, Any]) -> dict[Worker, Any]:
+    """What marks each identity: an output of the common one, which each worker has too."""
     workers = outputs.get("worker_identities") or {}
-    return with_others(
-        outputs.get("annotations"), {worker: told.get("annotations") for worker, told in workers.items()}
-    )
+    return with_others(outputs.get(output), {worker: told.get(output) for worker, told in workers.items()})
 
 
 def _creates(deployment: Deployment, worker: Worker) -> bool:
