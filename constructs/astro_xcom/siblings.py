@@ -38,11 +38,12 @@ def claimed_twice(deployments: Deployments) -> Iterator[str]:
             if first is None or told & {(first, claim.setting), (first, claim.within)}:
                 continue
             told.add((first, claim.setting))
-            yield f"{name}.{claim.setting}: {_refusal(claim, first)}"
+            yield f"{name}.{claim.setting}: {_refusal(claim, first, of_another=first in deployments)}"
 
 
-def _refusal(claim: Claim, first: str) -> SettingError:
-    return SettingError(claim.rule.format(first=first), got=claim.shown, hint=claim.way_out)
+def _refusal(claim: Claim, first: str, *, of_another: bool) -> SettingError:
+    further = f", or {claim.elsewhere}" if of_another and claim.elsewhere else ""
+    return SettingError(claim.rule.format(first=first), got=claim.shown, hint=claim.way_out + further)
 
 
 def too_many_credentials(deployments: Deployments) -> Iterator[str]:

@@ -18,7 +18,7 @@ from astro_xcom.settings.workers import default_names_fit
 from astro_xcom.workers import Worker, default_name, setting, with_others
 
 # The settings that an existing role may have, too.
-OF_ANY_ROLE = {"existing_role", "mechanism", "workers"}
+OF_ANY_ROLE = {"existing_role", "mechanism", "former_mechanism", "workers"}
 # What a worker's role has from that of all others.
 OF_BOTH_ROLES = {"path", "permissions_boundary", "max_session_duration_seconds"}
 
@@ -216,13 +216,26 @@ class AwsIdentity(AwsRole):
         return self.mechanism != "irsa"
 
     @property
+    def makes_roles(self) -> bool:
+        """Whether any role is made here."""
+        return any(not role.existing_role for role in (self, *self.workers.values()))
+
+    @property
     def web_identity(self) -> bool:
         """Whether the role trusts OIDC providers."""
         return self.mechanism != "pod_identity" or self.former_mechanism is not None
 
     @together
     def _former_mechanism_fits(self) -> Iterator[str | SettingError]:
-        if not self.existing_role and self.former_mechanism and self.mechanism != "pod_identity":
+        if self.former_mechanism is None:
+            return
+        if not self.makes_roles:
+            yield SettingError(
+                "is an existing role and is not modified: remove former_mechanism",
+                got=self.existing_role,
+                field="existing_role",
+            )
+        elif self.mechanism != "pod_identity":
             yield SettingError(
                 "only with mechanism: pod_identity; the other mechanisms trust IRSA anyway",
                 got=self.former_mechanism,
@@ -279,7 +292,7 @@ class AwsDeployment(Deployment):
     @property
     def makes_roles(self) -> bool:
         """Whether any role is made here."""
-        return any(not role.existing_role for role in self.roles().values())
+        return self.identity.makes_roles
 
     def cluster_is(self, cluster: Cluster) -> list[Identity]:
         """What a cluster is to AWS: account, region and name; or its OIDC provider."""
@@ -309,9 +322,7 @@ class AwsDeployment(Deployment):
                 what=Identity("role", (self.partition, role.lower()), self.account),
                 setting=f"{setting(worker)}.role_name",
                 shown=role,
-                way_out="a name of its own"
-                if self.account
-                else "a name of its own, or account_id in both if they are of two accounts",
+                elsewhere="" if self.account else "account_id in both if they are of two accounts",
             )
 
         for cluster in self.clusters if self.identity.pod_identity and not self.agent.release else ():
@@ -350,6 +361,7 @@ class AwsDeployment(Deployment):
             yield from rules.one_region(keys, region=self.region)
         yield from self._regions_fit()
         yield from self._pod_identity_fits()
+        yield from self._roles_of_workers_fit()
         place = places.bucket_place(storage.access_log_bucket or "")
         if place and place != (self.account_id or place[0], self.region):
             yield SettingError(
@@ -447,6 +459,26 @@ class AwsDeployment(Deployment):
                     got=role,
                     field=f"{setting(worker)}.existing_role",
                 )
+
+    def _roles_of_workers_fit(self) -> Iterator[SettingError]:
+        """A worker's role is not that of all others, by whichever of its names; two roles made here are claimed."""
+        common = self.identity
+        for worker, own in self.workers.items():
+            if not (own.existing_role or common.existing_role):
+                continue
+            said, others = own.existing_role or own.role_name, common.existing_role or common.role_name
+            if said and others and self._role_is(said).may_be(self._role_is(others)):
+                yield SettingError(
+                    "is the role of all others too: a worker without an entry in identity.workers uses that role",
+                    got=said,
+                    hint=f"no identity.workers.{worker}, or another role",
+                    field=f"{setting(worker)}.{'existing_role' if own.existing_role else 'role_name'}",
+                )
+
+    def _role_is(self, said: str) -> Identity:
+        """What a role is to IAM, by its name or ARN: a path does not make it another."""
+        account = places.arn(said).account if said.startswith("arn:") else self.account_id
+        return Identity("role", (said.rpartition("/")[2].lower(),), account)
 
     def writable(self, name: str, backend: Backend, state: str) -> str | None:
         """Where the agents of this deployment, `name`, may write and delete, if this backend keeps a state there."""

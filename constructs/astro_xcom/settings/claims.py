@@ -28,6 +28,8 @@ class Claim:
     shown: str
     """In the words of the settings."""
     way_out: str = "a name of its own"
+    elsewhere: str = ""
+    """A further way out where another deployment claims it."""
     within: str | None = None
     """The setting of what it is part of: if that collides, nothing needs to be said of this."""
 

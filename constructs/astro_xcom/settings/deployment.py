@@ -157,9 +157,9 @@ class Deployment(Settings):
                     what=Identity(kind, (agent.namespace, called, cluster.kind, *cluster.name), cluster.scope),
                     setting=place,
                     shown=f"{called} in {agent.namespace} of {' '.join(part for part in cluster.name if part)}",
-                    way_out="a name of its own"
-                    if cluster.scope is not None
-                    else "a name of its own, or account_id in both if their clusters are of two accounts",
+                    elsewhere="account_id in both if their clusters are of two accounts"
+                    if cluster.scope is None
+                    else "",
                     within=within,
                 )
 

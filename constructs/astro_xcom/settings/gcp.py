@@ -370,6 +370,8 @@ class GcpDeployment(Deployment):
                         got=f"{each.role} on {each.scope}",
                         field=f"{setting(worker)}.roles[{position}]",
                     )
+        if self.identity.mechanism == "direct":
+            yield from self._principals_once()
         numbers: dict[str, str] = {}
         for position, cluster in enumerate(self.clusters):
             number, pool = cluster.project_number, cluster.pool(self.project)
@@ -378,6 +380,19 @@ class GcpDeployment(Deployment):
                 yield SettingError("only for identity.mechanism: direct: remove it", got=number, field=field)
             elif number and numbers.setdefault(pool, number) != number:
                 yield SettingError(f"must be the same for each cluster of {pool}", got=number, field=field)
+
+    def _principals_once(self) -> Iterator[SettingError]:
+        """A principal keeps its grants when it becomes a worker's own: it is no former one."""
+        trusted = self.trusted()
+        own = {subject: worker for worker, of in trusted.items() if worker is not None for subject in of}
+        for subject in trusted[None]:
+            if subject in own:
+                yield SettingError(
+                    "is not needed with identity.mechanism: direct, where the service account of a worker keeps its "
+                    f"grants ({setting(own[subject])}): remove it",
+                    got=subject.removeprefix("system:serviceaccount:").replace(":", "/"),
+                    field="agent.former_service_accounts",
+                )
 
     def _clusters_differ(self) -> Iterator[SettingError]:
         yield from super()._clusters_differ()
