@@ -100,6 +100,19 @@ def test_the_state_of_another_storage_is_refused(form: str, run: Run, tmp_path: 
     assert "storage account is theirs there; the file says acmeastroxcom" in err
 
 
+def test_the_state_before_a_worker_got_its_identity_says_so(run: Run, tmp_path: Path) -> None:
+    file, state = shown("azure-example", tmp_path)
+    whole = yaml.safe_load((EXAMPLE / "deployments.yaml").read_text())
+    own: Body = {"identity": {"workers": {"default-worker": {}}}}
+    (tmp_path / "deployments.yaml").write_text(yaml.safe_dump(edited(whole, {"deployments": {"azure-example": own}})))
+    (tmp_path / "examples").symlink_to(EXAMPLE / "examples")
+    for given in (file, outputs(state, tmp_path)):
+        code, _, err = run("values", "azure-example", "--state", given, "-f", tmp_path / "deployments.yaml")
+        assert code == 1
+        assert "the state has no identity of the worker default-worker yet: apply the deployment first" in err
+        assert "None" not in err
+
+
 def test_a_file_is_written_compared_and_never_taken_from_others(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "values" / "agents.yaml"
     check = ("values", "gcp-example", "-o", file, "--check")

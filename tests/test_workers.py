@@ -11,7 +11,7 @@ from astro_xcom.chart_values import IDENTITIES, Source, xcom_values
 from astro_xcom.departed import departed
 from astro_xcom.errors import SettingErrors
 from astro_xcom.probe.manifests import Probe
-from astro_xcom.report import check
+from astro_xcom.report import Report, check
 from astro_xcom.service_accounts import service_accounts
 from astro_xcom.synthesis import synthesized
 from astro_xcom.take_over import propose
@@ -157,6 +157,42 @@ def test_check_and_probe_know_each_identity(cloud: str) -> None:
     accounts = [each.subject for each in report.service_accounts]
     found = Probe(name=name, values={**WORKERS, "namespace": "astro", **_named(accounts)}, subjects=accounts, run="r")
     assert "prod-worker-finance" in found.accounts
+
+
+def reported(identity: Body, folder: Path, **agent: Any) -> Report:
+    given = {"cloud": "aws", "agent": {**AGENT, "values": WORKERS, **agent}, "identity": identity}
+    deployment = read(json.dumps({"deployments": {"a": edited(BASES["aws"], given)}}), folder)["a"]
+    return check(deployment, synthesized({"a": deployment}, file="")["a"])
+
+
+def test_a_service_account_of_two_identities_says_whose_each_trust_is(tmp_path: Path) -> None:
+    report = reported({"workers": {"finance": {}}}, tmp_path, former_service_accounts=["astro/prod-worker-finance"])
+    trusted = {each.subject.rpartition("-")[2]: each.trusted_through for each in report.service_accounts}
+    assert [each["identity of"] for each in trusted["finance"]] == ["all others", "finance"]
+    assert ["identity of" in each for each in trusted["triggerer"]] == [False]
+
+
+def test_the_owner_of_a_role_that_two_workers_share_trusts_both(tmp_path: Path) -> None:
+    values = {"workers": [{"name": "ml"}, {"name": "finance"}]}
+    shared = {"workers": {"finance": {"existing_role": "data"}, "ml": {"existing_role": "data"}}}
+    report = reported(shared, tmp_path, values=values)
+    (said,) = (line for line in report.for_others if "trust exactly" in line)
+    assert "outputs worker_identities.finance.trusted_subjects and worker_identities.ml.trusted_subjects" in said
+
+
+def test_another_account_is_a_way_out_only_between_two_deployments(tmp_path: Path) -> None:
+    def refused(*others: Body, **identity: Any) -> str:
+        given = {"cloud": "aws", "agent": {**AGENT, "values": WORKERS}, "identity": identity, "account_id": None}
+        one = edited(BASES["aws"], given)
+        more = {f"b{number}": edited(one, other) for number, other in enumerate(others)}
+        with pytest.raises(SettingErrors) as caught:
+            read(json.dumps({"deployments": {"a": one, **more}}), tmp_path)
+        return next(line for line in caught.value.lines if "role_name" in line)
+
+    assert refused(role_name="x", workers={"finance": {"role_name": "X"}}).endswith("try a name of its own")
+    assert refused({"storage": {"bucket": "acme-b"}}, role_name="x").endswith(
+        "try a name of its own, or account_id in both if they are of two accounts"
+    )
 
 
 def _named(accounts: list[str]) -> Body:

@@ -16,6 +16,7 @@ from astro_xcom.settings import AwsDeployment, Deployment
 from astro_xcom.synthesis import synthesized
 from astro_xcom.terminal import say, tell
 from astro_xcom.values_document import MARK, document, unknown
+from astro_xcom.workers import named as of_worker
 from astro_xcom.yaml_files import parse
 
 
@@ -79,6 +80,19 @@ def _values(name: str, deployment: Deployment, state: Path | None, file: Path) -
 def _check_state(state: Path, deployment: Deployment, body: dict[str, Any], applied: State) -> None:
     """The agents must not be told of storage or an identity that is not there yet."""
     other = [each for each in check(deployment, body, applied).findings if each.kind in ("storage", "identity")]
+    new = [
+        worker
+        for worker in deployment.workers
+        if worker not in applied.stack.workers
+        and any(each.applied is None and (each.item or "").startswith(of_worker("", worker)) for each in other)
+    ]
+    if new and all(each.applied is None for each in other):
+        raise SettingErrors(
+            [
+                f"{named(state)}: the state has no identity of the worker {worker} yet: apply the deployment first"
+                for worker in new
+            ]
+        )
     if other:
         raise SettingErrors(
             [

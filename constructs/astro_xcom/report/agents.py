@@ -49,24 +49,22 @@ def service_accounts(stack: Stack, facts: CloudFacts, untrusted: Iterable[str]) 
     for subject in (*trusted, *untrusted):
         name = subject.rpartition(":")[2]
         own = {who: block for who, block in blocks.items() if isinstance(block, dict) and block.get("name") == name}
+        through = [(worker, each) for worker, identity in of.items() for each in identity.trust]
+        through = [(worker, each) for worker, each in through if each.subject == subject]
+        several = len({worker for worker, _ in through}) > 1
         yield ServiceAccount(
             subject=subject,
             used_by=tuple(sorted(own)),
             made_by_chart=any(block.get("create", True) for block in own.values()),
-            trusted_through=tuple(
-                named_through(trust.through, worker)
-                for worker, identity in of.items()
-                for trust in identity.trust
-                if trust.subject == subject
-            ),
+            trusted_through=tuple(named_through(each.through, worker, several=several) for worker, each in through),
             annotations=next((block["annotations"] for block in own.values() if block.get("annotations")), {}),
             trusted=subject in trusted,
         )
 
 
-def named_through(through: dict[str, str], worker: Worker) -> dict[str, str]:
-    """Through what a subject is trusted, with the worker whose own identity it is."""
-    return through if worker is None else {"identity of": worker, **through}
+def named_through(through: dict[str, str], worker: Worker, *, several: bool) -> dict[str, str]:
+    """Through what a subject is trusted, with whose identity it is, if that is a worker's or one of `several`."""
+    return {"identity of": worker or "all others", **through} if worker or several else through
 
 
 def xcom_store(values: Body) -> Store:

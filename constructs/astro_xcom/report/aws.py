@@ -1,7 +1,7 @@
 """The facts of an AWS stack."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from astro_xcom.report.model import ONLY_IF, CloudFacts, IdentityFacts, Lifecycle, Permission, Trust
@@ -40,22 +40,7 @@ def facts(stack: Stack) -> CloudFacts:
     made = bool(stack.one("aws_s3_bucket"))
     associations, annotated = stack.all("aws_eks_pod_identity_association"), bool(stack.outputs.get("annotations"))
     roles = {worker: _role(stack, worker) for worker in (None, *stack.workers)}
-    for_others = []
-    for worker, role in roles.items():
-        if not role.identity_made:
-            trusted = []
-            if annotated:
-                trusted.append("with the audience sts.amazonaws.com, of the OIDC provider of every cluster")
-            if associations:
-                trusted.append(
-                    f"for {POD_IDENTITY_SERVICE} with {' and '.join(POD_IDENTITY_ACTIONS)}, by the request "
-                    f"tags {', '.join(POD_IDENTITY_TAGS)}"
-                )
-            output = "" if worker is None else f"worker_identities.{worker}."
-            for_others.append(
-                f"The owner of the role {role.identity['role']} must attach the output {output}access_policy, and "
-                f"trust exactly the output {output}trusted_subjects, {'; and '.join(trusted)}."
-            )
+    for_others = list(_for_owners(roles, annotated=annotated, associated=bool(associations)))
     if associations:
         for_others.append(
             "The owner of each cluster must install the add-on eks-pod-identity-agent (built into EKS Auto Mode). The "
@@ -100,6 +85,29 @@ def facts(stack: Stack) -> CloudFacts:
         for_others=tuple(for_others),
         always=(ANNOTATED if annotated or not associations else ASSOCIATED, *ALWAYS),
     )
+
+
+def _for_owners(roles: Mapping[Worker, IdentityFacts], *, annotated: bool, associated: bool) -> Iterator[str]:
+    """What the owner of each existing role does; workers may share one."""
+    trusted = []
+    if annotated:
+        trusted.append("with the audience sts.amazonaws.com, of the OIDC provider of every cluster")
+    if associated:
+        trusted.append(
+            f"for {POD_IDENTITY_SERVICE} with {' and '.join(POD_IDENTITY_ACTIONS)}, by the request "
+            f"tags {', '.join(POD_IDENTITY_TAGS)}"
+        )
+    outputs: dict[str, list[str]] = {}
+    for worker, role in roles.items():
+        if not role.identity_made:
+            output = "" if worker is None else f"worker_identities.{worker}."
+            outputs.setdefault(role.identity["role"], []).append(output)
+    for name, of in outputs.items():
+        subjects = " and ".join(f"{output}trusted_subjects" for output in of)
+        yield (
+            f"The owner of the role {name} must attach the output {of[0]}access_policy, and trust exactly the "
+            f"output{'s' if len(of) > 1 else ''} {subjects}, {'; and '.join(trusted)}."
+        )
 
 
 def _role(stack: Stack, worker: Worker) -> IdentityFacts:
