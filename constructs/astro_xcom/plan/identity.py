@@ -206,18 +206,18 @@ def identities(deployment: Deployment, plan: Plan) -> Iterator[Effect]:
 
 def _handed_over(deployment: Deployment, plan: Plan) -> Iterator[Worker]:
     """Whose pods act as another identity than before, which this deployment does not create."""
-    mark = "role_arn" if isinstance(deployment, AwsDeployment) else "annotations"  # Pod Identity has no annotations
-    before, after = (_marks(mark, side) for side in plan.sides())
+    before, after = (_marks(side) for side in plan.sides())
     for worker, new in after.items():
         old = before.get(worker, before[None])
-        if old and new and old != new and not _creates(deployment, worker):
+        other = any(was and is_now and was != is_now for was, is_now in zip(old, new, strict=True))
+        if other and not _creates(deployment, worker):
             yield worker
 
 
-def _marks(output: str, outputs: Mapping[str, Any]) -> dict[Worker, Any]:
-    """What marks each identity: an output of the common one, which each worker has too."""
-    workers = outputs.get("worker_identities") or {}
-    return with_others(outputs.get(output), {worker: told.get(output) for worker, told in workers.items()})
+def _marks(outputs: Mapping[str, Any]) -> dict[Worker, list[Any]]:
+    """What marks each identity. With EKS Pod Identity there is no annotation."""
+    told = with_others(outputs, outputs.get("worker_identities") or {})
+    return {worker: [of.get(mark) for mark in ("role_arn", "annotations")] for worker, of in told.items()}
 
 
 def _creates(deployment: Deployment, worker: Worker) -> bool:
