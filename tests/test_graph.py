@@ -300,6 +300,15 @@ def test_mermaid_has_the_same_cards_and_arrows(file: Path) -> None:
     assert all(re.fullmatch(r"([\w .\-/:×…]|<br/>|#\d+;)*", label) for _, label in nodes)  # noqa: RUF001
 
 
+def test_policies_of_two_roles_are_told_apart() -> None:
+    body = json.loads((GOLDEN / "aws" / "aws-workers.json").read_text())
+    named = [(card.title, text) for card in cards(body).cards for text in card.lines.values() if text]
+    assert ("Policy of the role", "storage-acme-astro-xcom-workers of finance") in named
+    assert ("Policy document", "trust of finance") in named
+    assert ("Policy document", "trust") in named
+    assert not [each for each in named if named.count(each) > 1]
+
+
 def test_mermaid_needs_no_graphviz(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,6 @@
 """A stack as people speak of it: cards in groups, and which needs which. Pure."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,11 +51,12 @@ def cards(body: Body) -> Stack:
     needed = needs(body, of)
     alike = _alike(of, reachable(needed))
     card_of = {address: position for position, same in enumerate(alike) for address in same}
+    named = Counter((block.type, name(block)) for block in of.values())
     arrows: dict[int, set[int]] = {position: set() for position in range(len(alike))}
     for address, others in needed.items():
         arrows[card_of[address]] |= {card_of[other] for other in others} - {card_of[address]}
     return Stack(
-        cards=tuple(_card([of[address] for address in same]) for same in alike),
+        cards=tuple(_card([of[address] for address in same], named) for same in alike),
         arrows=tuple(sorted((card, other) for card, others in not_implied(arrows).items() for other in others)),
     )
 
@@ -83,8 +84,15 @@ def _sort(block: Block) -> tuple[str, bool, str | None]:
     return block.type, block.looked_up, group(block.path)
 
 
-def _card(of: list[Block]) -> Card:
-    title, names = kind(of[0]), [name(block) for block in of]
+def _named(block: Block, named: Counter[tuple[str, str]]) -> str:
+    """The name of a block, with the worker whose own identity it serves where others of its type have that name."""
+    own = name(block)
+    worker = next((part.partition(OF_WORKERS)[2] for part in block.path if OF_WORKERS in part), "")
+    return f"{own} of {worker}" if worker and named[block.type, own] > 1 else own
+
+
+def _card(of: list[Block], named: Counter[tuple[str, str]]) -> Card:
+    title, names = kind(of[0]), [_named(block, named) for block in of]
     if len(of) > 1:
         title = f"{len(of)} × {title}"  # noqa: RUF001 - a sign of multiplication
         shorter = [short(each) for each in names]
