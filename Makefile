@@ -106,8 +106,8 @@ test-posture: $(AT).venv/.ready ##+ Run the security scanners (installs them onc
 	@$(PYTEST) -m posture tests/posture
 
 e2e e2e-aws e2e-azure e2e-gcp: PROCESSES = 4  # they wait a lot
-e2e: $(AT).venv/.ready ##+ Run real Airflow against emulators, on every cloud (installs Airflow three times, once)
-	@$(PYTEST) -m e2e tests/e2e
+e2e: $(AT).venv/.ready ##+ Run real Airflow against emulators, on every cloud (installs Airflow three times, once); ALL=1 with what CI leaves out
+	@$(PYTEST) -m 'e2e$(if $(ALL),, and not long)' tests/e2e
 
 e2e-aws e2e-azure e2e-gcp: $(AT).venv/.ready
 	@$(PYTEST) -m e2e tests/e2e/test_$(@:e2e-%=%).py

@@ -165,6 +165,9 @@ class Account:
             )
         with self.one:
             answer = forward(request)
+            for _ in range(3):
+                if request.method == "GET" and key and answer.status == 200 and not answer.body:
+                    answer = forward(request)
         if answer.status == 404 and key and not self._allowed("s3:ListBucket", self.bucket_arn, request, role):
             return _refused(403, "AccessDenied", "who may not list may not know that a key is missing")
         if self.kms_key and answer.status < 400 and request.method == "GET" and key:

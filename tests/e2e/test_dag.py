@@ -136,7 +136,7 @@ def test_each_queue_reads_what_every_other_one_wrote(check: Check, aws: Aws) -> 
     assert "18 values came back as they were pushed" in run.log
 
 
-@pytest.mark.parametrize("cloud", ["aws", "azure", "gcp"])
+@pytest.mark.parametrize("cloud", ["aws", *(pytest.param(each, marks=pytest.mark.long) for each in ("azure", "gcp"))])
 def test_the_dag_processor_needs_no_identity(
     cloud: str, database: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

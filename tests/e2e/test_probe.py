@@ -139,7 +139,7 @@ AZURE_FAULTS: dict[str, tuple[Spoil, str]] = {
     "no role": (lambda world, running: world.subscription.assignments.clear(), "permission"),
     "key": (answers(403, "KeyVaultEncryptionKeyNotFound", "The key vault key is not found.", is_put), "key gone"),
     "container": (answers(404, "ContainerNotFound", "The specified container does not exist.", is_put), "no container"),
-    "identity": (lambda world, running: setattr(world.subscription, "client_id", "gone"), "identity gone"),
+    "identity": (lambda world, running: world.subscription.principals.clear(), "identity gone"),
     "cluster": (lambda world, running: trusts_another_issuer(world), "other cluster"),
     "audience": (lambda world, running: setattr(world.subscription, "audience", "x"), "audience"),
 }

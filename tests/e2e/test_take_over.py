@@ -82,7 +82,12 @@ def taken(
         yield TakenOver(world, pods(render(helm, values))[WORKER], world.pods[WORKER])
 
 
-EVERY = [pytest.param((cloud, each), id=f"{cloud}: {each}") for cloud in CONNECTIONS for each in CONNECTIONS[cloud]]
+IN_CI = ("aws_default", "wasb_xcom", "google_cloud_default")
+EVERY = [
+    pytest.param((cloud, each), id=f"{cloud}: {each}", marks=() if each in IN_CI else pytest.mark.long)
+    for cloud in CONNECTIONS
+    for each in CONNECTIONS[cloud]
+]
 
 
 @pytest.mark.parametrize("taken", EVERY, indirect=True)
@@ -96,6 +101,7 @@ def test_a_value_of_before_is_read_and_purged_after(taken: TakenOver) -> None:
         assert not taken.world.store.keys()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("taken", EVERY, indirect=True)
 def test_pods_of_before_read_what_is_written_while_they_drain(taken: TakenOver) -> None:
     with taken.world.agents(taken.before, taken.after) as (old, new):
