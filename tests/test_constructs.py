@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from cdktf import TerraformStack, TerraformVariable, Testing
 
+from astro_xcom import errors, refusal
 from astro_xcom.aws import XComBucket as AwsBucket
 from astro_xcom.azure import XComAccount, XComContainer
 from astro_xcom.errors import SettingError
@@ -43,3 +44,8 @@ def test_a_retention_that_terraform_knows_later_bounds_the_recovery(make: Make) 
     stack = TerraformStack(Testing.app(), "stack")
     make(stack, int(TerraformVariable(stack, "days", type="number").number_value))
     assert "${min(var.days, 7)}" in json.dumps(synth(stack))
+
+
+def test_errors_have_their_old_names_for_a_release() -> None:
+    assert (refusal.Refused, refusal.Refusals) == (errors.SettingError, errors.SettingErrors)
+    assert issubclass(errors.SettingErrors, errors.AstroXComError)
